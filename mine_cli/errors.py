@@ -1,0 +1,36 @@
+"""The program's own errors: each ends a run with one line and the exit code it carries."""
+
+__all__ = ["BadInput", "Diverged", "Interrupted", "RunFailed"]
+
+
+class RunFailed(Exception):
+    """A run could not go on (a full disk, an unreadable folder): exit code 1."""
+
+    exit_code = 1
+
+
+class BadInput(RunFailed):
+    """What the user asked for cannot be done: exit code 2, before any folder exists.
+
+    Takes every fault at once, one line each: what is wrong, where, what would be right.
+    """
+
+    exit_code = 2
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class Diverged(RunFailed):
+    """A NaN or an infinity in training; the last good checkpoint is kept: exit code 3."""
+
+    exit_code = 3
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM, after the run was saved: exit code 130 or 143."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"interrupted by signal {signal_number}")
+        self.exit_code = 128 + signal_number
