@@ -1,0 +1,73 @@
+"""The rules that a single value in the configuration obeys, each with its words."""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = [
+    "FRACTIONS",
+    "POSITIVE",
+    "SEED",
+    "SHARE",
+    "SPLIT",
+    "Rule",
+    "at_least",
+    "between",
+    "list_of",
+    "one_of",
+    "or_none",
+]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A test on a value, and what to say where it fails: `must be ...`."""
+
+    holds: Callable[[Any], bool]
+    says: str
+
+
+def at_least(low: float) -> Rule:
+    return Rule(lambda value: math.isfinite(value) and value >= low, f"must be at least {low}")
+
+
+def between(low: float, high: float) -> Rule:
+    """Both ends excluded."""
+    return Rule(lambda value: low < value < high, f"must lie strictly between {low} and {high}")
+
+
+def one_of(*patterns: str, shown: str = "") -> Rule:
+    """One of the words; a pattern that is no plain word is shown to the user as `shown`."""
+    words = [*(p for p in patterns if not shown or p.isidentifier()), *([shown] if shown else [])]
+    return Rule(
+        lambda value: any(re.fullmatch(pattern, value) for pattern in patterns),
+        f"must be one of {', '.join(words)}",
+    )
+
+
+def or_none(rule: Rule) -> Rule:
+    return Rule(lambda value: value is None or rule.holds(value), f"{rule.says}, or null")
+
+
+def list_of(rule: Rule) -> Rule:
+    """A list that is not empty, each of whose elements obeys the rule."""
+    return Rule(
+        lambda value: len(value) > 0 and all(rule.holds(element) for element in value),
+        f"must be a list that is not empty; each element {rule.says}",
+    )
+
+
+def _three_shares(value: Any) -> bool:
+    return len(value) == 3 and all(share > 0 for share in value) and abs(sum(value) - 1) < 1e-6
+
+
+FRACTIONS = Rule(_three_shares, "must be three positive shares (fit, select, report) with sum 1")
+POSITIVE = Rule(lambda value: math.isfinite(value) and value > 0, "must be positive and finite")
+SEED = Rule(lambda value: 0 <= value < 2**32, "must lie between 0 and 2^32 - 1")
+SHARE = Rule(lambda value: 0 < value <= 1, "must lie in (0, 1]")
+SPLIT = Rule(
+    lambda value: re.fullmatch(r"random|blocks|groups:.+", value) is not None,
+    "must be random, blocks or groups:COLUMN",
+)
