@@ -1,0 +1,216 @@
+"""Which rows train, which choose the checkpoint, and which are reported."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Self
+
+import torch
+from torch import Generator, Tensor
+
+from mine_cli.errors import BadInput
+
+__all__ = [
+    "Split",
+    "Standardise",
+    "folds",
+    "group_column",
+    "identical_rows",
+    "straddling",
+    "three_way",
+]
+
+# Numbers hashed at once by `identical_rows`: bounds its memory to some 128 MiB.
+HASHED_AT_ONCE = 1 << 22
+
+# A deviation below this share of a column's largest value is the rounding of its mean.
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row indices (int64, CPU) of three disjoint parts: `fit` trains, `select` stops early and
+    picks the checkpoint, `report` is touched once."""
+
+    fit: Tensor
+    select: Tensor
+    report: Tensor
+
+
+def group_column(how: str) -> str | None:
+    """Return COLUMN of ``groups:COLUMN``, None for ``random`` and ``blocks``."""
+    name = how.removeprefix("groups:")
+    if how in ("random", "blocks") or (name != how and name):
+        return name if name != how else None
+    raise BadInput(f"split={how}: want random, blocks or groups:COLUMN")
+
+
+def three_way(
+    n: int,
+    fractions: Sequence[float],
+    how: str = "random",
+    groups: Tensor | None = None,
+    generator: Generator | None = None,
+) -> Split:
+    """Split n rows into fit, select and report.
+
+    Arguments:
+        n: Number of rows.
+        fractions: Shares of the rows for fit, select and report; they add up to 1.
+        how: ``random``; ``blocks``: contiguous, in this order; ``groups:COLUMN``: whole groups.
+        groups: Integer labels, [n]: rows of one label stay together in ``random`` (give it
+            `identical_rows`) and ``groups``.
+        generator: Draws the order of the rows or groups; ``blocks`` draws nothing.
+    """
+    shares = torch.tensor([float(share) for share in fractions], dtype=torch.float64)
+    if len(shares) != 3 or (shares <= 0).any() or abs(float(shares.sum()) - 1) > 1e-6:
+        given = [float(share) for share in fractions]
+        raise BadInput(f"task.fractions={given}: want three positive numbers that add up to 1")
+    rows, sizes = _order(n, how, groups, generator)
+    a, b = _boundaries(sizes, [float(shares[0]), float(shares[:2].sum())], how)
+    return Split(rows[:a], rows[a:b], rows[b:])
+
+
+def folds(
+    n: int,
+    num: int,
+    select_fraction: float,
+    how: str = "random",
+    groups: Tensor | None = None,
+    generator: Generator | None = None,
+) -> list[Split]:
+    """Split n rows `num` times, so that the report parts partition them.
+
+    Arguments:
+        n: Number of rows.
+        num: Number of folds, at least 2.
+        select_fraction: Share of the rows *outside* a fold that selects, in (0, 1). Under
+            ``blocks`` these lie just before the fold (before the first: at the end).
+        how: As in `three_way`.
+        groups: As in `three_way`.
+        generator: As in `three_way`.
+    """
+    if num < 2:
+        raise BadInput(f"folds={num}: want at least 2 to split into folds")
+    if not 0 < select_fraction < 1:
+        raise BadInput(f"share of the select rows {select_fraction}: want a number in (0, 1)")
+    rows, sizes = _order(n, how, groups, generator)
+    edges = [0, *_boundaries(sizes, [i / num for i in range(1, num)], how), n]
+    starts = torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)])
+    splits = []
+    for a, b in pairwise(edges):
+        # The other rows in their order, from just after the fold round to just before it.
+        rest = torch.cat([rows[b:], rows[:a]])
+        first, last = (int(torch.searchsorted(starts, edge)) for edge in (a, b))
+        rest_sizes = torch.cat([sizes[last:], sizes[:first]])
+        (middle,) = _boundaries(rest_sizes, [1 - select_fraction], how)
+        splits.append(Split(rest[:middle], rest[middle:], rows[a:b]))
+    return splits
+
+
+def _order(
+    n: int, how: str, groups: Tensor | None, generator: Generator | None
+) -> tuple[Tensor, Tensor]:
+    """Return the rows in the order in which they are cut, and the sizes of their groups."""
+    column = group_column(how)
+    if how == "blocks":
+        return torch.arange(n), torch.ones(n, dtype=torch.int64)
+    if groups is None:
+        if column is not None:
+            raise BadInput(f"split={how}: this dataset has no groups: want random or blocks")
+        return torch.randperm(n, generator=generator), torch.ones(n, dtype=torch.int64)
+    if len(groups) != n:
+        raise BadInput(f"split={how}: {len(groups)} group labels for {n} rows: want one a row")
+    _, label, counts = groups.cpu().unique(return_inverse=True, return_counts=True)
+    place = torch.randperm(len(counts), generator=generator)
+    sizes = torch.empty_like(counts)
+    sizes[place] = counts
+    return place[label].argsort(stable=True), sizes
+
+
+def _boundaries(sizes: Tensor, shares: Sequence[float], how: str) -> list[int]:
+    """Return the row numbers nearest to cumulative shares of the rows at which no group is cut.
+
+    Every part keeps at least one group, however large the groups are.
+    """
+    starts = torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)])
+    num_groups, num_parts = len(sizes), len(shares) + 1
+    if num_groups < num_parts:
+        what = "groups" if how.startswith("groups:") else "different rows"
+        raise BadInput(f"split={how}: {num_groups} {what} left for {num_parts} parts: want more")
+    targets = torch.tensor(shares, dtype=torch.float64) * int(starts[-1])
+    after = torch.searchsorted(starts.double(), targets).clamp(1, num_groups)
+    before = after - 1
+    nearer = (targets - starts[before]) <= (starts[after] - targets)
+    cuts = torch.where(nearer, before, after).tolist()
+    for i, cut in enumerate(cuts):
+        cuts[i] = max(cut, i + 1, cuts[i - 1] + 1 if i else 1)
+    for i in reversed(range(len(cuts))):
+        following = cuts[i + 1] if i + 1 < len(cuts) else num_groups
+        cuts[i] = min(cuts[i], following - 1)
+    return starts[cuts].tolist()
+
+
+def identical_rows(x: Tensor, z: Tensor) -> Tensor:
+    """Label rows so that identical pairs (x_i, z_i) share a label, [n] int64.
+
+    Rows are compared by a 64-bit hash of their bits: a chance collision merely keeps two rows in
+    the same part.
+    """
+    generator = torch.Generator().manual_seed(0)
+    total = torch.zeros(len(x), dtype=torch.int64)
+    for values in (x, z):
+        flat = values.detach().cpu().reshape(len(values), -1)
+        shape = (flat.shape[1],)
+        factors = torch.randint(-(2**62), 2**62, shape, generator=generator) * 2 + 1
+        step = max(1, HASHED_AT_ONCE // max(1, flat.shape[1]))
+        for start in range(0, len(flat), step):
+            # Adding 0 turns -0.0 into 0.0; the shift spreads the leading bits, in which small
+            # whole numbers differ, over the rest of the word.
+            bits = (flat[start : start + step].float() + 0.0).view(torch.int32).long()
+            total[start : start + step] += ((bits ^ (bits >> 17)) * factors).sum(1)
+    return total.unique(return_inverse=True)[1]
+
+
+def straddling(labels: Tensor, split: Split) -> int:
+    """Count the report rows whose label (`identical_rows`) also occurs in fit or select."""
+    elsewhere = torch.cat([split.fit, split.select])
+    return int(torch.isin(labels[split.report], labels[elsewhere]).sum())
+
+
+@dataclass(frozen=True)
+class Standardise:
+    """The map to mean 0 and standard deviation 1 that was fitted on some rows.
+
+    One mean and deviation for each column of [n, columns] and each channel of
+    [n, channels, height, width]; a single one for any other shape.
+
+    Arguments:
+        mean: Means, float32, of a shape that broadcasts over the rows.
+        std: Standard deviations; 1 where a column does not vary.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def fit(cls, values: Tensor, categorical: bool = False) -> Self:
+        """Fit on `values`, [n, ...]; one-hot codes and columns of 0 and 1 are left as they are."""
+        per_column = values.dim() in (2, 4)
+        columns = values.shape[1] if per_column else 1
+        mean, std = torch.zeros(columns), torch.ones(columns)
+        for i in range(0 if categorical else columns):
+            column = (values[:, i] if per_column else values).detach().cpu().double()
+            if values.dim() == 2 and ((column == 0) | (column == 1)).all():
+                continue
+            mean[i] = column.mean()
+            deviation = column.std(correction=0)
+            if deviation > ROUNDING * column.abs().max():
+                std[i] = deviation
+        shape = (columns if per_column else 1,) + (1,) * (values.dim() - 2)
+        return cls(mean.reshape(shape), std.reshape(shape))
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Map `values`, [n, ...], to float32 on their own device."""
+        mean, std = self.mean.to(values.device), self.std.to(values.device)
+        return (values.float() - mean) / std

@@ -1,0 +1,202 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mine_cli.data.split import (
+    Split,
+    Standardise,
+    folds,
+    group_column,
+    identical_rows,
+    straddling,
+    three_way,
+)
+from mine_cli.errors import BadInput
+
+HOWS = ["random", "blocks", "groups:who"]
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def parts(split: Split) -> list[torch.Tensor]:
+    return [split.fit, split.select, split.report]
+
+
+def covers(split: Split, n: int) -> bool:
+    return torch.equal(torch.cat(parts(split)).sort().values, torch.arange(n))
+
+
+def labels(n: int, num: int, seed: int) -> torch.Tensor:
+    """Labels, [n], of which at least min(n, num) are different."""
+    drawn = torch.randint(num, (n,), generator=seeded(seed))
+    return torch.cat([torch.arange(min(n, num)), drawn])[:n]
+
+
+def whole(split: Split, groups: torch.Tensor) -> bool:
+    seen = [set(groups[part].tolist()) for part in parts(split)]
+    return not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
+
+
+@given(
+    n=st.integers(3, 300),
+    select=st.floats(0.01, 0.45),
+    report=st.floats(0.01, 0.45),
+    how=st.sampled_from(HOWS),
+    num=st.integers(3, 40),
+    seed=st.integers(0, 99),
+)
+def test_three_parts_are_disjoint_cover_all_rows_and_keep_groups(
+    n: int, select: float, report: float, how: str, num: int, seed: int
+) -> None:
+    groups = labels(n, num, seed)
+    split = three_way(n, [1 - select - report, select, report], how, groups, seeded(seed))
+    assert covers(split, n)
+    assert all(len(part) for part in parts(split))
+    if how == "blocks":
+        assert torch.equal(torch.cat(parts(split)), torch.arange(n))
+    else:
+        assert whole(split, groups)
+
+
+@given(
+    n=st.integers(12, 300),
+    num_folds=st.integers(2, 6),
+    share=st.floats(0.05, 0.95),
+    how=st.sampled_from(HOWS),
+    num=st.integers(12, 40),
+    seed=st.integers(0, 99),
+)
+def test_folds_partition_the_rows(
+    n: int, num_folds: int, share: float, how: str, num: int, seed: int
+) -> None:
+    groups = labels(n, num, seed)
+    splits = folds(n, num_folds, share, how, groups, seeded(seed))
+    assert len(splits) == num_folds
+    reported = torch.cat([split.report for split in splits])
+    assert torch.equal(reported.sort().values, torch.arange(n))
+    for split in splits:
+        assert covers(split, n)
+        assert all(len(part) for part in parts(split))
+        if how != "blocks":
+            assert whole(split, groups)
+
+
+@given(n=st.integers(3, 60), copies=st.integers(1, 4), seed=st.integers(0, 99))
+def test_duplicate_rows_stay_together(n: int, copies: int, seed: int) -> None:
+    x = torch.randn(n, 2, generator=seeded(seed)).repeat(copies, 1)
+    z = torch.arange(n)[:, None].repeat(copies, 1).float()
+    same = identical_rows(x, z)
+    assert torch.equal(same.view(copies, n), same[:n].expand(copies, n))
+    assert len(same.unique()) == n
+    split = three_way(n * copies, [0.6, 0.2, 0.2], "random", same, seeded(seed))
+    assert covers(split, n * copies)
+    assert straddling(same, split) == 0
+
+
+def test_sizes_follow_the_fractions() -> None:
+    split = three_way(1000, [0.8, 0.1, 0.1], generator=seeded())
+    assert [len(part) for part in parts(split)] == [800, 100, 100]
+    sizes = [[len(part) for part in parts(split)] for split in folds(1000, 5, 1 / 8)]
+    assert sizes == [[700, 100, 200]] * 5
+
+
+def test_random_follows_the_generator_and_is_not_in_order() -> None:
+    first, again, other = (three_way(99, [0.6, 0.2, 0.2], generator=seeded(s)) for s in (1, 1, 2))
+    assert torch.equal(first.fit, again.fit)
+    assert not torch.equal(first.fit, other.fit)
+    assert not torch.equal(first.fit, first.fit.sort().values)
+
+
+def test_blocks_select_just_before_the_fold() -> None:
+    _, second, _ = folds(30, 3, 0.25, "blocks")
+    assert second.report.tolist() == list(range(10, 20))
+    assert second.select.tolist() == list(range(5, 10))
+    assert sorted(second.fit.tolist()) == [*range(5), *range(20, 30)]
+
+
+def test_straddling_counts_copies_in_other_parts() -> None:
+    x = torch.arange(8.0)[:, None]
+    x[6], x[7] = x[0], x[1]
+    split = three_way(8, [0.5, 0.25, 0.25], "blocks")
+    assert straddling(identical_rows(x, x), split) == 2
+
+
+def test_zero_and_minus_zero_are_the_same_value() -> None:
+    x = torch.tensor([[0.0], [-0.0], [1.0]])
+    assert identical_rows(x, x)[:2].unique().numel() == 1
+
+
+def test_small_whole_numbers_are_told_apart() -> None:
+    grid = torch.cartesian_prod(*[torch.arange(16.0)] * 4)
+    assert identical_rows(grid[:, :2], grid[:, 2:]).unique().numel() == 16**4
+
+
+@pytest.mark.parametrize(
+    ("how", "column"), [("random", None), ("blocks", None), ("groups:who", "who")]
+)
+def test_group_column(how: str, column: str | None) -> None:
+    assert group_column(how) == column
+
+
+@pytest.mark.parametrize("how", ["groups", "groups:", "block", ""])
+def test_an_unknown_split(how: str) -> None:
+    with pytest.raises(BadInput, match="want random, blocks or groups:COLUMN"):
+        group_column(how)
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: three_way(2, [0.8, 0.1, 0.1]), "2 different rows left for 3 parts"),
+        (lambda: three_way(9, [0.8, 0.1, 0.1], "groups:a", torch.zeros(9)), "1 groups left"),
+        (lambda: three_way(9, [0.8, 0.1, 0.1], "groups:a"), "no groups"),
+        (lambda: three_way(9, [0.8, 0.1, 0.1], "groups:a", torch.zeros(8)), "8 group labels"),
+        (lambda: three_way(9, [0.8, 0.1]), "three positive numbers"),
+        (lambda: three_way(9, [0.8, 0.3, -0.1]), "three positive numbers"),
+        (lambda: three_way(9, [0.8, 0.1, 0.2]), "add up to 1"),
+        (lambda: folds(9, 1, 0.1), "folds=1"),
+        (lambda: folds(9, 2, 1.0), "select rows"),
+        (lambda: folds(9, 10, 0.1), "9 different rows left for 10 parts"),
+        (lambda: folds(3, 2, 0.1), "1 different rows left for 2 parts"),
+    ],
+)
+def test_bad_splits(call: Callable[[], object], told: str) -> None:
+    with pytest.raises(BadInput, match=told):
+        call()
+
+
+def test_standardise_columns() -> None:
+    values = torch.randn(500, 3, generator=seeded()) * torch.tensor([1e-2, 1, 50]) + 10
+    moved = Standardise.fit(values)(values)
+    assert moved.dtype == torch.float32
+    assert torch.allclose(moved.mean(0), torch.zeros(3), atol=1e-3)
+    assert torch.allclose(moved.std(0, correction=0), torch.ones(3), atol=1e-3)
+
+
+def test_standardise_channels_of_images_and_whole_matrices() -> None:
+    images = torch.rand(50, 2, 4, 4, generator=seeded()) * torch.tensor([1.0, 9.0])[:, None, None]
+    map_ = Standardise.fit(images)
+    assert map_.mean.shape == (2, 1, 1)
+    assert torch.allclose(map_(images).mean((0, 2, 3)), torch.zeros(2), atol=1e-5)
+    matrices = Standardise.fit(images[:, 0])
+    assert matrices.mean.shape == (1, 1)
+    assert matrices(images[:, 0]).std(correction=0).item() == pytest.approx(1, abs=1e-5)
+
+
+def test_standardise_is_fitted_on_the_rows_it_is_given() -> None:
+    map_ = Standardise.fit(torch.tensor([[1.0], [3.0]]))
+    assert map_(torch.tensor([[5.0]])).item() == 3.0
+
+
+def test_codes_and_constant_columns_are_left_alone() -> None:
+    values = torch.tensor([[0.0, 0.1, 4.0], [1.0, 0.1, 6.0], [1.0, 0.1, 8.0]])
+    map_ = Standardise.fit(values)
+    assert map_.mean[0] == 0
+    assert torch.equal(map_.std[:2], torch.ones(2))
+    assert torch.allclose(map_(values)[:, 1], torch.zeros(3))
+    assert torch.equal(Standardise.fit(values, categorical=True)(values), values)
