@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "list_of",
     "one_of",
     "or_none",
+    "ruled",
 ]
 
 
@@ -27,6 +28,11 @@ class Rule:
 
     holds: Callable[[Any], bool]
     says: str
+
+
+def ruled(default: Any, rule: Rule) -> Any:
+    """A dataclass field: its default and the rule that its value obeys."""
+    return field(default=default, metadata={"rule": rule})
 
 
 def at_least(low: float) -> Rule:

@@ -6,12 +6,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from mine_cli.rules import Rule
 from mine_cli.schemas import SECTIONS, Run, TrainerConf
 
 __all__ = ["schema_of", "validate"]
 
 TARGETS = {
-    schema()._target_: schema
+    schema._target_: schema
     for section in ("dataset", "network", "bound", "marginals")
     for schema in SECTIONS[section].values()
 }
@@ -22,19 +23,17 @@ def validate(cfg: DictConfig) -> list[str]:
 
     A user's own `_target_`, for which there is no schema, is taken as it is.
     """
-    faults = list(_section_faults("", cfg, Run))
+    faults = list(section_faults("", cfg, Run))
     for section in SECTIONS:
-        node = cfg[section]
+        node = OmegaConf.select(cfg, section)
         schema = schema_of(section, node)
         if schema is not None:
-            faults += _section_faults(f"{section}.", node, schema)
-        elif section == "task" or OmegaConf.select(node, "_target_") is None:
-            faults.append(
-                f"{section}: must be one of {', '.join(SECTIONS[section])}"
-                + ("" if section == "task" else ", or name a class with _target_")
-            )
+            faults += section_faults(f"{section}.", node, schema)
+        elif section == "task" or not is_own(node):
+            own = "" if section == "task" else ", or a YAML of your own with a _target_"
+            faults.append(f"{section}: must be one of {', '.join(SECTIONS[section])}{own}")
     # A combination is judged only where its parts are sound by themselves.
-    return faults or list(_combination_faults(cfg))
+    return faults or [*data_faults(cfg), *pairing_faults(cfg)]
 
 
 def schema_of(section: str, node: Any) -> Any:
@@ -48,31 +47,77 @@ def schema_of(section: str, node: Any) -> Any:
     return TARGETS.get(node.get("_target_"))
 
 
-def _section_faults(prefix: str, node: DictConfig, schema: Any) -> Iterator[str]:
-    known = {f.name: f.metadata.get("rule") for f in fields(schema)}
+def is_own(node: Any) -> bool:
+    """Whether a section names a class, which for want of a schema is the user's."""
+    return isinstance(node, DictConfig) and isinstance(node.get("_target_"), str)
+
+
+def section_faults(prefix: str, node: DictConfig, schema: Any) -> Iterator[str]:
+    """Unknown keys, missing values and broken rules of one section."""
+    rules: dict[str, Rule | None] = {f.name: f.metadata.get("rule") for f in fields(schema)}
+    names = ", ".join(name for name in rules if name != "_target_")
     for key in node:
-        if key not in known:
-            yield (
-                f"{prefix}{key}: no such key; known are "
-                f"{', '.join(k for k in known if k != '_target_')}"
-            )
-    for key, rule in known.items():
-        if OmegaConf.is_missing(node, key):
-            yield f"{prefix}{key}: missing; give {prefix}{key}=..."
-        elif rule is not None and not _holds(rule, node[key]):
-            yield f"{prefix}{key}={_shown(node[key])}: {rule.says}"
+        if key not in rules:
+            yield f"{prefix}{key}: no such key; want one of {names}"
+    for key, rule in rules.items():
+        if key not in node or OmegaConf.is_missing(node, key):
+            if prefix or key not in SECTIONS:  # an absent section is told of once, by validate
+                yield f"{prefix}{key}: missing; give {prefix}{key}=..."
+        elif rule is not None and not obeys(node[key], rule):
+            yield f"{prefix}{key}={'null' if node[key] is None else node[key]}: {rule.says}"
 
 
-def _holds(rule: Any, value: Any) -> bool:
+def obeys(value: Any, rule: Rule) -> bool:
     try:
-        return bool(rule.holds(value))
-    except TypeError:  # a value of another type, where the schema allows any
+        return rule.holds(value)
+    except TypeError:  # no number, or no list, where the rule wants one
         return False
 
 
-def _shown(value: Any) -> str:
-    return "null" if value is None else str(value)
+def data_faults(cfg: DictConfig) -> Iterator[str]:
+    """Combinations that the number of rows, or their columns, does not allow."""
+    dataset, option = cfg.dataset, option_of(cfg, "dataset")
+    if option == "gaussian" and dataset.rho is None and dataset.mi is None:
+        yield "dataset.rho=null: want a correlation, or dataset.mi in nats"
+    if cfg.split.startswith("groups:") and option not in (None, "arrays"):
+        yield f"split={cfg.split}: dataset={option} has no columns; only dataset=arrays has"
+    if option not in ("gaussian", "functions"):
+        return
+    if dataset.n is None:
+        if cfg.folds > 1:
+            yield f"folds={cfg.folds}: fresh draws have no folds; fix the rows with dataset.n"
+        if cfg.split == "blocks":
+            yield "split=blocks: fresh draws are not split; fix the rows with dataset.n"
+    elif cfg.folds > dataset.n:
+        yield f"folds={cfg.folds}: more than the rows, dataset.n={dataset.n}"
+    elif cfg.trainer.batch_size > fit_rows(cfg):
+        yield (
+            f"trainer.batch_size={cfg.trainer.batch_size}: must be at most {fit_rows(cfg)}, the "
+            f"rows that dataset.n={dataset.n} leaves for fitting"
+        )
 
 
-def _combination_faults(cfg: DictConfig) -> Iterator[str]:
-    return iter(())
+def fit_rows(cfg: DictConfig) -> int:
+    """How many of `dataset.n` rows train a network, after the select and report parts."""
+    fit, select, report = cfg.task.fractions
+    if cfg.folds > 1:
+        report = 1 / cfg.folds
+    return int(cfg.dataset.n * (1 - report) * fit / (fit + select) + 1e-6)
+
+
+def pairing_faults(cfg: DictConfig) -> Iterator[str]:
+    """Combinations of bound, marginals and batch that do not go together."""
+    marginals, option = cfg.marginals, option_of(cfg, "marginals")
+    if option_of(cfg, "bound") == "infonce" and option not in (None, "all_pairs"):
+        yield f"marginals={option}: bound=infonce needs marginals=all_pairs"
+    if option == "derangement" and marginals.num >= cfg.trainer.batch_size:
+        yield (
+            f"marginals.num={marginals.num}: a row has only "
+            f"trainer.batch_size - 1 = {cfg.trainer.batch_size - 1} other partners"
+        )
+
+
+def option_of(cfg: DictConfig, section: str) -> str | None:
+    """The shipped option that a section follows, or None for a user's own."""
+    schema = schema_of(section, cfg[section])
+    return next((name for name, shipped in SECTIONS[section].items() if shipped is schema), None)

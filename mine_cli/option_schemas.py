@@ -1,0 +1,202 @@
+"""The typed schemas of datasets, networks, bounds and marginals: each names the class it builds.
+
+Beside each default stands the rule that its value obeys. Imports no torch.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import II, MISSING
+
+from mine_cli.rules import (
+    POSITIVE,
+    SEED,
+    SHARE,
+    at_least,
+    between,
+    list_of,
+    one_of,
+    or_none,
+    ruled,
+)
+
+__all__ = [
+    "AllPairsConf",
+    "ArraysConf",
+    "BilinearConf",
+    "ConvConf",
+    "DVConf",
+    "DerangementConf",
+    "FunctionsConf",
+    "GaussianConf",
+    "ImageHalvesConf",
+    "ImageLabelConf",
+    "IndependentConf",
+    "InfoNCEConf",
+    "JensenShannonConf",
+    "MLPConf",
+    "MineConf",
+    "MineFConf",
+    "NoisyMLPConf",
+    "SeparableConf",
+    "SeparableQuadraticConf",
+    "ShuffleConf",
+    "SmileConf",
+    "TubaConf",
+]
+
+ACTIVATION = one_of("elu", "gelu", "leaky_relu", "relu", "silu", "tanh")
+DATA_DIR = II("data_dir")
+IMAGES = one_of("mnist", "fashion_mnist")
+ROOT_SEED = II("seed")
+WIDTHS = list_of(at_least(1))
+
+
+@dataclass
+class GaussianConf:
+    _target_: str = "mine_cli.data.gaussian.Gaussian"
+    dim: int = ruled(2, at_least(1))
+    rho: float | None = ruled(0.8, or_none(between(-1, 1)))
+    mi: float | None = ruled(None, or_none(at_least(0)))
+    cube: bool = False
+    n: int | None = ruled(None, or_none(at_least(100)))
+    seed: int = ruled(ROOT_SEED, SEED)
+
+
+@dataclass
+class FunctionsConf:
+    _target_: str = "mine_cli.data.functions.Functions"
+    f: str = ruled("sin", one_of("x", "cube", "sin"))
+    sigma: float = ruled(0.3, POSITIVE)
+    dim: int = ruled(2, at_least(1))
+    n: int | None = ruled(None, or_none(at_least(100)))
+    seed: int = ruled(ROOT_SEED, SEED)
+
+
+@dataclass
+class ArraysConf:
+    _target_: str = "mine_cli.data.arrays.Arrays"
+    path: Any = MISSING
+    x: Any = None
+    z: Any = None
+    categorical: list[Any] = field(default_factory=list)
+
+
+@dataclass
+class ImageLabelConf:
+    _target_: str = "mine_cli.data.images.ImageLabel"
+    name: str = ruled("mnist", IMAGES)
+    data_dir: str = DATA_DIR
+    shuffle_labels: bool = False
+    seed: int = ruled(ROOT_SEED, SEED)
+
+
+@dataclass
+class ImageHalvesConf:
+    _target_: str = "mine_cli.data.images.ImageHalves"
+    name: str = ruled("mnist", IMAGES)
+    data_dir: str = DATA_DIR
+    axis: str = ruled("horizontal", one_of("horizontal", "vertical"))
+
+
+@dataclass
+class MLPConf:
+    _target_: str = "mine_cli.networks.MLP"
+    widths: list[int] = field(default_factory=lambda: [100, 100], metadata={"rule": WIDTHS})
+    activation: str = ruled("elu", ACTIVATION)
+
+
+@dataclass
+class NoisyMLPConf:
+    _target_: str = "mine_cli.networks.NoisyMLP"
+    widths: list[int] = field(default_factory=lambda: [512, 512], metadata={"rule": WIDTHS})
+    input_noise: float = ruled(0.3, at_least(0))
+    hidden_noise: float = ruled(0.5, at_least(0))
+    activation: str = ruled("elu", ACTIVATION)
+
+
+@dataclass
+class SeparableConf:
+    _target_: str = "mine_cli.networks.Separable"
+    widths: list[int] = field(default_factory=lambda: [100, 100], metadata={"rule": WIDTHS})
+    features: int = ruled(32, at_least(1))
+    activation: str = ruled("elu", ACTIVATION)
+
+
+@dataclass
+class SeparableQuadraticConf(SeparableConf):
+    _target_: str = "mine_cli.networks.SeparableQuadratic"
+
+
+@dataclass
+class BilinearConf:
+    _target_: str = "mine_cli.networks.Bilinear"
+
+
+@dataclass
+class ConvConf:
+    _target_: str = "mine_cli.networks.Conv"
+    channels: list[int] = field(default_factory=lambda: [16, 32], metadata={"rule": WIDTHS})
+    widths: list[int] = field(default_factory=lambda: [100], metadata={"rule": WIDTHS})
+    activation: str = ruled("elu", ACTIVATION)
+
+
+@dataclass
+class MineConf:
+    _target_: str = "mine_cli.bounds.Mine"
+    rate: float = ruled(0.01, SHARE)
+    start: float | None = ruled(None, or_none(POSITIVE))
+
+
+@dataclass
+class DVConf:
+    _target_: str = "mine_cli.bounds.DV"
+
+
+@dataclass
+class MineFConf:
+    _target_: str = "mine_cli.bounds.MineF"
+
+
+@dataclass
+class InfoNCEConf:
+    _target_: str = "mine_cli.bounds.InfoNCE"
+
+
+@dataclass
+class JensenShannonConf:
+    _target_: str = "mine_cli.bounds.JensenShannon"
+
+
+@dataclass
+class SmileConf:
+    _target_: str = "mine_cli.bounds.Smile"
+    clip: float = ruled(5.0, POSITIVE)
+
+
+@dataclass
+class TubaConf:
+    _target_: str = "mine_cli.bounds.Tuba"
+    baseline: float = ruled(1.0, POSITIVE)
+
+
+@dataclass
+class ShuffleConf:
+    _target_: str = "mine_cli.marginals.Shuffle"
+    num: int = ruled(1, at_least(1))
+
+
+@dataclass
+class DerangementConf(ShuffleConf):
+    _target_: str = "mine_cli.marginals.Derangement"
+
+
+@dataclass
+class IndependentConf(ShuffleConf):
+    _target_: str = "mine_cli.marginals.Independent"
+
+
+@dataclass
+class AllPairsConf:
+    _target_: str = "mine_cli.marginals.AllPairs"
+    rows: int = ruled(128, at_least(2))
