@@ -1,0 +1,56 @@
+"""The device a run computes on, how exactly it computes, and its random streams."""
+
+import os
+import random
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy
+import torch
+
+from mine_cli.errors import BadInput
+
+__all__ = ["autocast", "device", "seed_everything"]
+
+
+def seed_everything(seed: int, deterministic: bool = False, tf32: bool = False) -> None:
+    """Seeds Python, NumPy and torch, and fixes how exactly a GPU computes.
+
+    Arguments:
+        seed: Any integer.
+        deterministic: Refuse operations whose result depends on the order of threads.
+        tf32: Allow matrix products and convolutions with 10-bit mantissas on a GPU.
+    """
+    random.seed(seed)
+    numpy.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(deterministic)
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.backends.cudnn.allow_tf32 = tf32
+
+
+def device(name: str = "auto") -> torch.device:
+    """The device of that name; "auto" takes CUDA, else MPS, else the CPU.
+
+    Raises:
+        BadInput: there is no such device here.
+    """
+    present = ["cpu"]
+    if torch.backends.mps.is_available():
+        present.insert(0, "mps")
+    if torch.cuda.is_available():
+        present[:0] = ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    wanted = present[0] if name == "auto" else name
+    if wanted not in present:
+        choices = ", ".join(["auto", *present])
+        raise BadInput(f"trainer.device={name}: there is no such device here; one of {choices}")
+    return torch.device(wanted)
+
+
+def autocast(where: torch.device, dtype: str) -> AbstractContextManager[Any]:
+    """The context in which a network runs: bfloat16 autocast, or nothing for float32."""
+    if dtype == "float32":
+        return nullcontext()
+    return torch.autocast(where.type, getattr(torch, dtype))

@@ -1,0 +1,110 @@
+"""Where a result comes from: configuration fingerprint, versions, commit, memory."""
+
+import hashlib
+import importlib.metadata
+import inspect
+import json
+import platform
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+__all__ = ["commit", "fingerprint", "peak_memory", "versions"]
+
+PACKAGES = ("torch", "numpy", "hydra-core", "omegaconf", "mine-run")
+# What may differ between two runs that must give the same numbers: where files lie, on what
+# the run is computed, and how it is shown.
+ELSEWHERE = {
+    "": {"data_dir", "hydra", "resume", "dry_run", "units"},
+    "dataset": {"path", "data_dir"},
+    "trainer": {"device", "progress", "tensorboard", "log_every", "checkpoint_every"},
+}
+
+
+def fingerprint(cfg: Mapping[str, Any], files: Iterable[Path | str] = ()) -> str:
+    """The SHA-256 of everything that decides a run's numbers.
+
+    Arguments:
+        cfg: The resolved configuration as a plain dictionary. Paths, device, display and log
+            intervals are left out.
+        files: The input files; their contents count, not their names.
+    """
+    kept = {
+        group: {k: v for k, v in value.items() if k not in ELSEWHERE.get(group, set())}
+        if isinstance(value, Mapping)
+        else value
+        for group, value in cfg.items()
+        if group not in ELSEWHERE[""]
+    }
+    digest = hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode())
+    for name in sorted(set(targets(kept))):
+        if not name.startswith("mine_cli."):
+            digest.update(source_of(name))
+    for file in files:
+        with Path(file).open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def targets(tree: Any) -> Iterator[str]:
+    """Every `_target_` in a configuration."""
+    if isinstance(tree, Mapping):
+        if isinstance(tree.get("_target_"), str):
+            yield tree["_target_"]
+        for value in tree.values():
+            yield from targets(value)
+    elif isinstance(tree, (list, tuple)):
+        for value in tree:
+            yield from targets(value)
+
+
+def source_of(target: str) -> bytes:
+    """The file that a user's own `_target_` is written in; empty for what has none."""
+    from hydra.utils import get_object
+
+    # What cannot be imported or read is reported where it is built, not here.
+    with suppress(Exception):
+        return Path(inspect.getsourcefile(get_object(target)) or "").read_bytes()
+    return b""
+
+
+def versions() -> dict[str, str | None]:
+    """Python and the packages that a result depends on; None for what is not installed."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for name in PACKAGES:
+        found[name] = None
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def commit() -> str | None:
+    """The git commit of the checkout that holds this package, "+dirty" when it was changed.
+
+    None outside a checkout, also where the package is installed below somebody's repository.
+    """
+    here = Path(__file__).resolve()
+    describe = ("describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+dirty")
+    try:
+        git(here.parent, "ls-files", "--error-unmatch", here.name)
+        return git(here.parent, *describe) or None
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """The output of one git command, which may take a few seconds at most."""
+    command = ["git", "-C", str(folder), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+    return done.stdout.strip()
+
+
+def peak_memory(device: str) -> int | None:
+    """The most bytes that tensors held on a CUDA device in this process; None elsewhere."""
+    if not device.startswith("cuda"):
+        return None
+    import torch
+
+    return int(torch.cuda.max_memory_allocated(device))

@@ -1,0 +1,128 @@
+"""The end of a run on the terminal: what was found, how far to trust it, where it lies."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["STATUS_ADVICE", "per_nat", "summary"]
+
+STATUS_ADVICE = {
+    "diverged": "a loss or score became infinite; the last good checkpoint was kept. "
+    "Try a smaller trainer.lr.",
+    "high_variance": "few pairs carry the whole average, so the value may be far off. "
+    "Try more data, or bound=smile or infonce.",
+    "at_ceiling": "the bound cannot exceed the log of its number of negatives and is near it; "
+    "the information may be larger. Try more negatives or bound=mine.",
+    "not_converged": "the value was still rising when the steps ran out. "
+    "Try a larger trainer.steps.",
+}
+LABEL = 15  # characters before the numbers
+
+
+def per_nat(unit: str) -> float:
+    """How many of the unit make one nat: 1 for "nats", 1 / ln 2 for "bits"."""
+    return {"nats": 1.0, "bits": 1.0 / math.log(2.0)}[unit]
+
+
+def summary(
+    result: Mapping[str, Any], units: str = "nats", folder: Path | str | None = None
+) -> str:
+    """A finished run at a glance.
+
+    Arguments:
+        result: What stands in result.json, in nats.
+        units: "nats" or "bits": the unit of display.
+        folder: Where the run lies, named at the end with the TensorBoard command.
+    """
+    lines = [heading(result), "", *numbers(result, units), *references(result, units)]
+    lines += ["", row("run", cost(result))]
+    if folder is not None:
+        lines.append(row("folder", str(folder)))
+        lines.append(row("look at it", f"tensorboard --logdir {folder}"))
+    return "\n".join(lines)
+
+
+def heading(result: Mapping[str, Any]) -> str:
+    """Task and what it was made of, on one line."""
+    parts = [name_of(result.get(key)) for key in ("dataset", "network", "bound", "marginals")]
+    return f"{result.get('task')}: {', '.join(part for part in parts if part)}"
+
+
+def numbers(result: Mapping[str, Any], units: str) -> list[str]:
+    """Estimate, status, truth and what stands beside them."""
+    estimate, truth, fit = (known(result, key) for key in ("estimate", "true_mi", "fit_value"))
+    error, status = known(result, "standard_error"), str(result.get("status"))
+    spread = "" if error is None else f" ± {error * per_nat(units):.4f}"
+    shown = "unknown" if estimate is None else f"{value(estimate, units)}{spread} {units}"
+    lines = [row("estimate", shown, f"status: {status}")]
+    if status in STATUS_ADVICE:
+        lines.append(row("", f"{status}: {STATUS_ADVICE[status]}"))
+    note = str(result.get("true_mi_note") or "")
+    lines.append(row("true MI", "unknown" if truth is None else value(truth, units), note))
+    if (gap := known(result, "error")) is not None:
+        lines.append(row("error", value(gap, units, sign="+"), "estimate - truth"))
+    if (lower := known(result, "lower_bound")) is not None:
+        lines.append(row("lower bound", value(lower, units), "valid on average over samples"))
+    if fit is not None:
+        beside = ""
+        if estimate is not None:
+            beside = f"{value(fit - estimate, units, sign='+')} against the held-out estimate"
+        lines.append(row("on fitted rows", value(fit, units), beside))
+    if (folds := known(result, "fold_sd")) is not None:
+        lines.append(row("between folds", value(folds, units), "standard deviation"))
+    if units != "nats":
+        lines.append(row("", f"values in {units}; result.json and metrics.csv are in nats"))
+    return lines
+
+
+def references(result: Mapping[str, Any], units: str) -> list[str]:
+    """Other estimators' values, never mixed into the estimate."""
+    lines = []
+    for name, found in (result.get("references") or {}).items():
+        number, note = known(found, "estimate"), str(found.get("note") or "")
+        shown = "none" if number is None else value(number, units)
+        lines.append(row(f"  {REFERENCE_NAMES.get(name, name)}", shown, note))
+    return ["", "for comparison", *lines] if lines else []
+
+
+REFERENCE_NAMES = {"ksg": "KSG", "gaussian": "Gaussian"}
+
+
+def cost(result: Mapping[str, Any]) -> str:
+    """Steps, time, device and seed."""
+    parts = []
+    if (steps := known(result, "steps")) is not None:
+        parts.append(f"{int(steps):,} steps")
+    if (seconds := known(result, "seconds")) is not None:
+        parts.append(f"{seconds:,.1f} s")
+    if speed := known(result, "steps_per_second"):
+        parts.append(f"{speed:,.0f} steps/s")
+    parts += [str(result[key]) for key in ("device", "dtype") if result.get(key)]
+    if result.get("seed") is not None:
+        parts.append(f"seed {result['seed']}")
+    return ", ".join(parts)
+
+
+def row(label: str, shown: str, note: str = "") -> str:
+    """One aligned line."""
+    return f"  {label:<{LABEL}}{shown:<24}{note}".rstrip()
+
+
+def value(nats: float, units: str, sign: str = "") -> str:
+    """A number in the unit of display, padded so that decimal points stand in a column."""
+    return f"{nats * per_nat(units):{sign or ' '}.4f}"
+
+
+def known(values: Mapping[str, Any], key: str) -> float | None:
+    """A finite number, or None for what is missing, null or infinite."""
+    found = values.get(key)
+    return float(found) if found is not None and math.isfinite(found) else None
+
+
+def name_of(part: Any) -> str:
+    """A component in a word or two."""
+    if isinstance(part, Mapping):
+        name = str(part.get("name") or str(part.get("_target_", "")).rpartition(".")[2])
+        return name
+    return "" if part is None else str(part)

@@ -1,0 +1,236 @@
+"""The one training loop: steps, evaluations, logs, checkpoints, each at its interval."""
+
+import math
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from mine_cli.checkpoint import Interrupts, random_state, restore_random_state, save
+from mine_cli.errors import Diverged, Interrupted
+from mine_cli.machine import autocast, device, seed_everything
+from mine_cli.progress import Progress
+from mine_cli.results import RunFolder
+from mine_cli.schemas import TrainerConf
+
+__all__ = [
+    "Task",
+    "Trainer",
+    "TrainingRecord",
+    "autocast",
+    "device",
+    "learning_rate",
+    "seed_everything",
+]
+
+
+class Task(Protocol):
+    """All that the trainer knows of what it trains.
+
+    `best` is None or a new dictionary each time the select part found a better state;
+    `finished` ends the training after an evaluation.
+    """
+
+    best: dict[str, Any] | None
+    finished: bool
+
+    def train_step(self, step: int) -> Mapping[str, Tensor]:
+        """One optimisation step (1, 2, ...); metrics as detached scalars, without a sync."""
+
+    def evaluate(self, step: int) -> Mapping[str, float | None]:
+        """Metrics on held-out rows, named as in TensorBoard: "mi/estimate", "mi/true"."""
+
+    def parameters(self) -> Iterable[Tensor]:
+        """The tensors that are trained."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that is needed to go on bit for bit."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes back what `state_dict` gave."""
+
+
+@dataclass
+class TrainingRecord:
+    """How far a training came and where its time went, over all its resumptions."""
+
+    status: str = "trained"
+    steps: int = 0
+    seconds: float = 0.0
+    stepping_seconds: float = 0.0
+    evaluation_seconds: float = 0.0
+    checkpoint_seconds: float = 0.0
+    logging_seconds: float = 0.0
+
+    @property
+    def steps_per_second(self) -> float:
+        """Optimisation steps per second of stepping, evaluations left out."""
+        return self.steps / self.stepping_seconds if self.stepping_seconds else 0.0
+
+
+class Trainer:
+    """Trains a task, and leaves a folder that a killed run resumes from.
+
+    What happens after a step depends on its number alone, so that a resumed run equals an
+    uninterrupted one. Between two pauses nothing waits for the device.
+
+    Arguments:
+        conf: Steps, intervals and display.
+        folder: Where metrics and checkpoints go; None keeps everything in memory.
+        unit: "nats" or "bits", for the display.
+        progress: Whether a bar may be shown (it is where stderr is a terminal); None: as in
+            `conf`.
+    """
+
+    def __init__(
+        self,
+        conf: TrainerConf,
+        folder: RunFolder | None = None,
+        unit: str = "nats",
+        progress: bool | None = None,
+    ) -> None:
+        self.folder = folder
+        self.steps = conf.steps
+        self.log_every = conf.log_every
+        self.evaluate_every = conf.evaluate_every or max(1, conf.steps // 25)
+        self.checkpoint_every = conf.checkpoint_every or self.evaluate_every
+        self.progress = Progress(conf.steps, unit, conf.progress if progress is None else progress)
+        self.record = TrainingRecord()
+        self.saved_best: dict[str, Any] | None = None
+        self.saved_step: int | None = None
+        self.paused = 0
+        self.mark = 0.0
+
+    def fit(self, task: Task, state: dict[str, Any] | None = None) -> TrainingRecord:
+        """Trains to the last step, or until the task is finished.
+
+        Arguments:
+            task: What is trained.
+            state: The checkpoint to go on from, as `checkpoint.latest` reads it.
+
+        Raises:
+            Diverged: a metric or a parameter is not finite; the last checkpoint is good.
+            Interrupted: by Ctrl-C or SIGTERM, after the step was finished and saved.
+        """
+        if state is not None:
+            self.restore(task, state)
+        record = self.record
+        with Interrupts() as interrupts, self.progress.shown(record.steps):
+            self.mark = time.perf_counter()
+            if state is None:
+                self.pause(task, {})
+            due = self.next_pause(record.steps)
+            while record.steps < self.steps and not task.finished and not interrupts.caught:
+                record.steps += 1
+                metrics = task.train_step(record.steps)
+                self.progress.advance()
+                if record.steps == due:
+                    self.pause(task, metrics)
+                    due = self.next_pause(due)
+            if interrupts.caught:
+                self.checkpoint(task)
+                raise Interrupted(interrupts.caught)
+        return record
+
+    def next_pause(self, step: int) -> int:
+        """The next step after which something is logged, evaluated or saved."""
+        intervals = (self.log_every, self.evaluate_every, self.checkpoint_every)
+        return min(self.steps, *(step - step % every + every for every in intervals))
+
+    def pause(self, task: Task, metrics: Mapping[str, Tensor]) -> None:
+        """What is due after a step; reading the metrics is the one wait for the device."""
+        step = self.record.steps
+        num_steps, self.paused = step - self.paused, step
+        row: dict[str, float] = {tag: float(value) for tag, value in metrics.items()}
+        seconds = self.lap("stepping_seconds")
+        self.guard(not_finite(row))
+        evaluated = step == self.steps or step % self.evaluate_every == 0
+        if evaluated:
+            found = task.evaluate(step)
+            row |= {tag: float(value) for tag, value in found.items() if value is not None}
+            self.lap("evaluation_seconds")
+            self.guard(not_finite(row))
+        if evaluated or step % self.log_every == 0:
+            if num_steps:
+                row["gradient_norm"] = gradient_norm(task.parameters())
+                row["time/steps_per_second"] = num_steps / seconds
+            row["time/seconds"] = self.record.seconds
+            if self.folder is not None:
+                self.folder.log(step, row)
+            self.progress.show(step, row)
+            self.lap("logging_seconds")
+        if step % self.checkpoint_every == 0 or step == self.steps or task.finished:
+            self.checkpoint(task)
+
+    def checkpoint(self, task: Task) -> None:
+        """Saves the task, the random streams and the record, unless something is not finite."""
+        if self.folder is None or self.saved_step == self.record.steps:
+            return
+        whole = all(bool(torch.isfinite(parameter).all()) for parameter in task.parameters())
+        self.guard([] if whole else ["a parameter"])
+        if task.best is not None and task.best is not self.saved_best:
+            save(self.folder.best, task.best)
+            self.saved_best = task.best
+        # The rows first: a checkpoint must never be ahead of the metrics that led to it.
+        self.folder.flush()
+        state = {"task": task.state_dict(), "random": random_state()}
+        save(self.folder.last, state | {"step": self.record.steps, "record": asdict(self.record)})
+        self.saved_step = self.record.steps
+        self.lap("checkpoint_seconds")
+
+    def restore(self, task: Task, state: dict[str, Any]) -> None:
+        """Goes back to the moment of a checkpoint."""
+        task.load_state_dict(state["task"])
+        self.record = TrainingRecord(**state["record"])
+        self.saved_step = self.paused = self.record.steps
+        self.saved_best = task.best
+        restore_random_state(state["random"])
+
+    def guard(self, bad: list[str]) -> None:
+        """Ends the training where something is not finite, without touching a checkpoint."""
+        if not bad:
+            return
+        self.record.status = "diverged"
+        last = self.saved_step
+        kept = "" if last is None else f"the checkpoint of step {last} is kept; "
+        what = f"step {self.record.steps}: {', '.join(bad)} not finite"
+        raise Diverged(f"{what}; {kept}try a smaller trainer.lr")
+
+    def lap(self, part: str) -> float:
+        """Books the time since the last lap on one part of the record, in seconds."""
+        now = time.perf_counter()
+        seconds, self.mark = now - self.mark, now
+        self.record.seconds += seconds
+        setattr(self.record, part, getattr(self.record, part) + seconds)
+        return seconds
+
+
+def learning_rate(step: int, steps: int, peak: float, warmup: float) -> float:
+    """Linear warm-up over a share of the steps, then half a cosine down to zero.
+
+    Arguments:
+        step: The step that is about to be taken: 1, 2, ..., steps.
+        steps: How many there are.
+        peak: The largest rate.
+        warmup: The share of the steps before the peak.
+    """
+    rising = warmup * steps
+    if step < rising:
+        return peak * step / rising
+    if steps <= rising:
+        return peak
+    return 0.5 * peak * (1.0 + math.cos(math.pi * (step - rising) / (steps - rising)))
+
+
+def gradient_norm(parameters: Iterable[Tensor]) -> float:
+    """The Euclidean norm of all gradients together, as the last step left them."""
+    norms = [torch.linalg.vector_norm(p.grad.float()) for p in parameters if p.grad is not None]
+    return float(torch.linalg.vector_norm(torch.stack(norms))) if norms else 0.0
+
+
+def not_finite(row: Mapping[str, float]) -> list[str]:
+    """The names of the values that are infinite or not numbers."""
+    return [tag for tag, value in row.items() if not math.isfinite(value)]
