@@ -1,12 +1,130 @@
 """The configuration: where conf/ lies, its schemas, and what is checked before a run."""
 
+import copy
 import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from mine_cli.errors import BadInput, RunFailed
+from mine_cli.resume import saved_configuration, saved_import_folders
 from mine_cli.schemas import register
 from mine_cli.validation import validate
 
-__all__ = ["BelowWarning", "conf_dir", "register", "validate"]
+__all__ = [
+    "BelowWarning",
+    "CheckBeforeRun",
+    "check_folder",
+    "conf_dir",
+    "error_lines",
+    "register",
+    "run_configuration",
+    "tell",
+    "validate",
+]
+
+
+def conf_dir() -> str:
+    """The config root: inside the package in a wheel, one level up in a checkout."""
+    here = Path(__file__).resolve().parent
+    return str(next(d for d in (here / "conf", here.parent / "conf") if d.is_dir()))
+
+
+def run_configuration(cfg: DictConfig, hydra: Any) -> DictConfig:
+    """A run's configuration: the composed one, or the one that a resumed run's folder holds.
+
+    Also makes a user's own classes importable: from the working directory, and from the folders
+    that `-cd` or `hydra.searchpath` named, those of the first run included.
+
+    Arguments:
+        cfg: as Hydra composed it, without its own node.
+        hydra: that node.
+    """
+    import_from([Path.cwd(), *own_config_folders(hydra)])
+    if cfg.resume is None:
+        return cfg
+    folder = Path(cfg.resume)
+    import_from(saved_import_folders(folder))
+    return saved_configuration(folder, list(hydra.overrides.task))
+
+
+def own_config_folders(hydra: Any) -> Iterator[Path]:
+    """The folders of configuration that the user added."""
+    for source in hydra.runtime.config_sources:
+        if source.provider not in ("hydra", "main") and source.schema == "file":
+            yield Path(source.path)
+
+
+def import_from(folders: Iterable[Path]) -> None:
+    """Append folders to Python's search path, behind everything that is installed."""
+    for folder in folders:
+        if str(folder) not in sys.path:
+            sys.path.append(str(folder))
+
+
+class CheckBeforeRun(Callback):
+    """Checks a single run before Hydra makes its folder; a fault ends the program with exit 2."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        cfg = copy.deepcopy(config)
+        with read_write(cfg), open_dict(cfg):
+            hydra = cfg.pop("hydra")
+        # Hydra logs an exception raised here and goes on; SystemExit alone ends the program.
+        try:
+            check_before_run(cfg, hydra)
+        except Exception as stop:
+            tell(stop)
+            raise SystemExit(getattr(stop, "exit_code", 1)) from None
+
+
+def check_before_run(cfg: DictConfig, hydra: Any) -> None:
+    """Raise BadInput for a folder or a configuration that cannot be run."""
+    folder = Path(hydra.run.dir)
+    if cfg.dry_run and hydra.output_subdir is not None:
+        raise BadInput("dry_run: writes nothing only if given on the command line: dry_run=true")
+    if cfg.resume is not None and Path(cfg.resume) != folder:
+        raise BadInput(f"resume: works only on the command line: mine-run resume={cfg.resume}")
+    if not cfg.dry_run and cfg.resume is None:
+        check_folder(folder, (".hydra", "result.json", "checkpoints"))
+    cfg = run_configuration(cfg, hydra)
+    from mine_cli.build import check
+
+    check(cfg)
+
+
+def check_folder(folder: Path, traces: Iterable[str]) -> None:
+    """Raise BadInput where a run's files cannot go into the folder, or one left its traces."""
+    if any((folder / trace).exists() for trace in traces):
+        raise BadInput(
+            f"hydra.run.dir={folder}: already holds a run; name another folder, or go on with "
+            f"that run: mine-run resume={folder}"
+        )
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise BadInput(f"hydra.run.dir={folder}: {there} is a file; name another folder")
+    if not os.access(there, os.W_OK):
+        raise BadInput(f"hydra.run.dir={folder}: {there} is not writable; name another folder")
+
+
+def tell(stop: Exception) -> None:
+    """One line for each fault on stderr; the traceback too where HYDRA_FULL_ERROR=1."""
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        traceback.print_exception(stop)
+    for line in error_lines(stop):
+        print(f"mine-run: {line}", file=sys.stderr)
+
+
+def error_lines(stop: Exception) -> list[str]:
+    """An error in words: as it is for our own, with its type for another's."""
+    if isinstance(stop, RunFailed):
+        return str(stop).splitlines()
+    return [f"{type(stop).__name__}: {' '.join(str(stop).split())}"]
 
 
 class BelowWarning(logging.Filter):
@@ -16,10 +134,17 @@ class BelowWarning(logging.Filter):
         return record.levelno < logging.WARNING
 
 
-def conf_dir() -> str:
-    """The config root: inside the package in a wheel, one level up in a checkout."""
-    here = Path(__file__).resolve().parent
-    return str(next(d for d in (here / "conf", here.parent / "conf") if d.is_dir()))
+def option_list(*, _root_: DictConfig) -> str:
+    """The groups and their options for `--help`, from every folder on Hydra's search path."""
+    groups: dict[str, set[str]] = {}
+    for source in _root_.hydra.runtime.config_sources:
+        if source.schema == "file" and source.provider != "hydra":
+            for file in Path(source.path).glob("*/**/*.yaml"):
+                group, *option = file.relative_to(source.path).with_suffix("").parts
+                groups.setdefault(group, set()).add("/".join(option))
+    width = max(map(len, groups), default=0)
+    return "\n".join(f"  {g:{width}}  {', '.join(sorted(groups[g]))}" for g in sorted(groups))
 
 
 register()
+OmegaConf.register_new_resolver("mine_run.options", option_list, replace=True)

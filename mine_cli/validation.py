@@ -56,7 +56,7 @@ def section_faults(prefix: str, node: DictConfig, schema: Any) -> Iterator[str]:
     """Unknown keys, missing values and broken rules of one section."""
     rules: dict[str, Rule | None] = {f.name: f.metadata.get("rule") for f in fields(schema)}
     names = ", ".join(name for name in rules if name != "_target_")
-    for key in node:
+    for key in map(str, node):
         if key not in rules:
             yield f"{prefix}{key}: no such key; want one of {names}"
     for key, rule in rules.items():

@@ -1,0 +1,70 @@
+"""The command line, read before Hydra reads it: `dry_run` and `resume` say where output goes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
+
+from mine_cli.errors import BadInput
+from mine_cli.resume import MAY_CHANGE, check_resumable
+
+__all__ = ["for_hydra"]
+
+WRITES_NOTHING = (
+    "hydra.mode=RUN",
+    "hydra.output_subdir=null",
+    "hydra.run.dir=.",
+    "hydra/job_logging=none",
+    "hydra/hydra_logging=none",
+)
+
+
+def for_hydra(arguments: Sequence[str]) -> list[str]:
+    """The arguments that Hydra is given in place of the user's.
+
+    Raises:
+        BadInput: where `resume` names no run of ours, or something stands beside it that may
+            not change; where `dry_run` is to look at a sweep.
+    """
+    given = dict(a.split("=", 1) for a in arguments if "=" in a and not a.startswith("-"))
+    folder = unquoted(given["resume"]) if "resume" in given else "None"
+    if folder not in ("None", ""):
+        return resuming(Path(folder), arguments)
+    if given.get("dry_run", "").lower() in ("true", "yes", "on", "1"):
+        if {"-m", "--multirun"} & set(arguments):
+            raise BadInput("dry_run=true: looks at one run; leave out -m")
+        return [*arguments, *WRITES_NOTHING]
+    return list(arguments)
+
+
+def resuming(folder: Path, arguments: Sequence[str]) -> list[str]:
+    """What Hydra is given to go on with a run in its own folder, whose `.hydra` stays as it is."""
+    others = [a for a in arguments if not a.startswith("resume=")]
+    faults = [
+        f"{other}: cannot change when a run is resumed; only {', '.join(MAY_CHANGE)} may"
+        for other in others
+        if other.split("=", 1)[0] not in MAY_CHANGE or "=" not in other
+    ]
+    if faults:
+        raise BadInput(*faults)
+    check_resumable(folder)
+    # `++`: the defaults that Hydra composes here need not have dataset.path, the saved
+    # configuration has (config.run_configuration puts it in Hydra's place).
+    kept = ["++" + other if other.startswith("dataset.") else other for other in others]
+    where = [f"resume={quoted(str(folder))}", f"hydra.run.dir={quoted(str(folder))}"]
+    return [*kept, *where, "hydra.output_subdir=null"]
+
+
+def quoted(text: str) -> str:
+    """A value that Hydra's grammar reads back as this text, whatever it holds."""
+    return QuotedString(text, Quote.single).with_quotes()
+
+
+def unquoted(text: str) -> str:
+    """What a typed value says in Hydra's grammar, or the text itself where it does not fit in."""
+    try:
+        return str(OverridesParser.create().parse_override(f"resume={text}").value())
+    except HydraException:
+        return text

@@ -1,0 +1,93 @@
+"""The command `mine-run`: hydra.main, one line for each error, exit codes. Imports no torch.
+
+Exit codes: 0; 1 a job failed, or Hydra refused; 2 bad input; 3 diverged; 130, 143 interrupted.
+"""
+
+import logging
+import math
+import os
+import shlex
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from mine_cli import __version__
+from mine_cli.arguments import for_hydra
+from mine_cli.config import check_folder, conf_dir, error_lines, run_configuration, tell
+from mine_cli.errors import Interrupted, RunFailed
+
+__all__ = ["main"]
+
+log = logging.getLogger(__name__)
+
+# How a single run ended, for main() to exit with: Hydra lets no value of a job through, and an
+# exception only with a traceback.
+ending = {"exit_code": 0}
+
+
+def main() -> None:
+    """The console entry: runs, and exits with the code that says how it went."""
+    if "--version" in sys.argv[1:]:
+        print(f"mine-run {__version__}")
+        return
+    ending["exit_code"] = 0
+    try:
+        sys.argv[1:] = for_hydra(sys.argv[1:])
+        hydra.main(version_base="1.3", config_path=conf_dir(), config_name="config")(job)()
+    except RunFailed as stop:
+        tell(stop)
+        sys.exit(stop.exit_code)
+    except Interrupted as stop:
+        sys.exit(stop.exit_code)
+    except KeyboardInterrupt:
+        print("mine-run: interrupted", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(ending["exit_code"])
+
+
+def job(cfg: DictConfig) -> float:
+    """One run in the folder that Hydra made for it; returns the estimate (nats) for a sweeper."""
+    in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    try:
+        return run(cfg, folder, in_sweep)
+    except Interrupted:
+        log.warning("mine-run: interrupted and saved; go on with: %s", resume_command(cfg, folder))
+        raise
+    except RunFailed as stop:
+        for line in error_lines(stop):
+            log.error("mine-run: %s", line, exc_info=os.environ.get("HYDRA_FULL_ERROR") == "1")
+        if in_sweep:  # Hydra goes on with the other jobs, and names the first failure at the end
+            raise HydraException(f"{folder}: {error_lines(stop)[0]}") from stop
+        ending["exit_code"] = stop.exit_code
+        return math.nan
+
+
+def run(cfg: DictConfig, folder: Path, in_sweep: bool) -> float:
+    """Build and run; the checks come first in a sweep, for it has no other place for them."""
+    cfg = run_configuration(cfg, HydraConfig.get())
+    from mine_cli import build  # imports torch
+
+    if cfg.dry_run:
+        print(build.dry_run(cfg))
+        return math.nan
+    if in_sweep:
+        check_folder(folder, ("result.json", "checkpoints"))
+        build.check(cfg)
+        cfg.trainer.progress = False  # a log line of one job in the bar of another
+    estimate = build.run(cfg, folder)["estimate"]
+    return math.nan if estimate is None else float(estimate)
+
+
+def resume_command(cfg: DictConfig, folder: Path) -> str:
+    """What to type to go on with an interrupted run, in the folder it was started in."""
+    overrides: Iterable[str] = HydraConfig.get().overrides.task if cfg.resume is not None else ()
+    kept = [o.removeprefix("++") for o in overrides if not o.startswith("resume=")]
+    shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    return shlex.join(["mine-run", f"resume={shown}", *kept])
