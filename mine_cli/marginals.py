@@ -1,0 +1,105 @@
+"""How pairs from the product of marginals are drawn: for each x, which rows of z stand beside it.
+
+``pairing(n, generator)`` gives [n, num] indices into the rows of z, on the generator's device:
+row i holds the z that x_i is paired with. :class:`AllPairs` has none: it crosses whole groups.
+"""
+
+import torch
+from torch import Generator, Tensor
+
+from mine_cli.errors import BadInput
+
+__all__ = ["MARGINALS", "AllPairs", "Derangement", "Independent", "Shuffle"]
+
+
+class Shuffle:
+    """The batch's own z in random order, ``num`` times; on average one row each keeps its own z.
+
+    A row that keeps its own z is a joint pair among the marginal ones and lowers the estimate.
+
+    Raises:
+        BadInput: when num is below 1.
+
+    References:
+        | MINE: Mutual Information Neural Estimation (Belghazi et al., 2018), section 3.1
+        | https://arxiv.org/abs/1801.04062
+    """
+
+    def __init__(self, num: int = 1) -> None:
+        self.num = at_least_one(num)
+
+    def pairing(self, n: int, generator: Generator) -> Tensor:
+        orders = [permutation(n, generator) for _ in range(self.num)]
+        return torch.stack(orders, 1)
+
+
+class Derangement:
+    """The batch's own z, never a row's own; every other row is an equally likely partner.
+
+    The ``num`` partners of a row are distinct.
+
+    Raises:
+        BadInput: when num is below 1, or a batch has no more than num rows.
+    """
+
+    def __init__(self, num: int = 1) -> None:
+        self.num = at_least_one(num)
+
+    def pairing(self, n: int, generator: Generator) -> Tensor:
+        if n <= self.num:
+            raise BadInput(
+                f"marginals derangement: num={self.num} needs batches of at least "
+                f"{self.num + 1} rows, not {n}"
+            )
+        # Seat the rows in a circle at random: a row's partners are its next num neighbours.
+        circle = permutation(n, generator)
+        partners = torch.empty(n, self.num, dtype=torch.long, device=generator.device)
+        partners[circle] = torch.stack([circle.roll(-s) for s in range(1, self.num + 1)], 1)
+        return partners
+
+
+class Independent:
+    """``num`` independent draws of z from the data for every row.
+
+    The caller appends the n * num extra rows of z (attribute ``extra`` = num) behind its n rows.
+
+    Raises:
+        BadInput: when num is below 1.
+    """
+
+    def __init__(self, num: int = 1) -> None:
+        self.num = self.extra = at_least_one(num)
+
+    def pairing(self, n: int, generator: Generator) -> Tensor:
+        return torch.arange(n, n * (1 + self.num), device=generator.device).view(n, self.num)
+
+
+class AllPairs:
+    """Every x against every other z of its group, in groups of at most ``rows`` rows.
+
+    Raises:
+        BadInput: when rows is below 2.
+    """
+
+    def __init__(self, rows: int = 128) -> None:
+        if rows < 2:
+            raise BadInput(f"marginals all_pairs: rows must be at least 2, not {rows}")
+        self.rows = rows
+
+
+MARGINALS: dict[str, type] = {
+    "shuffle": Shuffle,
+    "derangement": Derangement,
+    "independent": Independent,
+    "all_pairs": AllPairs,
+}
+
+
+def permutation(n: int, generator: Generator) -> Tensor:
+    return torch.randperm(n, generator=generator, device=generator.device)
+
+
+def at_least_one(num: int) -> int:
+    if num < 1:
+        raise BadInput(f"marginals: num must be at least 1, not {num}")
+    return num
