@@ -1,0 +1,129 @@
+r"""Scores of joint and marginal pairs, each network's first layer computed once per row.
+
+A statistics network offers ``embed(x, z) -> a [n, h], b [m, h]`` (row by row) and
+``head(a, b) -> scores``, which broadcasts over leading dimensions: ``head(a[:, None], b[None])``
+is the score matrix. Scores are ``t_joint [n]`` and ``t_marginal [n, k]``: row i's marginal pairs
+share x_i.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+__all__ = ["Whole", "cross", "draw", "embed", "head", "score_groups", "score_pairs"]
+
+Noise = dict[str, Tensor]
+
+# Pairs scored at once where whole groups are crossed: beyond this, row blocks are recomputed in
+# the backward pass, which is faster (a block stays in cache) and bounds the memory.
+PAIRS_AT_ONCE = 2**14
+
+
+class Whole(nn.Module):
+    """A network that only knows ``forward(x, z)`` on paired rows: every pair is scored whole."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.shapes: tuple[torch.Size, torch.Size] = (torch.Size(), torch.Size())
+
+    def embed(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        self.shapes = (x.shape[1:], z.shape[1:])
+        return x.reshape(len(x), -1), z.reshape(len(z), -1)
+
+    def head(self, a: Tensor, b: Tensor) -> Tensor:
+        lead = torch.broadcast_shapes(a.shape[:-1], b.shape[:-1])
+        x = a.expand(*lead, -1).reshape(-1, *self.shapes[0])
+        z = b.expand(*lead, -1).reshape(-1, *self.shapes[1])
+        return self.network(x, z).reshape(lead)
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        return self.network(x, z)
+
+
+def embed(network: Any, x: Tensor, z: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
+    """What the network computes once per row of x ``[n, h]`` and of z ``[m, h]``."""
+    return network.embed(x, z) if noise is None else network.embed(x, z, noise)
+
+
+def head(network: Any, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
+    """Scores of embedded rows, broadcast over leading dimensions."""
+    return network.head(a, b) if noise is None else network.head(a, b, noise)
+
+
+def draw(
+    network: nn.Module, marginals: Any, n: int, generator: torch.Generator
+) -> tuple[Tensor | None, Noise | None]:
+    """A fresh pairing ``[n, k]`` of n rows (None: groups are crossed), and the network's noise."""
+    groups, rows = group_shape(n, marginals)
+    pairing = None if groups else marginals.pairing(n, generator)
+    if not (network.training and hasattr(network, "draw_noise")):
+        return pairing, None
+    pairs = (groups, rows, rows) if pairing is None else (1 + pairing.shape[1], n)
+    num_z = n * (1 + getattr(marginals, "extra", 0))
+    return pairing, network.draw_noise(n, num_z, pairs, generator)
+
+
+def group_shape(n: int, marginals: Any) -> tuple[int, int]:
+    """How n rows are crossed in groups: (groups, rows of each); (0, 0) where they are paired."""
+    limit = getattr(marginals, "rows", None)
+    if limit is None:
+        return 0, 0
+    groups = -(-n // limit)
+    return groups, n // groups
+
+
+def score_pairs(
+    network: nn.Module, x: Tensor, z: Tensor, pairing: Tensor, noise: Noise | None = None
+) -> tuple[Tensor, Tensor]:
+    """Joint scores ``[n]`` and those of row i with the z rows ``pairing[i]``, ``[n, k]``."""
+    a, b = embed(network, x, z, noise)
+    own = torch.arange(len(x), device=x.device)
+    rows = torch.cat([own[None], pairing.T])
+    pairs = b.index_select(0, rows.flatten()).unflatten(0, rows.shape)
+    t = head(network, a, pairs, noise)
+    return t[0], t[1:].T
+
+
+def score_groups(
+    network: nn.Module, x: Tensor, z: Tensor, marginals: Any, noise: Noise | None = None
+) -> tuple[Tensor, Tensor]:
+    """Joint scores ``[n]`` and those of row i with every other row of its group ``[n, rows - 1]``.
+
+    n is cut to whole groups of one size (at most groups - 1 rows are left out).
+    """
+    groups, rows = group_shape(len(x), marginals)
+    a, b = embed(network, x, z, noise)
+    a, b = (side[: groups * rows].unflatten(0, (groups, rows)) for side in (a, b))
+    matrix = cross(network, a, b, noise)
+    t_joint = matrix.diagonal(dim1=-2, dim2=-1)
+    # Without its first entry the flat matrix is runs of `rows` off-diagonal scores, each followed
+    # by a diagonal one: the off-diagonal part without a gather.
+    rest = matrix.flatten(-2)[..., 1:].unflatten(-1, (rows - 1, rows + 1))[..., :-1]
+    return t_joint.flatten(), rest.reshape(groups * rows, rows - 1)
+
+
+def cross(network: nn.Module, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
+    """Score matrices ``[groups, rows, rows]`` of embedded groups, in row blocks."""
+    groups, rows = a.shape[:2]
+    block = max(1, PAIRS_AT_ONCE // (groups * rows))
+    # A frozen network (`maximise`, `minimise`) is not recomputed: by then it would not be frozen.
+    recompute = block < rows and torch.is_grad_enabled() and trainable(network)
+    parts = []
+    for start in range(0, rows, block):
+        part = slice(start, start + block)
+        own = noise and {
+            key: value if key in ("x", "z") else value[:, part] for key, value in noise.items()
+        }
+        arguments = (network, a[:, part, None], b[:, None], own)
+        if recompute:
+            parts.append(checkpoint(head, *arguments, use_reentrant=False))
+        else:
+            parts.append(head(*arguments))
+    return torch.cat(parts, dim=1)
+
+
+def trainable(network: nn.Module) -> bool:
+    return any(p.requires_grad for p in network.parameters())

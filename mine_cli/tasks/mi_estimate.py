@@ -1,0 +1,252 @@
+r"""``task=mi-estimate``: the mutual information of a data set, as an honest number in nats.
+
+*Fit* rows train the statistics network, *select* rows stop it early and pick the checkpoint,
+*report* rows are touched once. With ``folds=K`` the K networks train together, and no network ever
+sees the rows it is reported on.
+"""
+
+import copy
+import math
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mine_cli.ensemble import Ensemble
+from mine_cli.estimator import MutualInformation
+from mine_cli.evaluation import Evaluation, pool
+from mine_cli.schemas import MIEstimateConf, TrainerConf
+from mine_cli.scoring import group_shape
+from mine_cli.status import status
+from mine_cli.tasks.feeds import FixedRows, FreshDraws, stream
+from mine_cli.tasks.parts import Parts
+from mine_cli.trainer import learning_rate
+
+__all__ = ["MIEstimate", "Member"]
+
+CONTRASTIVE_NEGATIVES = 4096  # of InfoNCE at the end: its ceiling is then log 4097 = 8.3 nats
+
+
+@dataclass
+class Member:
+    """One network, the data it may see, and the best it has been on its select rows."""
+
+    term: MutualInformation
+    parts: Parts
+    feed: FixedRows | FreshDraws
+    generator: torch.Generator
+    best_quality: float = -math.inf
+    best_step: int = 0
+    best_state: dict[str, Tensor] = field(default_factory=dict)
+    waited: int = 0
+
+    def select(self, step: int, found: Evaluation, patience: int | None) -> bool:
+        """Keep the network if it is the best yet on its select rows; whether it was."""
+        if self.exhausted(patience):
+            return False
+        quality = found.value
+        if not getattr(self.term.bound, "is_lower_bound", True):
+            # A value that is no lower bound rises with overconfidence: the Donsker-Varadhan
+            # value of the same scores chooses instead.
+            quality = found.joint_mean - found.log_partition
+        if quality <= self.best_quality:
+            self.waited += 1
+            return False
+        self.best_quality, self.best_step, self.waited = quality, step, 0
+        self.term.log_partition.fill_(found.log_partition)
+        self.term.calibrated.fill_(True)
+        self.best_state = copy.deepcopy(self.term.state_dict())
+        return True
+
+    def exhausted(self, patience: int | None) -> bool:
+        return patience is not None and self.waited >= patience
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "term": self.term.state_dict(),
+            "feed": self.feed.state_dict(),
+            "generator": self.generator.get_state(),
+            "best_quality": self.best_quality,
+            "best_step": self.best_step,
+            "best_state": self.best_state,
+            "waited": self.waited,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.term.load_state_dict(state["term"])
+        self.feed.load_state_dict(state["feed"])
+        self.generator.set_state(state["generator"])
+        self.best_quality, self.best_step = state["best_quality"], state["best_step"]
+        self.best_state, self.waited = state["best_state"], state["waited"]
+
+
+class MIEstimate:
+    """Trains one network a fold and reports the bound on rows that none of them has seen.
+
+    Arguments:
+        conf: rows, pairs and patience; see `MIEstimateConf`.
+        trainer: steps, batch size, learning rate; see `TrainerConf`.
+        make_term: makes a fold's term from its seed.
+        parts: each fold's data, standardised, on the device.
+        seed: of every random stream.
+        true_mi: in nats, for the display and the error; None where it is not known.
+        autocast: makes the context that the networks are called in.
+    """
+
+    def __init__(
+        self,
+        conf: MIEstimateConf,
+        trainer: TrainerConf,
+        make_term: Callable[..., MutualInformation],
+        parts: list[Parts],
+        seed: int = 0,
+        true_mi: float | None = None,
+        autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    ) -> None:
+        self.conf, self.trainer, self.true_mi = conf, trainer, true_mi
+        self.members = [
+            self._member(
+                make_term(seed=stream(seed, "network", r)), part, stream(seed, "training", r)
+            )
+            for r, part in enumerate(parts)
+        ]
+        self.bound = self.members[0].term.bound
+        self.patience = conf.patience if parts[0].law is None else None
+        self.ensemble = Ensemble(
+            [m.term for m in self.members],
+            trainer.lr,
+            trainer.weight_decay,
+            autocast,
+            trainer.compile,
+        )
+        self.curve: list[float] = []
+        self.best: dict[str, Any] | None = None
+        self.finished = False
+
+    def _member(self, term: MutualInformation, parts: Parts, seed: int) -> Member:
+        device = parts.select[0].device
+        extra = getattr(term.marginals, "extra", 0)
+        size = self.trainer.batch_size
+        feed: FixedRows | FreshDraws
+        if parts.law is None:
+            feed = FixedRows(*parts.fit, size, extra)
+        else:
+            feed = FreshDraws(parts.law, size, extra)
+        return Member(term.to(device), parts, feed, torch.Generator(device).manual_seed(seed))
+
+    # What the trainer asks for
+
+    def train_step(self, step: int) -> dict[str, Tensor]:
+        """One step of every fold's network; batch figures, averaged over the folds."""
+        rate = learning_rate(step, self.trainer.steps, self.trainer.lr, self.trainer.warmup)
+        for group in self.ensemble.optimizer.param_groups:
+            group["lr"] = rate
+        generators = [m.generator for m in self.members]
+        batches = [m.feed.batch(m.generator) for m in self.members]
+        losses, values = self.ensemble.step(batches, generators)
+        return {"train/loss": losses.mean(), "train/value": values.mean()}
+
+    def evaluate(self, step: int) -> dict[str, float | None]:
+        """The bound on the select rows; keeps each network at its best."""
+        self.ensemble.unstack()
+        found = [
+            m.term.evaluate(*m.parts.select, **self._crossing(self.conf.pairs_during_training))
+            for m in self.members
+        ]
+        improved = [
+            m.select(step, f, self.patience) for m, f in zip(self.members, found, strict=True)
+        ]
+        if any(improved):
+            self.best = {
+                "members": [m.best_state for m in self.members],
+                "scales": [m.parts.scales for m in self.members],
+                "shapes": [list(side.shape[1:]) for side in self.members[0].parts.select],
+            }
+        self.finished = all(m.exhausted(self.patience) for m in self.members)
+        pooled = pool(found)
+        self.curve.append(pooled.value)
+        return {
+            "mi/estimate": pooled.value,
+            "mi/true": self.true_mi,
+            "evaluation/effective_sample_size": pooled.effective_sample_size,
+        }
+
+    def parameters(self) -> Iterable[Tensor]:
+        return self.ensemble.parameters()
+
+    def state_dict(self) -> dict[str, Any]:
+        self.ensemble.unstack()
+        return {
+            "members": [m.state_dict() for m in self.members],
+            "optimizer": self.ensemble.optimizer.state_dict(),
+            "curve": self.curve,
+            "best": self.best,
+            "finished": self.finished,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for member, saved in zip(self.members, state["members"], strict=True):
+            member.load_state_dict(saved)
+        self.ensemble.restack()
+        self.ensemble.optimizer.load_state_dict(state["optimizer"])
+        self.curve, self.best = state["curve"], state["best"]
+        self.finished = state["finished"]
+
+    # The result
+
+    def result(self) -> dict[str, Any]:
+        """The report rows' verdict on each fold's best network, pooled; nats."""
+        for member in self.members:
+            member.term.load_state_dict(member.best_state)
+        options = self._crossing(self.conf.pairs, final=True)
+        report = [
+            m.term.evaluate(*m.parts.report, constant=float(m.term.log_partition), **options)
+            for m in self.members
+        ]
+        pooled = pool(report)
+        values = torch.tensor([r.value for r in report])
+        return {
+            "status": status(self.bound, pooled, self.curve),
+            "estimate": pooled.value,
+            "standard_error": pooled.standard_error,
+            "lower_bound": pooled.lower_bound,
+            "true_mi": self.true_mi,
+            "error": None if self.true_mi is None else pooled.value - self.true_mi,
+            "fit_value": self._fit_value(options),
+            "fold_sd": values.std().item() if len(values) > 1 else None,
+            "effective_sample_size": pooled.effective_sample_size,
+            "marginal_pairs": pooled.marginal_pairs,
+            "metrics": {
+                "report_rows": pooled.rows,
+                "negatives": pooled.negatives,
+                "best_steps": [m.best_step for m in self.members],
+                "fold_estimates": [r.value for r in report],
+                "at_training_negatives": pooled.at_training_negatives,
+            },
+        }
+
+    def _fit_value(self, options: dict[str, Any]) -> float | None:
+        """The bound on rows that trained it, as many as are reported; None for fresh draws."""
+        found = []
+        for member in self.members:
+            if member.parts.law is not None:
+                return None
+            rows = len(member.parts.report[0])
+            x, z = (side[:rows] for side in member.parts.fit)
+            found.append(member.term.evaluate(x, z, **options))
+        return pool(found).value
+
+    def _crossing(self, pairs: int, final: bool = False) -> dict[str, Any]:
+        """How evaluation rows are crossed; a contrastive bound's value depends on it."""
+        options: dict[str, Any] = {"pairs": pairs}
+        if self.bound.needs == "matrix":
+            _, rows = group_shape(self.trainer.batch_size, self.members[0].term.marginals)
+            options = {"negatives": rows - 1, "training_negatives": rows - 1}
+            if final:
+                options["negatives"] = CONTRASTIVE_NEGATIVES
+        if final and self.conf.negatives is not None:
+            options["negatives"] = self.conf.negatives
+        return options
