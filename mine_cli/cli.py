@@ -67,10 +67,13 @@ def job(cfg: DictConfig) -> float:
             raise HydraException(f"{folder}: {error_lines(stop)[0]}") from stop
         ending["exit_code"] = stop.exit_code
         return math.nan
+    except Exception as stop:  # Hydra shows it, but in a sweep the first alone, and in no file
+        log.error("mine-run: %s", error_lines(stop)[0])
+        raise
 
 
 def run(cfg: DictConfig, folder: Path, in_sweep: bool) -> float:
-    """Build and run; the checks come first in a sweep, for it has no other place for them."""
+    """Build and run. A sweep checks its folders here: its jobs start without the callback."""
     cfg = run_configuration(cfg, HydraConfig.get())
     from mine_cli import build  # imports torch
 
@@ -79,7 +82,6 @@ def run(cfg: DictConfig, folder: Path, in_sweep: bool) -> float:
         return math.nan
     if in_sweep:
         check_folder(folder, ("result.json", "checkpoints"))
-        build.check(cfg)
         cfg.trainer.progress = False  # a log line of one job in the bar of another
     estimate = build.run(cfg, folder)["estimate"]
     return math.nan if estimate is None else float(estimate)

@@ -93,7 +93,10 @@ def check_before_run(cfg: DictConfig, hydra: Any) -> None:
     if not cfg.dry_run and cfg.resume is None:
         check_folder(folder, (".hydra", "result.json", "checkpoints"))
     cfg = run_configuration(cfg, hydra)
-    from mine_cli.build import check
+    faults = validate(cfg)
+    if faults:
+        raise BadInput(*faults)
+    from mine_cli.build import check  # imports torch, for which a mistyped number need not wait
 
     check(cfg)
 

@@ -56,6 +56,8 @@ def section_faults(prefix: str, node: DictConfig, schema: Any) -> Iterator[str]:
     """Unknown keys, missing values and broken rules of one section."""
     rules: dict[str, Rule | None] = {f.name: f.metadata.get("rule") for f in fields(schema)}
     names = ", ".join(name for name in rules if name != "_target_")
+    typed = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(typed, dict)
     for key in map(str, node):
         if key not in rules:
             yield f"{prefix}{key}: no such key; want one of {names}"
@@ -63,6 +65,8 @@ def section_faults(prefix: str, node: DictConfig, schema: Any) -> Iterator[str]:
         if key not in node or OmegaConf.is_missing(node, key):
             if prefix or key not in SECTIONS:  # an absent section is told of once, by validate
                 yield f"{prefix}{key}: missing; give {prefix}{key}=..."
+        elif typed[key] == f"${{{key}}}":  # the root's own value, judged there
+            continue
         elif rule is not None and not obeys(node[key], rule):
             yield f"{prefix}{key}={'null' if node[key] is None else node[key]}: {rule.says}"
 

@@ -1,0 +1,300 @@
+"""The command line as a user meets it: subprocesses in an empty folder."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from mine_cli import __version__
+from mine_cli.arguments import for_hydra
+from mine_cli.errors import BadInput
+
+SMOKE = ("trainer=smoke", "trainer.device=cpu", "trainer.tensorboard=false", "references=none")
+OWN_NETWORK = """\
+from torch import nn
+
+
+class Sum(nn.Module):
+    def __init__(self, x_shape, z_shape, gain):
+        super().__init__()
+        self.linear = nn.Linear(x_shape[0], 1)
+        self.gain = gain
+
+    def embed(self, x, z, noise=None):
+        return x, z
+
+    def head(self, a, b, noise=None):
+        return self.gain * self.linear(a + b).squeeze(-1)
+
+    def forward(self, x, z):
+        return self.head(x, z)
+"""
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    """`mine-run ARGUMENTS` in a folder of its own, which python's -m would put on the path."""
+
+    def command(*arguments: str, python: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+        entry = [sys.executable, "-P", *python, "-m", "mine_cli", *arguments]
+        env = os.environ | {"OMP_NUM_THREADS": "1"}
+        return subprocess.run(
+            entry, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120
+        )
+
+    return command
+
+
+def made(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def run_folder(folder: Path) -> Path:
+    (found,) = (folder / "outputs" / "mi-estimate").iterdir()
+    return found
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_shows_examples_groups_and_keys_without_torch(
+    flag: str, command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "my_conf" / "network").mkdir(parents=True)
+    (tmp_path / "my_conf" / "network" / "own.yaml").write_text("_target_: own.Sum\n")
+    done = command("-cd", "my_conf", flag, python=("-X", "importtime"))
+    assert done.returncode == 0
+    assert "hydra.main" in done.stderr
+    assert "torch" not in done.stderr
+    assert "schema" not in done.stdout
+    assert sum(line.startswith("  mine-run") for line in done.stdout.splitlines()) == 5
+    assert "bilinear, conv, mlp, noisy_mlp, own, separable, separable_quadratic" in done.stdout
+    assert 'eval "$(mine-run -sc install=bash)"' in done.stdout
+    assert "  batch_size: 512" in done.stdout
+    assert made(tmp_path) == ["my_conf", "my_conf/network", "my_conf/network/own.yaml"]
+
+
+def test_completion_offers_options_without_torch(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMP_LINE", "mine-run bound=s")
+    monkeypatch.setenv("COMP_POINT", "16")
+    done = command("-sc", "query=bash", python=("-X", "importtime"))
+    assert done.stdout.split() == ["bound=smile"]
+    assert "torch" not in done.stderr
+
+
+def test_version(command: Command) -> None:
+    assert command("--version").stdout == f"mine-run {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("dataset.roh=0.5", "Key 'roh' not in 'GaussianConf'"),
+        ("trainer.lr=fast", "Value 'fast' of type 'str' could not be converted to Float"),
+        ("bound=nwj", "Available options in 'bound':"),
+    ],
+)
+def test_what_hydra_refuses_exits_1(
+    argument: str, said: str, command: Command, tmp_path: Path
+) -> None:
+    done = command(argument)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert made(tmp_path) == []
+
+
+def test_every_fault_is_one_line_and_exit_2_and_no_folder(
+    command: Command, tmp_path: Path
+) -> None:
+    done = command("dataset.rho=1.5", "trainer.lr=-1", "+network.depth=3")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "mine-run: dataset.rho=1.5: must lie strictly between -1 and 1, or null",
+        "mine-run: network.depth: no such key; want one of widths, activation",
+        "mine-run: trainer.lr=-1.0: must be positive and finite",
+    ]
+    assert done.stdout == ""
+    assert made(tmp_path) == []
+
+
+def test_a_fault_has_a_traceback_only_if_asked_for(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    done = command("dataset.rho=1.5")
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+
+
+def test_a_fault_that_building_finds_makes_no_folder(command: Command, tmp_path: Path) -> None:
+    done = command("dataset=arrays", "dataset.path=absent.npz")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("mine-run: ")
+    assert "absent.npz" in line
+    assert made(tmp_path) == []
+
+
+def test_dry_run_writes_nothing(command: Command, tmp_path: Path) -> None:
+    done = command("dry_run=true", "network=separable")
+    assert done.returncode == 0, done.stderr
+    assert "Separable" in done.stdout
+    assert "parameters" in done.stdout
+    assert made(tmp_path) == []
+
+
+def test_dry_run_of_a_sweep_or_from_a_file_is_refused(command: Command, tmp_path: Path) -> None:
+    done = command("-m", "dry_run=true", "seed=1,2")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "mine-run: dry_run=true: looks at one run; leave out -m\n",
+    )
+    (tmp_path / "my_conf" / "experiment").mkdir(parents=True)
+    (tmp_path / "my_conf" / "experiment" / "dry.yaml").write_text(
+        "# @package _global_\ndry_run: true\n"
+    )
+    done = command("-cd", "my_conf", "experiment=dry")
+    assert done.returncode == 2
+    assert "on the command line: dry_run=true" in done.stderr
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_run_then_its_folder_again_then_resume(command: Command, tmp_path: Path) -> None:
+    done = command(*SMOKE)
+    assert done.returncode == 0, done.stderr
+    folder = run_folder(tmp_path)
+    result = json.loads((folder / "result.json").read_text())
+    assert result["steps"] == 20
+    assert (folder / "mine-run.log").read_text() != ""
+    saved = {f.name: f.read_bytes() for f in (folder / ".hydra").iterdir()}
+
+    done = command(*SMOKE, f"hydra.run.dir={folder}")
+    assert done.returncode == 2
+    assert "already holds a run" in done.stderr
+
+    log = (folder / "mine-run.log").read_text()
+    done = command(f"resume={folder.relative_to(tmp_path)}", "trainer.steps=30")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((folder / "result.json").read_text())["steps"] == 30
+    assert {f.name: f.read_bytes() for f in (folder / ".hydra").iterdir()} == saved
+    assert (folder / "mine-run.log").read_text().startswith(log)
+    assert run_folder(tmp_path) == folder
+
+
+def test_a_network_of_ones_own_runs_and_resumes(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "my_conf" / "network").mkdir(parents=True)
+    (tmp_path / "my_conf" / "network" / "own.yaml").write_text("_target_: own.Sum\ngain: 2.0\n")
+    (tmp_path / "my_conf" / "own.py").write_text(OWN_NETWORK)
+    done = command("-cd", "my_conf", "network=own", *SMOKE)
+    assert done.returncode == 0, done.stderr
+    folder = run_folder(tmp_path)
+    assert OmegaConf.load(folder / ".hydra" / "config.yaml").network.gain == 2.0
+    done = command(f"resume={folder}", "trainer.steps=25")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_sweep_goes_on_after_a_failed_job(command: Command, tmp_path: Path) -> None:
+    done = command("-m", *SMOKE, "dataset.rho=0.5,1.5,0.9", "hydra.sweep.dir=sweep")
+    assert done.returncode == 1
+    assert "mine-run: dataset.rho=1.5: must lie strictly between -1 and 1" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(f.parent.name for f in tmp_path.glob("sweep/*/result.json")) == ["0", "2"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_saves_and_names_the_command_to_go_on(
+    number: int, code: int, tmp_path: Path
+) -> None:
+    entry = [sys.executable, "-P", "-m", "mine_cli", *SMOKE, "trainer.steps=100000"]
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        entry, cwd=tmp_path, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.rglob("last.pt")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == code, stderr
+    folder = run_folder(tmp_path).relative_to(tmp_path)
+    assert f"go on with: mine-run resume={folder}\n" in stderr
+    assert "Traceback" not in stderr
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The least that `resume` takes for a run."""
+    run = tmp_path / "a run"
+    for name in (".hydra", "checkpoints"):
+        (run / name).mkdir(parents=True)
+    (run / ".hydra" / "config.yaml").write_text("task:\n  name: mi-estimate\n")
+    (run / "checkpoints" / "last.pt").write_bytes(b"state")
+    return run
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda run: run.rename(run.parent / "moved"), "no such folder"),
+        (lambda run: (run / "checkpoints" / "last.pt").unlink(), "holds no checkpoint"),
+        (lambda run: (run / ".hydra" / "config.yaml").unlink(), "not the folder of a mine-run"),
+        (
+            lambda run: (run / ".hydra" / "config.yaml").write_text("task: {name: other}\n"),
+            "not the folder of a mine-run run",
+        ),
+        (
+            lambda run: (run / ".hydra" / "config.yaml").write_text("a: [\n"),
+            "not the folder of a mine-run run",
+        ),
+    ],
+)
+def test_resume_of_what_is_no_run_of_ours(
+    spoil: Callable[[Path], object], said: str, folder: Path
+) -> None:
+    spoil(folder)
+    with pytest.raises(BadInput, match=said):
+        for_hydra([f"resume={folder}"])
+
+
+def test_resume_changes_nothing_but_steps_device_and_paths(folder: Path) -> None:
+    typed = [f"resume={folder}", "trainer.lr=1", "-m", "trainer.steps=9", "bound=dv"]
+    with pytest.raises(BadInput) as caught:
+        for_hydra(typed)
+    assert [fault.partition(":")[0] for fault in caught.value.faults] == [
+        "trainer.lr=1",
+        "-m",
+        "bound=dv",
+    ]
+
+
+def test_resume_starts_hydra_in_the_runs_own_folder(folder: Path) -> None:
+    given = for_hydra(["dataset.path=new.npz", f"resume='{folder}'", "trainer.steps=9"])
+    assert given == [
+        "++dataset.path=new.npz",
+        "trainer.steps=9",
+        f"resume='{folder}'",
+        f"hydra.run.dir='{folder}'",
+        "hydra.output_subdir=null",
+    ]
+
+
+def test_resume_null_is_an_ordinary_run() -> None:
+    assert for_hydra(["resume=null", "seed=1"]) == ["resume=null", "seed=1"]
+
+
+def test_resume_in_a_bad_folder_writes_nothing(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    done = command("resume=other")
+    assert done.returncode == 2
+    assert done.stderr.startswith("mine-run: resume=other: not the folder of a mine-run run")
+    assert made(tmp_path) == ["other"]
