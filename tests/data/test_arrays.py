@@ -1,0 +1,393 @@
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mine_cli.data import Rows, finite_rows
+from mine_cli.data.arrays import Arrays, from_memory
+from mine_cli.errors import BadInput
+
+N = 150
+TABLE = np.random.default_rng(0).standard_normal((N, 4))
+NAMES = ["a", "b", "c", "d"]
+
+
+def write_csv(path: Path, table: np.ndarray = TABLE, names: list[str] = NAMES) -> Path:
+    lines = [",".join(names), *(",".join(map(repr, row)) for row in table.tolist())]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def faults(**options: Any) -> tuple[str, ...]:
+    with pytest.raises(BadInput) as caught:
+        Arrays(**options).rows()
+    assert all("\n" not in fault for fault in caught.value.faults)
+    return caught.value.faults
+
+
+def fault(**options: Any) -> str:
+    (only,) = faults(**options)
+    return only
+
+
+def same(first: Rows, second: Rows) -> bool:
+    return torch.equal(first.x, second.x) and torch.equal(first.z, second.z)
+
+
+def npz(path: Path, **arrays: Any) -> Path:
+    np.savez(path, **arrays)
+    return path
+
+
+def test_every_kind_of_file_gives_the_same_bits(tmp_path: Path) -> None:
+    csv_file = write_csv(tmp_path / "t.csv")
+    npz_file = npz(tmp_path / "t.npz", x=TABLE[:, :3], z=TABLE[:, 3])
+    pair = [tmp_path / "x.npy", tmp_path / "z.npy"]
+    np.save(pair[0], TABLE[:, :3].astype(np.float32))
+    np.save(pair[1], np.asfortranarray(TABLE[:, 3:]))
+    from_npz = Arrays(npz_file).rows()
+    assert from_npz.x.shape == (N, 3)
+    assert from_npz.z.shape == (N, 1)
+    assert from_npz.x.dtype == torch.float32
+    assert from_npz.true_mi is None
+    from_csv = Arrays(str(csv_file), x=["a", "b", "c"], z="d").rows()
+    assert from_csv.x_names == ["a", "b", "c"]
+    assert same(from_npz, from_csv)
+    assert same(from_npz, Arrays(pair).rows())
+    assert same(from_npz, from_memory(TABLE[:, :3], torch.from_numpy(TABLE[:, 3])).rows())
+
+
+def test_parquet_gives_the_same_bits(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow", reason="pyarrow is an extra")
+    pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is an extra")
+    kind = np.random.default_rng(1).choice(["cat", "dog", "emu"], N)
+    columns = dict(zip(NAMES, TABLE.T, strict=True))
+    whole = {"kind": kind, "kept": pa.array(kind).dictionary_encode(), "yes": TABLE[:, 0] > 0}
+    pq.write_table(pa.table({**columns, **whole}), tmp_path / "t.parquet")
+    rows = Arrays(tmp_path / "t.parquet", x=NAMES[:3], z="d").rows()
+    assert same(rows, Arrays(npz(tmp_path / "t.npz", x=TABLE[:, :3], z=TABLE[:, 3])).rows())
+    for name in ("kind", "kept"):
+        classes = Arrays(tmp_path / "t.parquet", x="a", z=name, categorical=[name]).rows()
+        assert classes.z_names == [f"{name}=cat", f"{name}=dog", f"{name}=emu"]
+        assert torch.equal(classes.z[:, 1], torch.from_numpy(kind == "dog").float())
+    assert Arrays(tmp_path / "t.parquet", x="a", z="yes").rows().z.unique().tolist() == [0, 1]
+
+
+def test_parquet_faults(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow", reason="pyarrow is an extra")
+    pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is an extra")
+    path = tmp_path / "t.parquet"
+    gap = [1.0, 2.0, None, *range(N - 3)]
+    lists = [[1.0, 2.0]] * N
+    pq.write_table(pa.table({"a": TABLE[:, 0], "gap": gap, "lists": lists}), path)
+    assert "column gap: 1 missing values, the first in row 3" in fault(path=path, x="a", z="gap")
+    assert "lists: values of type object" in fault(path=path, x="a", z="lists")
+    assert "has a, gap, lists" in fault(path=path, x="a", z="nil")
+    path.write_bytes(path.read_bytes()[:200])
+    assert "not a readable .parquet file" in fault(path=path, x="a", z="gap")
+
+
+def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "t.parquet").write_bytes(b"PAR1")
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    assert "pip install 'mine-run[parquet]'" in fault(path=tmp_path / "t.parquet", x="a", z="b")
+
+
+def test_classes_are_coded_in_ascending_order_from_every_file(tmp_path: Path) -> None:
+    digit = np.arange(N) % 11
+    table = np.column_stack([TABLE[:, 0], digit])
+    csv_file = write_csv(tmp_path / "t.csv", table, ["a", "digit"])
+    npz_file = npz(tmp_path / "t.npz", a=TABLE[:, 0], digit=digit)
+    options: dict[str, Any] = {"x": "a", "z": "digit", "categorical": ["digit"]}
+    rows = Arrays(csv_file, **options).rows()
+    assert same(rows, Arrays(npz_file, **options).rows())
+    assert torch.equal(rows.z.argmax(1), torch.from_numpy(digit))
+    assert torch.equal(rows.z.sum(1), torch.ones(N))
+    assert rows.z_categorical
+    assert not rows.x_categorical
+    assert not rows.warnings
+
+
+def test_text_classes_and_mixed_columns(tmp_path: Path) -> None:
+    sides = np.array(["left", "right"])[np.arange(N) % 2]
+    lines = [
+        "a,side,z",
+        *(
+            f"{v!r}, {s} ,{w!r}"
+            for v, s, w in zip(TABLE[:, 0].tolist(), sides, TABLE[:, 1].tolist(), strict=True)
+        ),
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    rows = Arrays(tmp_path / "t.csv", x=["a", "side"], z="z", categorical=["side"]).rows()
+    assert rows.x.shape == (N, 3)
+    assert rows.x_names == ["a", "side=left", "side=right"]
+    assert not rows.x_categorical
+    npz_file = npz(tmp_path / "t.npz", a=TABLE[:, 0], side=sides, z=TABLE[:, 1])
+    assert same(rows, Arrays(npz_file, ["a", "side"], "z", categorical=["side"]).rows())
+
+
+def test_few_whole_numbers_draw_one_warning(tmp_path: Path) -> None:
+    table = np.column_stack([np.arange(N) % 20, np.arange(N) % 3, np.arange(N) % 21, TABLE[:, 0]])
+    path = write_csv(tmp_path / "t.csv", table)
+    (warning,) = Arrays(path, x=["a", "b", "c"], z="d").rows().warnings
+    assert "t.csv: a, b: at most 20 different whole numbers" in warning
+    (warning,) = Arrays(path, x=["a", "c"], z="d", categorical=["c"]).rows().warnings
+    assert "t.csv: a: at most" in warning
+
+
+def test_a_ready_one_hot_code_is_categorical() -> None:
+    rows = from_memory(np.eye(3)[np.arange(N) % 3], TABLE).rows()
+    assert rows.x_categorical
+    assert not rows.warnings
+
+
+def test_a_column_on_both_sides_draws_a_warning() -> None:
+    (warning,) = from_memory(TABLE[:, :3], TABLE[:, 2:]).rows().warnings
+    assert "x[2] of x is z[0] of z in every row" in warning
+
+
+def test_values_that_float32_loses_draw_a_warning() -> None:
+    (warning,) = from_memory(TABLE[:, :2] + [0, 1e6], TABLE[:, 2]).rows().warnings
+    assert warning.startswith("x[1]: far from 0")
+
+
+def test_groups(tmp_path: Path) -> None:
+    who = np.array(["ann", "bob", "cy"])[np.arange(N) % 3]
+    npz_file = npz(tmp_path / "t.npz", x=TABLE, z=TABLE[:, 0] * 2, who=who)
+    lines = [
+        "a,b,who",
+        *(f"{v!r},{w!r},{g}" for (v, w), g in zip(TABLE[:, :2].tolist(), who, strict=True)),
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    for data in (
+        Arrays(npz_file, group_column="who"),
+        Arrays(tmp_path / "t.csv", "a", "b", group_column="who"),
+        from_memory(TABLE, TABLE[:, 0] * 2, groups=list(who)),
+    ):
+        groups = data.rows().groups
+        assert groups is not None
+        assert torch.equal(groups, torch.arange(N) % 3)
+    by_column = Arrays(tmp_path / "t.csv", "a", "b", group_column="a").rows().groups
+    assert by_column is not None
+    assert len(by_column.unique()) == N
+    assert "split=groups:you: not there" in fault(path=npz_file, group_column="you")
+    assert "groups: shape [150, 4]" in fault(path=npz_file, group_column="x")
+
+
+def test_images_and_other_shapes_in_memory() -> None:
+    images = torch.zeros(N, 1, 8, 8, dtype=torch.uint8)
+    images[:, :, 4, 4] = torch.arange(N, dtype=torch.uint8)[:, None]
+    rows = from_memory(images, torch.arange(N, dtype=torch.bfloat16)).rows()
+    assert rows.x.shape == (N, 1, 8, 8)
+    assert rows.z.shape == (N, 1)
+    assert rows.x.dtype == rows.z.dtype == torch.float32
+    needs_grad = torch.from_numpy(TABLE).requires_grad_()
+    assert not from_memory(needs_grad, TABLE[:, 0].tolist()).rows().x.requires_grad
+
+
+def test_memory_with_classes() -> None:
+    words = np.array(["no", "yes"], dtype=object)[np.arange(N) % 2]
+    rows = from_memory(TABLE, words, categorical=["z"]).rows()
+    assert rows.z_names == ["z=no", "z=yes"]
+    assert rows.z_categorical
+    assert finite_rows(from_memory(TABLE, words, categorical=["z"])) is not None
+
+
+@pytest.mark.parametrize(
+    ("x", "z", "told"),
+    [
+        (TABLE, TABLE[:-1], "rows: x has 150, z has 149: want as many in each"),
+        (TABLE[:50], TABLE[:50, 0], "50 rows: want at least 100"),
+        (TABLE[:0], TABLE[:0], "0 rows: want at least 100"),
+        (TABLE * [1, np.nan, 1, 1], TABLE, "x: NaN or infinite in row 1 and 149 more"),
+        (
+            np.where(np.arange(N) == 6, np.inf, TABLE[:, 0]),
+            TABLE,
+            "x: NaN or infinite in row 7: want",
+        ),
+        (TABLE * [1, 0, 1, 0], TABLE, "x[1], x[3]: the same value in every row"),
+        (np.zeros((N, 3, 3)), TABLE, "x: the same value in every row"),
+        (TABLE * 1e300, TABLE, "x: beyond 3e38"),
+        (TABLE.astype(object), TABLE, "x: values of type object"),
+        (TABLE + 1j, TABLE, "x: values of type complex128"),
+        (TABLE.astype("datetime64[s]"), TABLE, "x: values of type datetime64[s]"),
+        (["a"] * N, TABLE, "x: text: want numbers, or its name in categorical"),
+        (np.zeros((N, 0)), TABLE, "no columns: want at least one"),
+        (3.0, TABLE, "x: a single value"),
+        (None, TABLE, "x: a single value"),
+        ([[1, 2], [3]], TABLE, "x: "),
+        (np.ma.masked_invalid(TABLE * [1, np.nan, 1, 1]), TABLE, "x: masked values"),
+    ],
+)
+def test_faults_in_memory(x: Any, z: Any, told: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        from_memory(x, z)
+    assert caught.value.faults[0].startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("z", "told"),
+    [
+        (np.arange(2000), "z: 2000 classes: want at most 1000"),
+        (["same"] * 2000, "z: the same class in every row"),
+        (np.where(np.arange(2000) > 5, np.nan, 1.0), "z: NaN or infinite"),
+        (np.zeros((2000, 2, 2)), "z: shape [2000, 2, 2]"),
+    ],
+)
+def test_faults_in_classes(z: Any, told: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        from_memory(np.arange(2000.0), z, categorical=["z"])
+    assert caught.value.faults[0].startswith(told)
+
+
+def test_faults_in_memory_come_all_at_once() -> None:
+    with pytest.raises(BadInput) as caught:
+        from_memory(TABLE[:120] * np.nan, TABLE * [0, 1, 1, 1])
+    assert len(caught.value.faults) == 3
+    with pytest.raises(BadInput, match="categorical=w: want x or z"):
+        from_memory(TABLE, TABLE, categorical=["w"])
+
+
+def test_choices_from_a_csv(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "t.csv")
+    assert faults(path=path) == (
+        f"dataset.x is not set: {path} has a, b, c, d: want one or a list of these",
+        f"dataset.z is not set: {path} has a, b, c, d: want one or a list of these",
+    )
+    assert "dataset.z=e, f: not there" in fault(path=path, x="a", z=["e", "f"])
+    assert "share b" in fault(path=path, x=["a", "b"], z=["b", "c"])
+    assert "a name twice" in fault(path=path, x=["a", "a"], z="b")
+    assert "dataset.z=[]" in fault(path=path, x="a", z=[])
+    assert "dataset.categorical=d" in fault(path=path, x="a", z="b", categorical=["d"])
+    many = faults(path=path, x="no", z=["a", "a"], categorical="d", group_column="who")
+    assert len(many) == 4
+
+
+def test_choices_from_a_npz_and_a_pair(tmp_path: Path) -> None:
+    path = npz(tmp_path / "t.npz", x=TABLE, other=TABLE)
+    assert fault(path=path) == (
+        f"dataset.z is not set: {path} has x, other: want one or a list of these"
+    )
+    pair = [tmp_path / "x.npy", tmp_path / "z.npy"]
+    for file in pair:
+        np.save(file, TABLE)
+    assert "no names: want null" in fault(path=pair, x="x")
+    assert "split=groups:x: not there" in fault(path=pair, group_column="x")
+
+
+def test_several_arrays_of_a_npz_are_joined(tmp_path: Path) -> None:
+    path = npz(tmp_path / "t.npz", a=TABLE[:, 0], b=TABLE[:, 1:3], z=TABLE[:, 3], c=TABLE[:9])
+    rows = Arrays(path, x=["a", "b"]).rows()
+    assert torch.equal(rows.x, torch.from_numpy(TABLE[:, :3]).float())
+    assert rows.x_names == ["a", "b[0]", "b[1]"]
+    assert "a has 150, c has 9, z has 150" in fault(path=path, x=["a", "c"])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "line 1: empty"),
+        ("1,2\n3,4\n", "line 1: numbers, no names"),
+        ("a,b,a\n1,2,3\n", "line 1: 'a' more than once"),
+        ("a;b\n1;2\n", "line 1: one column 'a;b': want commas"),
+        ("a,b\n" + "1,2\n" * 3 + "1,2,3\n", "line 5: 3 cells: want 2, as in line 1"),
+        ("a,b\n" + "1,2\n" * 3 + "\n\n1\n", "line 7: 1 cells: want 2"),
+        ("a,b\n1,2\n3,four\n5,six\n", "line 3, column b: 'four' is no number (and 1 more"),
+        ("a,b\n1,2\n\n\n3,\n", "line 5, column b: empty cell: want a number"),
+        ("a,b\n1_000,2\n", "line 2, column a: '1_000' is no number"),
+        ("a,b\n", "0 rows: want at least 100"),
+        ('a,b\n"1,2\n', "line 2: 1 cells"),
+        ("a,b\n1,nan\n" + "1,2\n2,3\n" * 99, "b: NaN or infinite in row 1"),
+    ],
+)
+def test_faults_in_a_csv(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    found = fault(path=path, x="a", z="b")
+    assert found.startswith(str(path))
+    assert told in found
+
+
+def test_faults_of_several_columns_come_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,c\none,2,\n1,two,\n")
+    found = faults(path=path, x=["a", "b"], z="c")
+    assert [told.split(": ")[0].rsplit(" ", 1)[1] for told in found] == ["a", "b", "c"]
+    assert "column c: empty cell (and 1 more such cells)" in found[2]
+
+
+def test_a_csv_with_a_byte_mark_blank_lines_quotes_and_unused_text(tmp_path: Path) -> None:
+    lines = [f'{a!r},"{b!r}",some text' for a, b in TABLE[:, :2].tolist()]
+    lines.insert(3, "")
+    text = "﻿ a ,b,note\r\n" + "\r\n".join(lines) + "\r\n\r\n"
+    (tmp_path / "t.csv").write_bytes(text.encode())
+    rows = Arrays(tmp_path / "t.csv", x="a", z="b").rows()
+    assert torch.equal(rows.x, torch.from_numpy(TABLE[:, :1]).float())
+    assert torch.equal(rows.z, torch.from_numpy(TABLE[:, 1:2]).float())
+
+
+def test_a_csv_longer_than_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mine_cli.data.csv_table.ROWS_AT_ONCE", 64)
+    path = write_csv(tmp_path / "t.csv")
+    assert torch.equal(
+        Arrays(path, x="a", z="b").rows().x[:, 0], torch.from_numpy(TABLE[:, 0]).float()
+    )
+    path.write_text(path.read_text() + "x,1,1,1\n")
+    assert f"line {N + 2}, column a: 'x'" in fault(path=path, x="a", z="b")
+
+
+def test_missing_and_malformed_files(tmp_path: Path) -> None:
+    assert "no such file: want .npz, .csv" in fault(path=tmp_path / "none.csv", x="a", z="b")
+    assert "want .npz" in fault(path=tmp_path / "t.txt")
+    assert "want .npz" in fault(path=[tmp_path / "x.npy"])
+    assert len(faults(path=[tmp_path / "x.npy", tmp_path / "z.npy"])) == 2
+    (tmp_path / "d.npz").mkdir()
+    assert "not a file" in fault(path=tmp_path / "d.npz")
+    (tmp_path / "t.npz").write_bytes(b"not a zip")
+    assert "not a readable .npz file" in fault(path=tmp_path / "t.npz")
+    (tmp_path / "latin.csv").write_bytes("größe,b\n1,2\n".encode("latin-1"))
+    assert "not a readable .csv file" in fault(path=tmp_path / "latin.csv", x="a", z="b")
+    (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00")
+    np.save(tmp_path / "z.npy", TABLE)
+    assert "x.npy: not a readable .npy file" in fault(
+        path=[tmp_path / "x.npy", tmp_path / "z.npy"]
+    )
+
+
+def test_a_damaged_npz(tmp_path: Path) -> None:
+    path = npz(tmp_path / "t.npz", x=TABLE, z=TABLE)
+    content = bytearray(path.read_bytes())
+    content[500:520] = b"\0" * 20
+    path.write_bytes(content)
+    assert "array x: not a readable .npz file" in fault(path=path)
+
+
+class Bomb:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return subprocess.call, ([sys.executable, "-c", "open('ran', 'w')"],)
+
+
+def test_nothing_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    bombs = np.empty(N, dtype=object)
+    bombs[:] = [Bomb() for _ in range(N)]
+    np.savez("t.npz", x=bombs, z=TABLE)
+    np.save("x.npy", bombs, allow_pickle=True)
+    np.save("z.npy", TABLE)
+    Path("p.npz").write_bytes(pickle.dumps(Bomb()))
+    assert "never unpickled" in fault(path="t.npz")
+    assert "never unpickled" in fault(path=["x.npy", "z.npy"])
+    assert "not a readable .npz" in fault(path="p.npz")
+    assert not Path("ran").exists()
+
+
+def test_the_file_is_read_once_and_named(tmp_path: Path) -> None:
+    path = npz(tmp_path / "t.npz", x=TABLE, z=TABLE[:, 0] + 1)
+    data = Arrays(path)
+    assert data.files == [path]
+    assert data.rows() is data.rows()
