@@ -67,7 +67,7 @@ class Progress:
             parts.append(f"mi {values['mi/estimate'] * factor:.4f} {self.unit}")
         if "mi/true" in values:
             parts.append(f"true {values['mi/true'] * factor:.4f}")
-        losses = [tag for tag in values if tag == "loss" or tag.startswith("loss/")]
+        losses = [tag for tag in values if tag.endswith("loss")]
         return parts + [f"loss {values[tag]:.4f}" for tag in losses[:1]]
 
 

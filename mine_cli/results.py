@@ -221,8 +221,7 @@ class RunFolder:
         purge = 0 if self.resume_step is None else self.resume_step + 1
         folder = self.path / "tb"
         writer = SummaryWriter(str(folder), purge_step=purge if folder.exists() else None)
-        if self.resume_step is None:
-            writer.add_custom_scalars(CHARTS)
+        writer.add_custom_scalars(CHARTS)
         return writer
 
     @staticmethod

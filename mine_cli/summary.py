@@ -1,6 +1,7 @@
 """The end of a run on the terminal: what was found, how far to trust it, where it lies."""
 
 import math
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,16 +9,17 @@ from typing import Any
 __all__ = ["STATUS_ADVICE", "per_nat", "summary"]
 
 STATUS_ADVICE = {
-    "diverged": "a loss or score became infinite; the last good checkpoint was kept. "
+    "diverged": "A loss or score became infinite; the last good checkpoint was kept. "
     "Try a smaller trainer.lr.",
-    "high_variance": "few pairs carry the whole average, so the value may be far off. "
+    "high_variance": "Few pairs carry the whole average, so the value may be far off. "
     "Try more data, or bound=smile or infonce.",
-    "at_ceiling": "the bound cannot exceed the log of its number of negatives and is near it; "
+    "at_ceiling": "The bound cannot exceed the log of its number of negatives and is near it; "
     "the information may be larger. Try more negatives or bound=mine.",
-    "not_converged": "the value was still rising when the steps ran out. "
+    "not_converged": "The value was still rising when the steps ran out. "
     "Try a larger trainer.steps.",
 }
-LABEL = 15  # characters before the numbers
+LABEL = 16  # characters before the numbers
+WIDTH = 84  # of what explains them
 
 
 def per_nat(unit: str) -> float:
@@ -36,7 +38,7 @@ def summary(
         folder: Where the run lies, named at the end with the TensorBoard command.
     """
     lines = [heading(result), "", *numbers(result, units), *references(result, units)]
-    lines += ["", row("run", cost(result))]
+    lines += [*warnings(result), "", row("run", cost(result))]
     if folder is not None:
         lines.append(row("folder", str(folder)))
         lines.append(row("look at it", f"tensorboard --logdir {folder}"))
@@ -46,6 +48,7 @@ def summary(
 def heading(result: Mapping[str, Any]) -> str:
     """Task and what it was made of, on one line."""
     parts = [name_of(result.get(key)) for key in ("dataset", "network", "bound", "marginals")]
+    parts[0] += "".join(f" {setting}" for setting in settings_of(result.get("dataset")))
     return f"{result.get('task')}: {', '.join(part for part in parts if part)}"
 
 
@@ -54,12 +57,12 @@ def numbers(result: Mapping[str, Any], units: str) -> list[str]:
     estimate, truth, fit = (known(result, key) for key in ("estimate", "true_mi", "fit_value"))
     error, status = known(result, "standard_error"), str(result.get("status"))
     spread = "" if error is None else f" ± {error * per_nat(units):.4f}"
-    shown = "unknown" if estimate is None else f"{value(estimate, units)}{spread} {units}"
+    shown = " unknown" if estimate is None else f"{value(estimate, units)}{spread} {units}"
     lines = [row("estimate", shown, f"status: {status}")]
     if status in STATUS_ADVICE:
-        lines.append(row("", f"{status}: {STATUS_ADVICE[status]}"))
+        lines += explained(STATUS_ADVICE[status])
     note = str(result.get("true_mi_note") or "")
-    lines.append(row("true MI", "unknown" if truth is None else value(truth, units), note))
+    lines.append(row("true MI", " unknown" if truth is None else value(truth, units), note))
     if (gap := known(result, "error")) is not None:
         lines.append(row("error", value(gap, units, sign="+"), "estimate - truth"))
     if (lower := known(result, "lower_bound")) is not None:
@@ -71,9 +74,19 @@ def numbers(result: Mapping[str, Any], units: str) -> list[str]:
         lines.append(row("on fitted rows", value(fit, units), beside))
     if (folds := known(result, "fold_sd")) is not None:
         lines.append(row("between folds", value(folds, units), "standard deviation"))
+    if (pairs := known(result, "marginal_pairs")) is not None:
+        rows = known(result, "effective_sample_size")
+        beside = "" if rows is None else f"worth {rows:,.0f} independent rows"
+        lines.append(row("marginal pairs", f" {pairs:,.0f}", beside))
     if units != "nats":
-        lines.append(row("", f"values in {units}; result.json and metrics.csv are in nats"))
+        lines += explained(f"Shown in {units}; result.json and metrics.csv are in nats.")
     return lines
+
+
+def warnings(result: Mapping[str, Any]) -> list[str]:
+    """What was noticed about the data, and how a diverged run ended."""
+    found = [*(result.get("warnings") or []), *filter(None, [result.get("note")])]
+    return ["", *(line for text in found for line in explained(f"! {text}", 2))] if found else []
 
 
 def references(result: Mapping[str, Any], units: str) -> list[str]:
@@ -81,7 +94,7 @@ def references(result: Mapping[str, Any], units: str) -> list[str]:
     lines = []
     for name, found in (result.get("references") or {}).items():
         number, note = known(found, "estimate"), str(found.get("note") or "")
-        shown = "none" if number is None else value(number, units)
+        shown = " none" if number is None else value(number, units)
         lines.append(row(f"  {REFERENCE_NAMES.get(name, name)}", shown, note))
     return ["", "for comparison", *lines] if lines else []
 
@@ -109,6 +122,12 @@ def row(label: str, shown: str, note: str = "") -> str:
     return f"  {label:<{LABEL}}{shown:<24}{note}".rstrip()
 
 
+def explained(text: str, indent: int = LABEL + 3) -> list[str]:
+    """A sentence below the numbers, in lines that fit a terminal."""
+    margin = " " * indent
+    return textwrap.wrap(text, WIDTH, initial_indent=margin, subsequent_indent=margin)
+
+
 def value(nats: float, units: str, sign: str = "") -> str:
     """A number in the unit of display, padded so that decimal points stand in a column."""
     return f"{nats * per_nat(units):{sign or ' '}.4f}"
@@ -123,6 +142,14 @@ def known(values: Mapping[str, Any], key: str) -> float | None:
 def name_of(part: Any) -> str:
     """A component in a word or two."""
     if isinstance(part, Mapping):
-        name = str(part.get("name") or str(part.get("_target_", "")).rpartition(".")[2])
-        return name
+        return str(part.get("name") or str(part.get("_target_", "")).rpartition(".")[2])
     return "" if part is None else str(part)
+
+
+def settings_of(part: Any) -> list[str]:
+    """The settings of a component that say what it is, such as `dim=20`."""
+    if not isinstance(part, Mapping):
+        return []
+    skipped = ("_target_", "name", "data_dir", "seed")
+    chosen = {key: found for key, found in part.items() if key not in skipped}
+    return [f"{k}={v}" for k, v in chosen.items() if v not in (None, False, [], {})]

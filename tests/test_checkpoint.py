@@ -1,0 +1,151 @@
+"""Checkpoints are whole or not there, hold no code, and signals only set a flag."""
+
+import errno
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mine_cli.checkpoint import (
+    Interrupts,
+    latest,
+    load,
+    random_state,
+    restore_random_state,
+    save,
+)
+from mine_cli.errors import BadInput, RunFailed
+
+
+def full_disk(*arguments: Any) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+class Malicious:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.system, ("exit 1",))
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    state = {"step": 7, "task": {"weight": torch.randn(3), "curve": [0.1, 0.2], "name": "x"}}
+    save(tmp_path / "checkpoints" / "last.pt", state)
+    found = latest(tmp_path)
+    assert found is not None
+    assert found["step"] == 7
+    assert torch.equal(found["task"]["weight"], state["task"]["weight"])
+    assert found["task"]["curve"] == [0.1, 0.2]
+    assert os.listdir(tmp_path / "checkpoints") == ["last.pt"]
+
+
+def test_nothing_saved_yet(tmp_path: Path) -> None:
+    assert latest(tmp_path) is None
+
+
+@pytest.mark.parametrize("broken", ["os.fsync", "os.replace"])
+def test_full_disk_is_one_line_and_leaves_the_earlier_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    path = tmp_path / "last.pt"
+    save(path, {"step": 1})
+    monkeypatch.setattr(broken, full_disk)
+    with pytest.raises(RunFailed, match=r"^cannot write .*last\.pt: No space left") as failure:
+        save(path, {"step": 2})
+    assert "\n" not in str(failure.value)
+    assert failure.value.exit_code == 1
+    assert load(path)["step"] == 1
+    assert os.listdir(tmp_path) == ["last.pt"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is a Linux device")
+def test_disk_that_fills_in_the_middle_of_a_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "last.pt"
+    save(path, {"step": 1})
+    opened = Path.open
+    monkeypatch.setattr(Path, "open", lambda self, mode: opened(Path("/dev/full"), mode))
+    with pytest.raises(RunFailed, match="No space left on device"):
+        save(path, {"step": 2, "weights": torch.zeros(100_000)})
+    monkeypatch.undo()
+    assert load(path)["step"] == 1
+    assert os.listdir(tmp_path) == ["last.pt"]
+
+
+@pytest.mark.parametrize("kind", ["absent", "text", "truncated", "other", "pickle", "code", "dir"])
+def test_what_is_not_ours_is_refused(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "last.pt"
+    if kind == "text":
+        path.write_text("hello")
+    elif kind == "truncated":
+        save(path, {"step": 1, "weights": torch.zeros(1000)})
+        path.write_bytes(path.read_bytes()[:1000])
+    elif kind == "other":
+        torch.save({"state_dict": {}}, path)
+    elif kind == "pickle":
+        path.write_bytes(pickle.dumps({"step": 1}))
+    elif kind == "code":
+        torch.save(Malicious(), path)
+    elif kind == "dir":
+        path.mkdir()
+    with pytest.raises(BadInput, match=r"last\.pt: .*expected a checkpoint written by mine-run"):
+        load(path)
+
+
+def test_random_state_goes_back() -> None:
+    state = random_state()
+    first = torch.rand(3)
+    torch.rand(10)
+    restore_random_state(state)
+    assert torch.equal(torch.rand(3), first)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_first_signal_sets_a_flag_and_handlers_go_back(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with Interrupts() as interrupts:
+        assert interrupts.caught == 0
+        signal.raise_signal(number)
+        assert interrupts.caught == number
+    assert signal.getsignal(number) is before
+
+
+def test_nothing_is_caught_outside_the_main_thread() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    seen = []
+
+    def work() -> None:
+        with Interrupts() as interrupts:
+            seen.append((interrupts.caught, signal.getsignal(signal.SIGINT)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [(0, before)]
+
+
+def test_second_signal_quits_at_once() -> None:
+    program = (
+        "import time; from mine_cli.checkpoint import Interrupts\n"
+        "with Interrupts() as interrupts:\n"
+        "    print('ready', flush=True)\n"
+        "    while not interrupts.caught: time.sleep(0.01)\n"
+        "    print('caught', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for word in ("ready", "caught"):
+        assert process.stdout.readline().strip() == word
+        started = time.monotonic()
+        process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == -signal.SIGINT
+    assert time.monotonic() - started < 30
+    process.stdout.close()
