@@ -1,0 +1,211 @@
+"""MNIST and Fashion-MNIST as two variables: an image and its label, or the halves of an image."""
+
+import gzip
+import hashlib
+import math
+import socket
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision import datasets
+
+from mine_cli.data import Rows
+from mine_cli.errors import BadInput
+
+__all__ = ["DATASETS", "ImageHalves", "ImageLabel", "label_entropy", "load"]
+
+DATASETS: dict[str, type[datasets.MNIST]] = {
+    "mnist": datasets.MNIST,
+    "fashion_mnist": datasets.FashionMNIST,
+}
+NUM_LABELS = 10
+AXES = ("horizontal", "vertical")
+IMAGES = ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
+LABELS = ("train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte")
+
+# A server that does not answer for so long counts as no network.
+SECONDS_TO_WAIT = 20.0
+
+# The third byte of an IDX file's magic number: the values are unsigned bytes.
+UNSIGNED_BYTES = 8
+
+
+class ImageLabel:
+    r"""An image against its label, one-hot: all 70,000 images of MNIST or Fashion-MNIST.
+
+    The label is a function of the image, so that
+
+    .. math:: I(X; Y) = H(Y) = -\sum_c p_c \log p_c
+
+    with the empirical shares p_c of the labels: 2.301 nats for MNIST, log 10 for Fashion-MNIST.
+    With the labels shuffled it is 0.
+
+    Arguments:
+        name: ``mnist`` or ``fashion_mnist``.
+        data_dir: Folder that holds, or shall hold, ``MNIST/raw`` or ``FashionMNIST/raw``. Files
+            that are there, packed or not, are read in place; a folder without them is filled
+            from the network.
+        shuffle_labels: Give every image the label of another, drawn at random.
+        seed: Seed of that draw.
+
+    References:
+        | Gradient-based learning applied to document recognition (LeCun et al., 1998)
+        | Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms
+        | (Xiao et al., 2017)
+    """
+
+    def __init__(
+        self,
+        name: str = "mnist",
+        data_dir: str | Path = "data",
+        shuffle_labels: bool = False,
+        seed: int = 0,
+    ) -> None:
+        _check_name(name)
+        self.name, self.data_dir = name, Path(data_dir).expanduser()
+        self.shuffle_labels, self.seed = shuffle_labels, seed
+        self._rows: Rows | None = None
+
+    def rows(self) -> Rows:
+        """Return images, [n, 1, 28, 28] in [0, 1], and labels, [n, 10]."""
+        if self._rows is None:
+            images, labels = load(self.name, self.data_dir)
+            if self.shuffle_labels:
+                generator = torch.Generator().manual_seed(self.seed)
+                labels = labels[torch.randperm(len(labels), generator=generator)]
+                truth, note = 0.0, "the labels are shuffled"
+            else:
+                truth = label_entropy(labels)
+                note = "entropy of the label, which is a function of the image"
+            self._rows = Rows(
+                images,
+                torch.nn.functional.one_hot(labels, NUM_LABELS).float(),
+                true_mi=truth,
+                true_mi_note=note,
+                z_categorical=True,
+                z_names=[f"label={i}" for i in range(NUM_LABELS)],
+            )
+        return self._rows
+
+
+class ImageHalves:
+    """The two halves of an image: all 70,000 images of MNIST or Fashion-MNIST.
+
+    Arguments:
+        name: ``mnist`` or ``fashion_mnist``.
+        data_dir: As in `ImageLabel`.
+        axis: ``horizontal``: left and right half, [n, 1, 28, 14] each; ``vertical``: upper and
+            lower half, [n, 1, 14, 28] each.
+    """
+
+    def __init__(
+        self, name: str = "mnist", data_dir: str | Path = "data", axis: str = "horizontal"
+    ) -> None:
+        _check_name(name)
+        if axis not in AXES:
+            raise BadInput(f"dataset.axis={axis}: want {' or '.join(AXES)}")
+        self.name, self.data_dir, self.axis = name, Path(data_dir).expanduser(), axis
+        self._rows: Rows | None = None
+
+    def rows(self) -> Rows:
+        """Return the first and the second half of every image, in [0, 1]."""
+        if self._rows is None:
+            images, _ = load(self.name, self.data_dir)
+            x, z = images.chunk(2, dim=3 if self.axis == "horizontal" else 2)
+            note = "not known for the halves of an image"
+            self._rows = Rows(x.contiguous(), z.contiguous(), true_mi_note=note)
+        return self._rows
+
+
+def label_entropy(labels: Tensor) -> float:
+    r"""Return the entropy of the labels' empirical law in nats, :math:`-\sum_c p_c \log p_c`."""
+    shares = labels.bincount().double() / len(labels)
+    return float(-torch.special.xlogy(shares, shares).sum())
+
+
+def load(name: str, data_dir: Path) -> tuple[Tensor, Tensor]:
+    """Return images, [70000, 1, 28, 28] float32 in [0, 1], and labels, [70000] int64.
+
+    The 60,000 training images come first. Nothing is written where the files are there already.
+    """
+    source = DATASETS[name]
+    folder = data_dir / source.__name__ / "raw"
+    missing = _missing(folder)
+    if missing:
+        _download(source, data_dir, folder, missing)
+    packed_md5 = dict(source.resources)
+    train, test, *labels = [_read_idx(folder, file, packed_md5) for file in (*IMAGES, *LABELS)]
+    sizes = [len(train), len(test)] == [len(part) for part in labels]
+    shaped = all(part.shape[1:] == (28, 28) for part in (train, test)) and all(
+        part.ndim == 1 and part.max() < NUM_LABELS for part in labels
+    )
+    if not sizes or not shaped:
+        shapes = [list(part.shape) for part in (train, test, *labels)]
+        raise BadInput(
+            f"{folder}: not 28 x 28 images with labels 0-9 ({shapes}): want them fetched anew"
+        )
+    pixels = torch.from_numpy(np.concatenate([train, test]))[:, None].float().div_(255)
+    return pixels, torch.from_numpy(np.concatenate(labels)).long()
+
+
+def _check_name(name: str) -> None:
+    if name not in DATASETS:
+        raise BadInput(f"dataset.name={name}: want {' or '.join(DATASETS)}")
+
+
+def _missing(folder: Path) -> list[str]:
+    return [
+        f"{file}.gz"
+        for file in (*IMAGES, *LABELS)
+        if not (folder / file).is_file() and not (folder / f"{file}.gz").is_file()
+    ]
+
+
+def _download(
+    source: type[datasets.MNIST], data_dir: Path, folder: Path, missing: list[str]
+) -> None:
+    try:
+        with _impatient():
+            source(str(data_dir), download=True)
+    except (OSError, RuntimeError, EOFError, zlib.error) as fault:
+        said = (str(fault).strip() or type(fault).__name__).splitlines()[0]
+        raise BadInput(
+            f"{folder}: {', '.join(missing)} missing, and the download failed ({said}): want them "
+            f"in that folder, or data_dir set to where {source.__name__}/raw holds them"
+        ) from fault
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SECONDS_TO_WAIT)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _read_idx(folder: Path, name: str, packed_md5: dict[str, str]) -> np.ndarray[Any, Any]:
+    """Read an IDX file of unsigned bytes, unpacked or (checked by its md5) packed, [n, ...]."""
+    plain, packed = folder / name, folder / f"{name}.gz"
+    path = plain if plain.is_file() else packed
+    try:
+        content = path.read_bytes()
+        if path == packed:
+            if hashlib.md5(content, usedforsecurity=False).hexdigest() != packed_md5[packed.name]:
+                raise ValueError("its md5 sum is wrong")
+            content = gzip.decompress(content)
+        dims = content[3]
+        header = 4 + 4 * dims
+        shape = np.frombuffer(content[4:header], ">u4").astype(int).tolist()
+        if content[2] != UNSIGNED_BYTES or math.prod(shape) != len(content) - header:
+            raise ValueError("not a whole IDX file")
+        return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+    except (OSError, ValueError, IndexError, EOFError, zlib.error) as fault:
+        raise BadInput(f"{path}: not readable ({fault}): want it fetched anew") from fault
