@@ -41,7 +41,7 @@ class Ensemble:
         self.alone = len(self.terms) == 1
         if self.alone:
             self._parameters = list(self.terms[0].parameters())
-            self.forward: Callable[..., tuple[Tensor, Tensor]] = self.terms[0]
+            self.forward: Callable[..., tuple[Tensor, Tensor, Tensor]] = self.terms[0]
         else:
             self.stacked, self.buffers = stack_module_state(self.terms)  # type: ignore[arg-type]
             self._parameters = list(self.stacked.values())
@@ -49,11 +49,12 @@ class Ensemble:
         if compiled:
             self.forward = torch.compile(self.forward)
         self.optimizer = adam(self._parameters, lr, weight_decay)
+        self.scores: list[Tensor] = []
 
     def step(
         self, batches: Sequence[tuple[Tensor, Tensor]], generators: Sequence[torch.Generator]
-    ) -> tuple[Tensor, Tensor]:
-        """One step of every term on its own batch; losses ``[R]`` and values ``[R]``, detached.
+    ) -> Tensor:
+        """One step of every term on its own batch; the losses ``[R]``, detached.
 
         Batches are ``x [n, ...]`` and ``z [n * (1 + extra), ...]``, of one n for all terms.
         """
@@ -64,19 +65,27 @@ class Ensemble:
         self.optimizer.zero_grad(set_to_none=True)
         with self.autocast():
             if self.alone:
-                losses, values = self.forward(*batches[0], *plans[0])
+                losses, *self.scores = self.forward(*batches[0], *plans[0])
             else:
-                losses, values = self.forward(*stack(batches), *stack(plans))
+                losses, *self.scores = self.forward(*stack(batches), *stack(plans))
         losses.sum().backward()
         self.optimizer.step()
-        return losses.detach().reshape(-1), values.reshape(-1)
+        return losses.detach().reshape(-1)
+
+    def values(self) -> Tensor:
+        """The bounds' values ``[R]`` on the batches of the latest step, in nats."""
+        t_joint, t_marginal = self.scores
+        if self.alone:
+            return self.terms[0].bound.value(t_joint, t_marginal).detach().reshape(-1)
+        pairs = zip(self.unstack(), t_joint, t_marginal, strict=True)
+        return torch.stack([term.bound.value(tj, tm).detach() for term, tj, tm in pairs])
 
     def _forward_stacked(
         self, x: Tensor, z: Tensor, pairing: Tensor | None, noise: dict[str, Tensor] | None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         term = self.terms[0]
 
-        def one(parameters: Any, buffers: Any, *batch: Any) -> tuple[Tensor, Tensor]:
+        def one(parameters: Any, buffers: Any, *batch: Any) -> tuple[Tensor, Tensor, Tensor]:
             return functional_call(term, (parameters, buffers), batch)
 
         # Buffers (the moving average of `mine`) are batched, so their in-place update reaches all.

@@ -83,23 +83,22 @@ class MutualInformation(nn.Module):
         z = self._with_extra(x, z, z_extra)
         pairing, noise = draw(self.network, self.marginals, len(x), self.generator(x.device))
         self.optimizer.zero_grad(set_to_none=True)
-        loss, value = self(x.detach(), z.detach(), pairing, noise)
+        loss, *scores = self(x.detach(), z.detach(), pairing, noise)
         loss.backward()
         self.optimizer.step()
-        return value
+        return self.bound.value(*scores).detach()
 
     def forward(
         self, x: Tensor, z: Tensor, pairing: Tensor | None = None, noise: Noise | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """The bound's loss (to descend) and its value in nats (detached) on one batch.
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The bound's loss (to descend) on one batch, and the detached scores it comes from.
 
         A function of its arguments, parameters and buffers alone, so that many terms of one shape
         can be stacked and stepped together.
         """
-        scores = self.scores(x, z, pairing, noise)
-        loss = self.bound.loss(*scores)
-        with torch.no_grad():
-            return loss, self.bound.value(*scores)
+        t_joint, t_marginal = self.scores(x, z, pairing, noise)
+        loss = self.bound.loss(t_joint, t_marginal)
+        return loss, t_joint.detach(), t_marginal.detach()
 
     def scores(
         self, x: Tensor, z: Tensor, pairing: Tensor | None = None, noise: Noise | None = None

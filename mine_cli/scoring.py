@@ -80,10 +80,9 @@ def score_pairs(
 ) -> tuple[Tensor, Tensor]:
     """Joint scores ``[n]`` and those of row i with the z rows ``pairing[i]``, ``[n, k]``."""
     a, b = embed(network, x, z, noise)
-    own = torch.arange(len(x), device=x.device)
-    rows = torch.cat([own[None], pairing.T])
-    pairs = b.index_select(0, rows.flatten()).unflatten(0, rows.shape)
-    t = head(network, a, pairs, noise)
+    n, k = pairing.shape
+    others = b.index_select(0, pairing.T.flatten())
+    t = head(network, a, torch.cat([b[:n], others]).unflatten(0, (1 + k, n)), noise)
     return t[0], t[1:].T
 
 

@@ -140,14 +140,13 @@ class MIEstimate:
     # What the trainer asks for
 
     def train_step(self, step: int) -> dict[str, Tensor]:
-        """One step of every fold's network; batch figures, averaged over the folds."""
+        """One step of every fold's network; the loss, averaged over the folds."""
         rate = learning_rate(step, self.trainer.steps, self.trainer.lr, self.trainer.warmup)
         for group in self.ensemble.optimizer.param_groups:
             group["lr"] = rate
         generators = [m.generator for m in self.members]
         batches = [m.feed.batch(m.generator) for m in self.members]
-        losses, values = self.ensemble.step(batches, generators)
-        return {"train/loss": losses.mean(), "train/value": values.mean()}
+        return {"train/loss": self.ensemble.step(batches, generators).mean()}
 
     def evaluate(self, step: int) -> dict[str, float | None]:
         """The bound on the select rows; keeps each network at its best."""
@@ -171,6 +170,7 @@ class MIEstimate:
         return {
             "mi/estimate": pooled.value,
             "mi/true": self.true_mi,
+            "train/value": self.ensemble.values().mean().item() if step else None,
             "evaluation/effective_sample_size": pooled.effective_sample_size,
         }
 
