@@ -122,7 +122,7 @@ class NoisyMLP(nn.Module):
         x, z = flat(x), flat(z)
         if noise is not None:
             x, z = x + noise["x"], z + noise["z"]
-        return self.first_x(x), self.first_z(z)
+        return self.first_x(x), self.first_z(z if z.dim() == 4 else flat(z))
 
     def head(self, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
         return self.rest(a + b, noise)
@@ -277,11 +277,10 @@ class Conv(nn.Module):
             self.first_z = image_layers("z", z_shape, channels, widths[0], activation)
         else:
             # Its own fan-in: beside the many features of an image a label would hardly be heard.
-            vector = nn.Linear(math.prod(z_shape), widths[0], bias=False)
-            self.first_z = nn.Sequential(nn.Flatten(), vector)
+            self.first_z = nn.Linear(math.prod(z_shape), widths[0], bias=False)
 
     def embed(self, x: Tensor, z: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
-        return self.first_x(x), self.first_z(z)
+        return self.first_x(x), self.first_z(z if z.dim() == 4 else flat(z))
 
     def head(self, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
         return self.rest(a + b)

@@ -25,6 +25,7 @@ from mine_cli.bounds import (
     Tuba,
 )
 from mine_cli.errors import BadInput
+from tests.conftest import GaussianLogRatio
 
 ROWS, PARTNERS = 40, 3
 SCORES = st.floats(-80, 80, width=32)
@@ -121,12 +122,10 @@ def test_the_true_log_ratio_of_a_gaussian_gives_its_information() -> None:
     z = rho * x + math.sqrt(1 - rho**2) * noise
     truth = -0.5 * math.log(1 - rho**2)
 
-    def log_ratio(x: Tensor, z: Tensor) -> Tensor:
-        joint = (x**2 - 2 * rho * x * z + z**2) / (1 - rho**2)
-        return truth - 0.5 * (joint - x**2 - z**2)
-
+    log_ratio = GaussianLogRatio(1, rho)
+    x, z = x[:, None], z[:, None]
     t_joint = log_ratio(x, z)
-    t_marginal = torch.stack([log_ratio(x, z.roll(s)) for s in range(1, 65)], 1)
+    t_marginal = torch.stack([log_ratio(x, z.roll(s, 0)) for s in range(1, 65)], 1)
     for bound, constant in [
         (DV(), 3.0),
         (Mine(), 3.0),
