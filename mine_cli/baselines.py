@@ -1,0 +1,250 @@
+"""Estimates of mutual information that train nothing, to stand beside the neural one."""
+
+import math
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from scipy.linalg import eigh
+from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
+from scipy.special import digamma
+from torch import Tensor
+
+from mine_cli.data.split import identical_rows
+
+__all__ = ["gaussian_mi", "ksg", "references"]
+
+Array = np.ndarray[Any, Any]
+Reference = dict[str, float | str | None]
+
+# Distances held at once where neighbours are found by comparing all rows: 16 MiB of float64.
+DISTANCES_AT_ONCE = 1 << 21
+
+# Beyond so many columns of x and z together a k-d tree is slower than comparing all rows.
+TREE_DIMS = 8
+
+# Beyond so many, the nearest neighbours are no longer near.
+TRUSTED_DIMS = 10
+
+# Numbers compared by the rows of a pilot that predicts the time for all of them.
+PILOT_NUMBERS = 1 << 27
+
+# Fewer rows are not worth a reference.
+MIN_ROWS = 50
+
+# A factor to leave out the neighbour at the very radius, in spite of rounding.
+INSIDE = 1 - 1e-10
+
+# Principal axes of less variance than this share of the largest are linearly dependent columns.
+COLLINEAR = 1e-8
+
+# Share of the rows that may lie on a value with more than k others before KSG is refused.
+MOST_TIED = 0.05
+
+# Rows to a column below which a sample covariance says nothing.
+ROWS_PER_COLUMN = 5
+
+# Squared canonical correlations nearer to 1 than this are a linear dependence, rounded.
+DEPENDENT = 1e-9
+
+
+def ksg(x: Array, z: Array, k: int = 3) -> float:
+    r"""Kraskov-Stoegbauer-Grassberger estimate of the mutual information in nats.
+
+    .. math:: \psi(k) + \psi(n) - \frac1n \sum_i [\psi(n_x(i) + 1) + \psi(n_z(i) + 1)]
+
+    where n_x(i) rows lie nearer to x_i than row i's k-th neighbour in (x, z) lies to (x_i, z_i),
+    all in the maximum norm. Columns are brought to unit variance first.
+
+    Arguments:
+        x: [n, columns], of a continuous law: rows with equal values spoil the estimate.
+        z: [n, columns].
+        k: Number of the neighbour.
+
+    References:
+        | Estimating mutual information (Kraskov, Stoegbauer, Grassberger, 2004), eq. 8
+        | https://arxiv.org/abs/cond-mat/0305641
+    """
+    n = len(x)
+    terms = _counter(_unit(x), _unit(z), k)(np.arange(n))
+    return float(digamma(k) + digamma(n) - terms.mean())
+
+
+def gaussian_mi(x: Array, z: Array) -> float:
+    r"""Mutual information in nats of the Gaussian law with the sample's covariance.
+
+    .. math:: -\frac12 \sum_i \log(1 - \rho_i^2)
+
+    with the canonical correlations rho_i, less its bias for Gaussian rows. It sees linear
+    dependence only; infinite where a column of x is a linear function of z.
+
+    Arguments:
+        x: [n, columns]; constant and linearly dependent columns are dropped.
+        z: [n, columns].
+
+    References:
+        | Relations between two sets of variates (Hotelling, 1936)
+        | Estimation of the entropy of a multivariate normal distribution
+        | (Misra, Singh, Demchuk, 2005): E log|S| = log|Sigma| + sum psi((n - i) / 2) + ...
+    """
+    n = len(x)
+    white_x, white_z = _white(x), _white(z)
+    correlations = np.linalg.svd(white_x.T @ white_z / n, compute_uv=False)
+    rest = 1 - correlations**2
+    if (rest < DEPENDENT).any():
+        return float("inf")
+    halves = digamma((n - np.arange(1, white_x.shape[1] + white_z.shape[1] + 1)) / 2)
+    bias = halves[: white_x.shape[1]].sum() + halves[: white_z.shape[1]].sum() - halves.sum()
+    return float(-0.5 * np.log(rest).sum() - 0.5 * bias)
+
+
+def references(
+    x: Tensor,
+    z: Tensor,
+    seconds_allowed: float | None = None,
+    x_categorical: bool = False,
+    z_categorical: bool = False,
+    seed: int = 0,
+    k: int = 3,
+) -> dict[str, Reference]:
+    """Return both estimates, or why one was skipped: ``{"ksg": {"estimate", "note"}, ...}``.
+
+    Arguments:
+        x: [n, ...]; flattened to columns.
+        z: [n, ...].
+        seconds_allowed: Longest time that either may be predicted to take; None: any.
+        x_categorical: x is a one-hot code: both are skipped.
+        z_categorical: The same for z.
+        seed: Draws the rows of the pilot that predicts the time.
+        k: Number of KSG's neighbour.
+    """
+    allowed = math.inf if seconds_allowed is None else seconds_allowed
+    flat_x, flat_z = x.detach().cpu().flatten(1), z.detach().cpu().flatten(1)
+    classes = [name for name, yes in (("x", x_categorical), ("z", z_categorical)) if yes]
+    fault = f"{' and '.join(classes)} categorical" if classes else _unfit(x=flat_x, z=flat_z)
+    if fault:
+        return {"ksg": _skipped(fault), "gaussian": _skipped(fault)}
+    tied = _ties(k, x=flat_x, z=flat_z)
+    wide_x, wide_z = flat_x.double().numpy(), flat_z.double().numpy()
+    return {
+        "ksg": _skipped(tied) if tied else _ksg_reference(wide_x, wide_z, k, allowed, seed),
+        "gaussian": _gaussian_reference(wide_x, wide_z, allowed),
+    }
+
+
+def _skipped(why: str) -> Reference:
+    return {"estimate": None, "note": f"skipped: {why}"}
+
+
+def _unfit(**variables: Tensor) -> str:
+    """Say why neither estimate can be had, or nothing."""
+    for name, values in variables.items():
+        if len(values) < MIN_ROWS:
+            return f"{len(values)} rows, fewer than {MIN_ROWS}"
+        if not values.isfinite().all():
+            return f"{name} holds NaN or infinity"
+        if (values == values[0]).all():
+            return f"{name} does not vary"
+    return ""
+
+
+def _ties(k: int, **variables: Tensor) -> str:
+    """Say that x or z has too many equal rows for KSG, or nothing."""
+    for name, values in variables.items():
+        label = identical_rows(values, values[:, :0])
+        share = float((label.bincount()[label] > k + 1).double().mean())
+        if share > MOST_TIED:
+            return f"{share:.0%} of the rows share their {name} with more than {k} others"
+    return ""
+
+
+def _ksg_reference(x: Array, z: Array, k: int, allowed: float, seed: int) -> Reference:
+    n, dims = len(x), x.shape[1] + z.shape[1]
+    started = time.perf_counter()
+    count = _counter(_unit(x), _unit(z), k)
+    built = time.perf_counter()
+    size = max(1, min(n // 20, PILOT_NUMBERS // (n * dims)))
+    pilot = np.random.default_rng(seed).choice(n, size, replace=False)
+    count(pilot)
+    counted = time.perf_counter()
+    if built - started + (counted - built) * n / size > allowed:
+        return _skipped("it would take longer than the training")
+    estimate = float(digamma(k) + digamma(n) - count(np.arange(n)).mean())
+    trust = f"; not to be trusted in {dims} dimensions" if dims > TRUSTED_DIMS else ""
+    return {"estimate": estimate, "note": f"k={k}{trust}"}
+
+
+def _gaussian_reference(x: Array, z: Array, allowed: float) -> Reference:
+    n, dims = len(x), x.shape[1] + z.shape[1]
+    if n < ROWS_PER_COLUMN * dims:
+        return _skipped(f"{n} rows for {dims} columns, fewer than {ROWS_PER_COLUMN} each")
+    pilot = max(MIN_ROWS, ROWS_PER_COLUMN * dims)
+    if pilot < n and allowed < math.inf:
+        started = time.perf_counter()
+        gaussian_mi(x[:pilot], z[:pilot])
+        if (time.perf_counter() - started) * n / pilot > allowed:
+            return _skipped("it would take longer than the training")
+    estimate = gaussian_mi(x, z)
+    if not math.isfinite(estimate):
+        return {"estimate": None, "note": "infinite: a column of x is linear in z"}
+    return {"estimate": estimate, "note": "linear dependence only"}
+
+
+def _unit(values: Array) -> Array:
+    """Bring columns to mean 0 and variance 1, without those that do not vary."""
+    spread = values.std(axis=0)
+    kept = spread > 0
+    return (values[:, kept] - values[:, kept].mean(axis=0)) / spread[kept]
+
+
+def _white(values: Array) -> Array:
+    """Turn columns into uncorrelated ones of variance 1, as many as are independent."""
+    unit = _unit(values)
+    variances, axes = eigh(unit.T @ unit / len(unit))
+    kept = variances > COLLINEAR * variances[-1]
+    return unit @ (axes[:, kept] / np.sqrt(variances[kept]))
+
+
+def _counter(x: Array, z: Array, k: int) -> Callable[[Array], Array]:
+    """Return a function of row numbers, [m], that gives psi(n_x + 1) + psi(n_z + 1), [m]."""
+    if x.shape[1] + z.shape[1] > TREE_DIMS:
+        return partial(_terms_of_all_pairs, x, z, k)
+    joint = np.hstack([x, z])
+    tree, nearer = cKDTree(joint), (_nearer(x), _nearer(z))
+
+    def terms(rows: Array) -> Array:
+        radius = tree.query(joint[rows], k + 1, p=np.inf)[0][:, -1] * INSIDE
+        return sum((digamma(count(rows, radius)) for count in nearer), np.zeros(len(rows)))
+
+    return terms
+
+
+def _nearer(values: Array) -> Callable[[Array, Array], Array]:
+    """Return a function that counts the rows, itself among them, within a radius of a row."""
+    if values.shape[1] > 1:
+        tree = cKDTree(values)
+        return lambda rows, radius: tree.query_ball_point(
+            values[rows], radius, p=np.inf, return_length=True
+        )
+    line = values[:, 0]
+    find = np.sort(line).searchsorted
+    return lambda rows, radius: (
+        find(line[rows] + radius, "right") - find(line[rows] - radius, "left")
+    )
+
+
+def _terms_of_all_pairs(x: Array, z: Array, k: int, rows: Array) -> Array:
+    terms = np.empty(len(rows))
+    step = max(1, DISTANCES_AT_ONCE // len(x))
+    for start in range(0, len(rows), step):
+        some = slice(start, start + step)
+        to_x = cdist(x[rows[some]], x, "chebyshev")
+        to_z = cdist(z[rows[some]], z, "chebyshev")
+        nearest = np.partition(np.maximum(to_x, to_z), k, axis=1)
+        radius = nearest[:, k : k + 1] * INSIDE
+        num_x, num_z = (to_x <= radius).sum(axis=1), (to_z <= radius).sum(axis=1)
+        terms[some] = digamma(num_x) + digamma(num_z)
+    return terms

@@ -1,0 +1,137 @@
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mine_cli import baselines
+from mine_cli.baselines import gaussian_mi, ksg, references
+from mine_cli.data.gaussian import Gaussian
+
+
+def rows(seed: int = 0, n: int = 5000, **law: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    return Gaussian(**law).sample(n, torch.Generator().manual_seed(seed))
+
+
+def arrays(seed: int = 0, n: int = 5000, **law: Any) -> tuple[np.ndarray, np.ndarray]:
+    x, z = rows(seed, n, **law)
+    return x.double().numpy(), z.double().numpy()
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+@pytest.mark.parametrize("rho", [-0.9, 0.0, 0.5, 0.8])
+def test_closed_forms_of_gaussians(dim: int, rho: float) -> None:
+    x, z = arrays(n=10_000, dim=dim, rho=rho)
+    truth = Gaussian(dim=dim, rho=rho).true_mi
+    assert ksg(x, z) == pytest.approx(truth, abs=0.03)
+    assert gaussian_mi(x, z) == pytest.approx(truth, abs=0.03)
+
+
+def slow_ksg(x: np.ndarray, z: np.ndarray, k: int) -> float:
+    """Equation 8 of the paper, row by row."""
+    from scipy.special import digamma
+
+    x, z = (x - x.mean(0)) / x.std(0), (z - z.mean(0)) / z.std(0)
+    total = 0.0
+    for i in range(len(x)):
+        to_x, to_z = abs(x - x[i]).max(1), abs(z - z[i]).max(1)
+        radius = np.sort(np.maximum(to_x, to_z))[k]
+        total += digamma((to_x < radius).sum()) + digamma((to_z < radius).sum())
+    return float(digamma(k) + digamma(len(x)) - total / len(x))
+
+
+@pytest.mark.parametrize("dims", [(1, 1), (2, 3), (5, 5)])
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("tree_dims", [0, 100])
+def test_ksg_is_its_definition(
+    dims: tuple[int, int], k: int, tree_dims: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(baselines, "TREE_DIMS", tree_dims)
+    monkeypatch.setattr(baselines, "DISTANCES_AT_ONCE", 7 * 300)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((300, dims[0]))
+    z = x[:, :1] + rng.standard_normal((300, dims[1]))
+    assert ksg(x, z, k) == pytest.approx(slow_ksg(x, z, k), abs=1e-12)
+
+
+def test_ksg_sees_what_is_not_linear_and_does_not_see_scale() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (5000, 1))
+    z = x**2 + 0.05 * rng.standard_normal((5000, 1))
+    assert ksg(x, z) > 1
+    assert gaussian_mi(x, z) < 0.01
+    assert ksg(x * 1e6, z * 1e-6 + 3) == pytest.approx(ksg(x, z), abs=1e-3)
+
+
+def test_the_gaussian_reference_is_unbiased_in_many_dimensions() -> None:
+    found = [gaussian_mi(*arrays(seed, n=500, dim=10, rho=0.5)) for seed in range(20)]
+    assert np.mean(found) == pytest.approx(Gaussian(dim=10, rho=0.5).true_mi, abs=0.05)
+
+
+def test_the_gaussian_reference_drops_dependent_and_constant_columns() -> None:
+    x, z = arrays(dim=2, rho=0.8)
+    more = np.column_stack([x, x @ [1, 2], np.ones(len(x))])
+    assert gaussian_mi(more, z) == pytest.approx(gaussian_mi(x, z), abs=1e-6)
+
+
+def test_both_references_of_plain_rows() -> None:
+    found = references(*rows(dim=2, rho=0.8))
+    assert found["ksg"]["estimate"] == pytest.approx(1.022, abs=0.05)
+    assert found["gaussian"]["estimate"] == pytest.approx(1.022, abs=0.05)
+    assert found["ksg"]["note"] == "k=3"
+    assert found["gaussian"]["note"] == "linear dependence only"
+    assert found == references(*rows(dim=2, rho=0.8), seed=9)
+
+
+def test_ksg_is_not_to_be_trusted_in_many_dimensions() -> None:
+    found = references(*rows(n=1000, dim=20, rho=0.5))["ksg"]
+    assert found["note"] == "k=3; not to be trusted in 40 dimensions"
+    assert found["estimate"] < 1.5  # of 2.877
+
+
+X, Z = rows(n=600, dim=2)
+CODE = torch.eye(3)[torch.arange(600) % 3]
+
+
+@pytest.mark.parametrize(
+    ("options", "ksg_note", "gaussian_note"),
+    [
+        ({"x": CODE, "x_categorical": True}, "skipped: x categorical", "skipped: x categorical"),
+        (
+            {"x_categorical": True, "z_categorical": True},
+            "skipped: x and z categorical",
+            "skipped: x and z categorical",
+        ),
+        (
+            {"z": (Z * 3).round()},
+            "% of the rows share their z with more than 3 others",
+            "linear dependence only",
+        ),
+        ({"x": X[:20], "z": Z[:20]}, "skipped: 20 rows", "skipped: 20 rows"),
+        ({"x": X * math.nan}, "skipped: x holds NaN", "skipped: x holds NaN"),
+        ({"x": X * 0}, "skipped: x does not vary", "skipped: x does not vary"),
+        ({"z": X * 2}, "k=3", "infinite: a column of x is linear in z"),
+        ({"x": torch.rand(600, 1, 12, 12)}, "k=3; not to be", "600 rows for 146 columns"),
+        ({"seconds_allowed": 0.0}, "longer than the training", "longer than the training"),
+    ],
+)
+def test_notes(options: dict[str, Any], ksg_note: str, gaussian_note: str) -> None:
+    found = references(**({"x": X, "z": Z} | options))
+    assert ksg_note in str(found["ksg"]["note"])
+    assert gaussian_note in str(found["gaussian"]["note"])
+    for reference in found.values():
+        estimate = reference["estimate"]
+        assert estimate is None or math.isfinite(float(estimate))
+        assert (estimate is None) == str(reference["note"]).startswith(("skipped", "infinite"))
+
+
+def test_enough_time_changes_nothing() -> None:
+    assert references(X, Z, seconds_allowed=1e9) == references(X, Z)
+
+
+def test_a_few_ties_do_no_harm() -> None:
+    x, z = X.clone(), Z.clone()
+    x[:20], z[:20] = x[0], z[0]
+    found = references(x, z)["ksg"]["estimate"]
+    assert found == pytest.approx(references(X, Z)["ksg"]["estimate"], abs=0.1)
