@@ -1,6 +1,7 @@
 """How far a training is: a bar on a terminal, log lines elsewhere."""
 
 import logging
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from mine_cli.summary import per_nat
 __all__ = ["Progress"]
 
 log = logging.getLogger("mine_cli")
+
+FORMAT = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {remaining} {rate_fmt}{postfix}"
 
 
 class Progress:
@@ -37,7 +40,16 @@ class Progress:
         if not (self.wanted and sys.stderr.isatty()):
             yield
             return
-        bar = tqdm(initial=step, total=self.steps, unit=" steps", dynamic_ncols=True)
+        # Not the size that tqdm reads: where a terminal tells none, it takes that for no room.
+        size = shutil.get_terminal_size()
+        bar = tqdm(
+            initial=step,
+            total=self.steps,
+            unit=" steps",
+            ncols=size.columns,
+            nrows=size.lines,
+            bar_format=FORMAT,
+        )
         with bar, lines_above_bar():
             self.bar = bar
             yield
@@ -51,24 +63,28 @@ class Progress:
     def show(self, step: int, metrics: Mapping[str, float]) -> None:
         """Shows the metrics of a step; where there is a bar, the line goes to files alone."""
         self.latest |= metrics
-        parts = self.parts()
+        parts = [*self.numbers(), *self.loss()]
         if self.bar is not None:
-            self.bar.set_postfix_str(", ".join(parts))
+            self.bar.set_postfix_str(", ".join(self.numbers()))
         rate = self.latest.get("time/steps_per_second")
         speed = [] if rate is None else [f"{rate:,.0f} steps/s"]
         line = "  ".join([f"step {step}/{self.steps}", *parts, *speed])
         log.info(line, extra={"beside_bar": True})
 
-    def parts(self) -> list[str]:
-        """The numbers worth watching, as far as they are known."""
+    def numbers(self) -> list[str]:
+        """Estimate and truth, as far as they are known."""
         factor, values = per_nat(self.unit), self.latest
         parts = []
         if "mi/estimate" in values:
             parts.append(f"mi {values['mi/estimate'] * factor:.4f} {self.unit}")
         if "mi/true" in values:
             parts.append(f"true {values['mi/true'] * factor:.4f}")
-        losses = [tag for tag in values if tag.endswith("loss")]
-        return parts + [f"loss {values[tag]:.4f}" for tag in losses[:1]]
+        return parts
+
+    def loss(self) -> list[str]:
+        """The first loss among the metrics."""
+        losses = [tag for tag in self.latest if tag.endswith("loss")]
+        return [f"loss {self.latest[tag]:.4f}" for tag in losses[:1]]
 
 
 class AboveBar:

@@ -409,6 +409,25 @@ def test_a_terminal_gets_a_bar_with_the_numbers(monkeypatch: pytest.MonkeyPatch)
     assert "steps/s" in shown
 
 
+def test_a_terminal_that_tells_no_size_gets_a_bar_too() -> None:
+    pty = pytest.importorskip("pty", reason="pseudo-terminals are of Unix")
+    program = (
+        "from mine_cli.progress import Progress\n"
+        "progress = Progress(3)\n"
+        "with progress.shown():\n"
+        "    progress.advance()\n"
+        "    progress.show(1, {'mi/estimate': 0.5})\n"
+    )
+    ours, theirs = pty.openpty()
+    done = subprocess.run([sys.executable, "-c", program], stderr=theirs, check=False)
+    shown = os.read(ours, 10_000).decode()
+    os.close(ours)
+    os.close(theirs)
+    assert done.returncode == 0, shown
+    assert "1/3" in shown
+    assert "mi 0.5000 nats" in shown
+
+
 def test_a_bar_may_be_declined(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = on_terminal(monkeypatch)
     Trainer(conf(progress=True), progress=False).fit(FakeTask())
