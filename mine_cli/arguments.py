@@ -1,8 +1,10 @@
 """The command line, read before Hydra reads it: `dry_run` and `resume` say where output goes."""
 
+from argparse import ArgumentError, ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
@@ -26,8 +28,9 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
 
     Raises:
         BadInput: where `resume` names no run of ours, or something stands beside it that may
-            not change; where `dry_run` is to look at a sweep.
+            not change; where `dry_run` is to look at a sweep; for a YAML that cannot be read.
     """
+    check_own_yaml(arguments)
     given = dict(a.split("=", 1) for a in arguments if "=" in a and not a.startswith("-"))
     folder = unquoted(given["resume"]) if "resume" in given else "None"
     if folder not in ("None", ""):
@@ -55,6 +58,24 @@ def resuming(folder: Path, arguments: Sequence[str]) -> list[str]:
     kept = ["++" + other if other.startswith("dataset.") else other for other in others]
     where = [f"resume={quoted(str(folder))}", f"hydra.run.dir={quoted(str(folder))}"]
     return [*kept, *where, "hydra.output_subdir=null"]
+
+
+def check_own_yaml(arguments: Sequence[str]) -> None:
+    """Raise BadInput for broken YAML in the folder of `-cd`; Hydra would show a traceback."""
+    parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--config-dir", "-cd", type=Path)
+    try:
+        folder = parser.parse_known_args(arguments)[0].config_dir
+    except ArgumentError:  # the folder is missing: Hydra's own parser tells
+        return
+    faults = []
+    for file in sorted(folder.rglob("*.yaml")) if folder is not None else ():
+        try:
+            yaml.compose(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as stop:
+            faults.append(f"{file}: no YAML: {' '.join(str(stop).split())}")
+    if faults:
+        raise BadInput(*faults)
 
 
 def quoted(text: str) -> str:

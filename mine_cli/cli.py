@@ -13,7 +13,7 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
@@ -64,7 +64,7 @@ def job(cfg: DictConfig) -> float:
         for line in error_lines(stop):
             log.error("mine-run: %s", line, exc_info=os.environ.get("HYDRA_FULL_ERROR") == "1")
         if in_sweep:  # Hydra goes on with the other jobs, and names the first failure at the end
-            raise HydraException(f"{folder}: {error_lines(stop)[0]}") from stop
+            raise CompactHydraException(f"{folder}: {error_lines(stop)[0]}") from stop
         ending["exit_code"] = stop.exit_code
         return math.nan
     except Exception as stop:  # Hydra shows it, but in a sweep the first alone, and in no file

@@ -144,7 +144,8 @@ def option_list(*, _root_: DictConfig) -> str:
         if source.schema == "file" and source.provider != "hydra":
             for file in Path(source.path).glob("*/**/*.yaml"):
                 group, *option = file.relative_to(source.path).with_suffix("").parts
-                groups.setdefault(group, set()).add("/".join(option))
+                if group != "hydra":  # Hydra's own groups: see --hydra-help
+                    groups.setdefault(group, set()).add("/".join(option))
     width = max(map(len, groups), default=0)
     return "\n".join(f"  {g:{width}}  {', '.join(sorted(groups[g]))}" for g in sorted(groups))
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from mine_cli import __version__
@@ -77,6 +78,7 @@ def test_help_shows_examples_groups_and_keys_without_torch(
     assert sum(line.startswith("  mine-run") for line in done.stdout.splitlines()) == 5
     assert "bilinear, conv, mlp, noisy_mlp, own, separable, separable_quadratic" in done.stdout
     assert 'eval "$(mine-run -sc install=bash)"' in done.stdout
+    assert "  hydra " not in done.stdout
     assert "  batch_size: 512" in done.stdout
     assert made(tmp_path) == ["my_conf", "my_conf/network", "my_conf/network/own.yaml"]
 
@@ -221,7 +223,8 @@ def test_an_interrupt_saves_and_names_the_command_to_go_on(
         entry, cwd=tmp_path, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     ) as process:
         deadline = time.monotonic() + 60
-        while not list(tmp_path.rglob("last.pt")) and time.monotonic() < deadline:
+        while not list(tmp_path.rglob("last.pt")) and process.poll() is None:
+            assert time.monotonic() < deadline
             time.sleep(0.1)
         process.send_signal(number)
         _, stderr = process.communicate(timeout=60)
@@ -286,6 +289,28 @@ def test_resume_starts_hydra_in_the_runs_own_folder(folder: Path) -> None:
         f"hydra.run.dir='{folder}'",
         "hydra.output_subdir=null",
     ]
+
+
+@pytest.mark.parametrize("name", ["it's", 'a "b"', "a,b=c", "end\\", "${x"])
+def test_a_folder_of_any_name_reaches_hydra_as_it_is(name: str, folder: Path) -> None:
+    folder = folder.rename(folder.with_name(name))
+    parsed = OverridesParser.create().parse_overrides(for_hydra([f"resume={folder}"])[:2])
+    assert [(o.key_or_group, o.value()) for o in parsed] == [
+        ("resume", str(folder)),
+        ("hydra.run.dir", str(folder)),
+    ]
+
+
+@pytest.mark.parametrize("flag", [["-cd", "{}"], ["--config-dir", "{}"], ["--config-dir={}"]])
+def test_broken_yaml_of_ones_own_is_one_line(flag: list[str], tmp_path: Path) -> None:
+    (tmp_path / "bound").mkdir()
+    (tmp_path / "bound" / "good.yaml").write_text("_target_: own.Bound\n")
+    assert for_hydra(["seed=1"]) == ["seed=1"]
+    (tmp_path / "bound" / "own.yaml").write_text("a: [1\nb: 2\n")
+    with pytest.raises(BadInput, match=r"own\.yaml: no YAML: .* line 2, column 2") as caught:
+        for_hydra(["seed=1", *(part.format(tmp_path) for part in flag)])
+    assert len(caught.value.faults) == 1
+    assert "\n" not in caught.value.faults[0]
 
 
 def test_resume_null_is_an_ordinary_run() -> None:

@@ -74,7 +74,7 @@ trainer:
 OPTIONS = [
     (file.parent.name, file.stem)
     for file in sorted(Path(conf_dir()).glob("*/*.yaml"))
-    if file.parent.name != "experiment"
+    if file.parent.name in SECTIONS
 ]
 EXPERIMENTS = sorted(
     str(file.relative_to(Path(conf_dir()) / "experiment").with_suffix(""))
