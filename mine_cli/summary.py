@@ -1,6 +1,7 @@
 """The end of a run on the terminal: what was found, how far to trust it, where it lies."""
 
 import math
+import shlex
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,8 +41,10 @@ def summary(
     lines = [heading(result), "", *numbers(result, units), *references(result, units)]
     lines += [*warnings(result), "", row("run", cost(result))]
     if folder is not None:
-        lines.append(row("folder", str(folder)))
-        lines.append(row("look at it", f"tensorboard --logdir {folder}"))
+        here, place = Path.cwd(), Path(folder)
+        shown = place.relative_to(here) if place.is_relative_to(here) else place
+        lines.append(row("folder", str(shown)))
+        lines.append(row("look at it", f"tensorboard --logdir {shlex.quote(str(shown))}"))
     return "\n".join(lines)
 
 

@@ -466,6 +466,16 @@ def test_summary_prints_no_nan_and_no_none(unknown: float | None) -> None:
         assert word not in text
 
 
+def test_summary_names_the_folder_as_seen_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "tensorboard --logdir 'my runs/1'" in summary(RESULT, folder=tmp_path / "my runs" / "1")
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    assert f"tensorboard --logdir {tmp_path}\n" in summary(RESULT, folder=tmp_path) + "\n"
+
+
 def test_summary_shows_warnings() -> None:
     text = summary(RESULT | {"warnings": ["column 3 of x is constant"], "note": "stopped"})
     assert "! column 3 of x is constant" in text
