@@ -29,8 +29,8 @@ TREE_DIMS = 8
 # Beyond so many, the nearest neighbours are no longer near.
 TRUSTED_DIMS = 10
 
-# Numbers compared by the rows of a pilot that predicts the time for all of them.
-PILOT_NUMBERS = 1 << 27
+# Rows of a pilot that predicts the time for all, and numbers they are compared with at most.
+MOST_PILOT_ROWS, PILOT_NUMBERS = 1000, 1 << 27
 
 # Fewer rows are not worth a reference.
 MIN_ROWS = 50
@@ -113,16 +113,14 @@ def references(
     """Return both estimates, or why one was skipped: ``{"ksg": {"estimate", "note"}, ...}``.
 
     Arguments:
-        x: [n, ...]; flattened to columns.
-        z: [n, ...].
+        x, z: [n, ...]; flattened to columns.
         seconds_allowed: Longest time that either may be predicted to take; None: any.
-        x_categorical: x is a one-hot code: both are skipped.
-        z_categorical: The same for z.
+        x_categorical, z_categorical: It is a one-hot code: both are skipped.
         seed: Draws the rows of the pilot that predicts the time.
         k: Number of KSG's neighbour.
     """
     allowed = math.inf if seconds_allowed is None else seconds_allowed
-    flat_x, flat_z = x.detach().cpu().flatten(1), z.detach().cpu().flatten(1)
+    flat_x, flat_z = (values.detach().cpu().flatten(1) for values in (x, z))
     classes = [name for name, yes in (("x", x_categorical), ("z", z_categorical)) if yes]
     fault = f"{' and '.join(classes)} categorical" if classes else _unfit(x=flat_x, z=flat_z)
     if fault:
@@ -166,7 +164,8 @@ def _ksg_reference(x: Array, z: Array, k: int, allowed: float, seed: int) -> Ref
     started = time.perf_counter()
     count = _counter(_unit(x), _unit(z), k)
     built = time.perf_counter()
-    size = max(1, min(n // 20, PILOT_NUMBERS // (n * dims)))
+    pairs = n * dims if dims > TREE_DIMS else 1
+    size = max(1, min(n // 20, MOST_PILOT_ROWS, PILOT_NUMBERS // pairs))
     pilot = np.random.default_rng(seed).choice(n, size, replace=False)
     count(pilot)
     counted = time.perf_counter()
@@ -188,16 +187,17 @@ def _gaussian_reference(x: Array, z: Array, allowed: float) -> Reference:
         if (time.perf_counter() - started) * n / pilot > allowed:
             return _skipped("it would take longer than the training")
     estimate = gaussian_mi(x, z)
-    if not math.isfinite(estimate):
+    if math.isinf(estimate):
         return {"estimate": None, "note": "infinite: a column of x is linear in z"}
     return {"estimate": estimate, "note": "linear dependence only"}
 
 
 def _unit(values: Array) -> Array:
     """Bring columns to mean 0 and variance 1, without those that do not vary."""
-    spread = values.std(axis=0)
+    centred = values - values.mean(axis=0)
+    spread = centred.std(axis=0)
     kept = spread > 0
-    return (values[:, kept] - values[:, kept].mean(axis=0)) / spread[kept]
+    return (centred if kept.all() else centred[:, kept]) / spread[kept]
 
 
 def _white(values: Array) -> Array:
