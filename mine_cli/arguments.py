@@ -72,6 +72,10 @@ def check_own_yaml(arguments: Sequence[str]) -> None:
     for file in sorted(folder.rglob("*.yaml")) if folder is not None else ():
         try:
             yaml.compose(file.read_text(encoding="utf-8"))
+        except yaml.MarkedYAMLError as stop:
+            mark = stop.problem_mark
+            where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+            faults.append(f"{file}{where}: no YAML: {stop.problem}")
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as stop:
             faults.append(f"{file}: no YAML: {' '.join(str(stop).split())}")
     if faults:
