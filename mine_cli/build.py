@@ -212,6 +212,8 @@ def run_on(cfg: DictConfig, data: Data, folder: Path | None) -> dict[str, Any]:
         Diverged: after a result with that status was written.
         Interrupted: after the run was saved.
     """
+    if cfg.trainer.threads is not None:
+        torch.set_num_threads(cfg.trainer.threads)
     seed_everything(cfg.seed, cfg.deterministic)
     where = device(cfg.trainer.device)
     trainer_conf = OmegaConf.to_object(cfg.trainer)
@@ -325,7 +327,7 @@ def finish(
         "steps": record.steps,
         "seconds": record.seconds,
         "steps_per_second": record.steps_per_second,
-        "peak_memory": peak_memory(cfg.trainer.device),
+        "peak_memory": peak_memory(str(device(cfg.trainer.device))),
     }
     if files is None:
         return
@@ -338,7 +340,8 @@ def finish(
     files.hparams(
         settings, {"result/estimate": result["estimate"], "result/error": result["error"]}
     )
-    figures.curve(files.path)
+    curve = figures.curve(files.path, cfg.units)
+    files.picture("curve", curve, record.steps)
     log.info("%s", summary(result, cfg.units, files.path))
 
 

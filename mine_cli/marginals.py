@@ -81,7 +81,7 @@ class AllPairs:
         BadInput: when rows is below 2.
     """
 
-    def __init__(self, rows: int = 128) -> None:
+    def __init__(self, rows: int = 64) -> None:
         if rows < 2:
             raise BadInput(f"marginals all_pairs: rows must be at least 2, not {rows}")
         self.rows = rows

@@ -46,7 +46,7 @@ class MLP(nn.Module):
         x_shape: Sequence[int],
         z_shape: Sequence[int],
         widths: Sequence[int] = (100, 100),
-        activation: str = "elu",
+        activation: str = "gelu",
     ) -> None:
         super().__init__()
         self.rest = PairLayers(widths, activation)
@@ -152,7 +152,7 @@ class Separable(nn.Module):
         z_shape: Sequence[int],
         widths: Sequence[int] = (100, 100),
         features: int = 32,
-        activation: str = "elu",
+        activation: str = "gelu",
     ) -> None:
         super().__init__()
         self.f = perceptron(math.prod(x_shape), widths, features, activation)
@@ -190,7 +190,7 @@ class SeparableQuadratic(nn.Module):
         z_shape: Sequence[int],
         widths: Sequence[int] = (100, 100),
         features: int = 32,
-        activation: str = "elu",
+        activation: str = "gelu",
     ) -> None:
         super().__init__()
         size_x, size_z = math.prod(x_shape), math.prod(z_shape)
@@ -262,7 +262,7 @@ class Conv(nn.Module):
         z_shape: Sequence[int],
         channels: Sequence[int] = (16, 32),
         widths: Sequence[int] = (100,),
-        activation: str = "elu",
+        activation: str = "gelu",
     ) -> None:
         super().__init__()
         if len(x_shape) != 3:

@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import II, MISSING
 
 from mine_cli.rules import (
+    FINITE,
     POSITIVE,
     SEED,
     SHARE,
@@ -103,7 +104,7 @@ class ImageHalvesConf:
 class MLPConf:
     _target_: str = "mine_cli.networks.MLP"
     widths: list[int] = field(default_factory=lambda: [100, 100], metadata={"rule": WIDTHS})
-    activation: str = ruled("elu", ACTIVATION)
+    activation: str = ruled("gelu", ACTIVATION)
 
 
 @dataclass
@@ -120,7 +121,7 @@ class SeparableConf:
     _target_: str = "mine_cli.networks.Separable"
     widths: list[int] = field(default_factory=lambda: [100, 100], metadata={"rule": WIDTHS})
     features: int = ruled(32, at_least(1))
-    activation: str = ruled("elu", ACTIVATION)
+    activation: str = ruled("gelu", ACTIVATION)
 
 
 @dataclass
@@ -138,7 +139,7 @@ class ConvConf:
     _target_: str = "mine_cli.networks.Conv"
     channels: list[int] = field(default_factory=lambda: [16, 32], metadata={"rule": WIDTHS})
     widths: list[int] = field(default_factory=lambda: [100], metadata={"rule": WIDTHS})
-    activation: str = ruled("elu", ACTIVATION)
+    activation: str = ruled("gelu", ACTIVATION)
 
 
 @dataclass
@@ -177,7 +178,7 @@ class SmileConf:
 @dataclass
 class TubaConf:
     _target_: str = "mine_cli.bounds.Tuba"
-    baseline: float = ruled(1.0, POSITIVE)
+    baseline: float = ruled(1.0, FINITE)
 
 
 @dataclass
@@ -199,4 +200,4 @@ class IndependentConf(ShuffleConf):
 @dataclass
 class AllPairsConf:
     _target_: str = "mine_cli.marginals.AllPairs"
-    rows: int = ruled(128, at_least(2))
+    rows: int = ruled(64, at_least(2))

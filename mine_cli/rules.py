@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
+    "FINITE",
     "FRACTIONS",
     "POSITIVE",
     "SEED",
@@ -70,6 +71,7 @@ def _three_shares(value: Any) -> bool:
 
 
 FRACTIONS = Rule(_three_shares, "must be three positive shares (fit, select, report) with sum 1")
+FINITE = Rule(math.isfinite, "must be finite")
 POSITIVE = Rule(lambda value: math.isfinite(value) and value > 0, "must be positive and finite")
 SEED = Rule(lambda value: 0 <= value < 2**32, "must lie between 0 and 2^32 - 1")
 SHARE = Rule(lambda value: 0 < value <= 1, "must lie in (0, 1]")

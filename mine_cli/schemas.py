@@ -28,12 +28,12 @@ class MIEstimateConf:
     pairs: int = ruled(1_000_000, at_least(1))
     pairs_during_training: int = ruled(100_000, at_least(1))
     negatives: int | None = ruled(None, or_none(at_least(1)))
-    patience: int | None = ruled(8, or_none(at_least(1)))
+    patience: int | None = ruled(4, or_none(at_least(1)))
 
 
 @dataclass
 class TrainerConf:
-    steps: int = ruled(3000, at_least(1))
+    steps: int = ruled(6000, at_least(1))
     batch_size: int = ruled(512, at_least(2))
     lr: float = ruled(2e-3, POSITIVE)
     warmup: float = ruled(
@@ -43,6 +43,7 @@ class TrainerConf:
     device: str = ruled("auto", one_of("auto", "cpu", "mps", r"cuda(:\d+)?", shown="cuda, cuda:N"))
     dtype: str = ruled("float32", one_of("float32", "bfloat16"))
     compile: bool = False
+    threads: int | None = ruled(1, or_none(at_least(1)))
     log_every: int = ruled(100, at_least(1))
     evaluate_every: int | None = ruled(None, or_none(at_least(1)))
     checkpoint_every: int | None = ruled(None, or_none(at_least(1)))

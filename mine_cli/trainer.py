@@ -95,7 +95,7 @@ class Trainer:
         self.folder = folder
         self.steps = conf.steps
         self.log_every = conf.log_every
-        self.evaluate_every = conf.evaluate_every or max(1, conf.steps // 25)
+        self.evaluate_every = conf.evaluate_every or max(1, conf.steps // 12)
         self.checkpoint_every = conf.checkpoint_every or self.evaluate_every
         self.progress = Progress(conf.steps, unit, conf.progress if progress is None else progress)
         self.record = TrainingRecord()

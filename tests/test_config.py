@@ -35,7 +35,7 @@ task:
   pairs: 1000000
   pairs_during_training: 100000
   negatives: null
-  patience: 8
+  patience: 4
 dataset:
   _target_: mine_cli.data.gaussian.Gaussian
   dim: 2
@@ -47,7 +47,7 @@ dataset:
 network:
   _target_: mine_cli.networks.MLP
   widths: [100, 100]
-  activation: elu
+  activation: gelu
 bound:
   _target_: mine_cli.bounds.Mine
   rate: 0.01
@@ -56,7 +56,7 @@ marginals:
   _target_: mine_cli.marginals.Derangement
   num: 1
 trainer:
-  steps: 3000
+  steps: 6000
   batch_size: 512
   lr: 0.002
   warmup: 0.03
@@ -64,6 +64,7 @@ trainer:
   device: auto
   dtype: float32
   compile: false
+  threads: 1
   log_every: 100
   evaluate_every: null
   checkpoint_every: null
