@@ -78,7 +78,7 @@ def test_independent_draws_lie_behind_the_batch_and_are_used_once() -> None:
 
 
 def test_all_pairs_names_its_group_size() -> None:
-    assert AllPairs().rows == 128
+    assert AllPairs().rows == 64
     assert AllPairs(7).rows == 7
 
 

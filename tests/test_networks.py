@@ -157,7 +157,7 @@ def test_the_split_first_layer_is_the_layer_over_the_concatenation() -> None:
 
 @pytest.mark.parametrize("make", [MLP, NoisyMLP], ids=name_of)
 def test_a_concatenating_network_scores_the_concatenation(make: type[nn.Module]) -> None:
-    network = make((3,), (2,), widths=[8, 5]).eval()
+    network = make((3,), (2,), widths=[8, 5], activation="elu").eval()
     x, z = torch.randn(10, 3), torch.randn(10, 2)
     first = torch.cat([network.first_x.weight, network.first_z.weight], 1)
     h = nn.functional.linear(torch.cat([x, z], 1), first, network.first_x.bias)
