@@ -39,7 +39,7 @@ class TrainerConf:
     warmup: float = ruled(
         0.03, Rule(lambda v: 0 <= v < 1, "must be a share of the steps in [0, 1)")
     )
-    weight_decay: float = ruled(0.0, at_least(0))
+    weight_decay: float = ruled(0.1, at_least(0))
     device: str = ruled("auto", one_of("auto", "cpu", "mps", r"cuda(:\d+)?", shown="cuda, cuda:N"))
     dtype: str = ruled("float32", one_of("float32", "bfloat16"))
     compile: bool = False

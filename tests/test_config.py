@@ -60,7 +60,7 @@ trainer:
   batch_size: 512
   lr: 0.002
   warmup: 0.03
-  weight_decay: 0.0
+  weight_decay: 0.1
   device: auto
   dtype: float32
   compile: false
