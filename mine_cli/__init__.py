@@ -1,3 +1,30 @@
 """Mutual Information Neural Estimation as a command-line runner and a library."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mine_cli.api import Estimate, estimate, load
+    from mine_cli.estimator import MutualInformation
+
+__all__ = ["Estimate", "MutualInformation", "__version__", "estimate", "load"]
+
 __version__ = "0.1.0"
+
+# Imported at first use: the command's `--help` and shell completion must not wait for torch.
+HOMES = {
+    "Estimate": "mine_cli.api",
+    "MutualInformation": "mine_cli.estimator",
+    "estimate": "mine_cli.api",
+    "load": "mine_cli.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *HOMES})

@@ -1,23 +1,43 @@
 """The program from Python: the same code path and defaults as the command line."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor, nn
 
 from mine_cli import build, checkpoint
-from mine_cli.config import conf_dir
+from mine_cli.arguments import quoted
+from mine_cli.config import conf_dir, import_from, validate
 from mine_cli.data.arrays import from_memory
 from mine_cli.errors import BadInput, Diverged
 from mine_cli.estimator import MutualInformation
+from mine_cli.resume import saved_import_folders
+from mine_cli.schemas import SECTIONS
 
 __all__ = ["Estimate", "estimate", "load"]
+
+# What the command line knows and a call from Python has no use for.
+NOT_HERE = {
+    "dataset": "x and z are the data",
+    "dataset.path": "x and z are the data",
+    "dataset.x": "x and z are the data",
+    "dataset.z": "x and z are the data",
+    "dataset.categorical": "want categorical=[...]",
+    "resume": "want mine-run resume=FOLDER in a terminal",
+    "dry_run": "nothing is written without a folder",
+}
 
 
 @dataclass(frozen=True)
@@ -37,8 +57,8 @@ class Estimate:
     standard_error: float | None
     lower_bound: float | None
     status: str
-    curve: list[float]
-    result: dict[str, Any]
+    curve: list[float] = field(repr=False)
+    result: dict[str, Any] = field(repr=False)
 
 
 def estimate(
@@ -47,7 +67,10 @@ def estimate(
     bound: str = "mine",
     network: str = "mlp",
     seed: int = 0,
+    *,
     folder: str | Path | None = None,
+    categorical: Sequence[str] = (),
+    groups: Any = None,
     **overrides: Any,
 ) -> Estimate:
     """Estimate the mutual information of paired rows x ``[n, ...]`` and z ``[n, ...]``, in nats.
@@ -56,7 +79,12 @@ def estimate(
         x, z: NumPy arrays or torch tensors with as many rows.
         bound, network, seed: as on the command line.
         folder: where to keep the run (metrics, checkpoints, result); nothing is written without.
+        categorical: ``["x"]``, ``["z"]`` or both: classes, one-hot coded.
+        groups: labels ``[n]`` of rows that no split may part.
         overrides: any other key, ``folds=5`` or ``**{"trainer.steps": 1000}``; groups too.
+
+    Raises:
+        BadInput: for data, a key or a value that cannot be used, with every fault in it.
 
     Example:
         >>> import numpy as np
@@ -68,17 +96,21 @@ def estimate(
         True
     """
     given = {"bound": bound, "network": network, "seed": seed, **overrides}
+    faults = [f"{key}: {why}" for key, why in NOT_HERE.items() if key in given]
+    if faults:
+        raise BadInput(*faults)
+    if groups is not None:
+        given = {"split": "groups:groups", **given}
     cfg = composed(["dataset=arrays", "dataset.path=memory", *map(override, given.items())])
-    if not cfg.trainer.get("device"):
-        raise BadInput("trainer.device: missing; want auto, cpu, cuda or mps")
-    data = build.Data(from_memory(x, z))
-    if folder is not None:
-        keep_configuration(cfg, Path(folder))
-    build.check_data(cfg, data)
-    try:
-        result = build.run_on(cfg, data, None if folder is None else Path(folder))
-    except Diverged as error:
-        result = {"status": "diverged", "note": str(error), "curve": []}
+    data = build.Data(from_memory(x, z, categorical, groups))
+    with undisturbed():
+        build.check_data(cfg, data)
+        if folder is not None:
+            keep_configuration(cfg, Path(folder))
+        try:
+            result = build.run_on(cfg, data, None if folder is None else Path(folder))
+        except Diverged as error:
+            result = {"status": "diverged", "note": str(error), "curve": []}
     curve = result.pop("curve")
     kept = {key: result.get(key) for key in ("standard_error", "lower_bound")}
     return Estimate(
@@ -86,26 +118,63 @@ def estimate(
     )
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Puts the caller's random streams and number of threads back, which a run sets for itself."""
+    python, with_numpy, with_torch = (
+        random.getstate(),
+        numpy.random.get_state(),
+        checkpoint.random_state(),
+    )
+    deterministic, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        numpy.random.set_state(with_numpy)
+        checkpoint.restore_random_state(with_torch)
+        torch.use_deterministic_algorithms(deterministic)
+        torch.set_num_threads(threads)
+
+
 def override(item: tuple[str, Any]) -> str:
     """One Hydra override, KEY=VALUE, from a Python value."""
     key, value = item
+    return f"{key}={written(value)}"
+
+
+def written(value: Any) -> str:
+    """A Python value in Hydra's grammar; text is quoted, whatever it holds."""
     if value is None:
-        return f"{key}=null"
+        return "null"
+    if isinstance(value, (str, Path)):
+        return quoted(str(value))
     if isinstance(value, (list, tuple)):
-        return f"{key}=[{','.join(map(str, value))}]"
-    return f"{key}={value}"
+        return f"[{','.join(map(written, value))}]"
+    return str(value)
 
 
 def composed(overrides: Sequence[str]) -> DictConfig:
-    """The configuration that the command line would compose, also inside another Hydra program."""
-    instance = GlobalHydra.instance()
-    outer = instance.hydra
-    instance.clear()
+    """The configuration that the command line would compose, also inside another Hydra program.
+
+    Raises:
+        BadInput: for what Hydra refuses, and for every value that breaks a rule.
+    """
+    outer, version_base = GlobalHydra.instance().hydra, VersionBase.instance().version_base
+    GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(conf_dir(), version_base="1.3"):
-            return compose("config", list(overrides))
+            cfg = compose("config", list(overrides))
+    except (HydraException, OmegaConfBaseException) as stop:
+        raise BadInput(" ".join(str(stop).split())) from stop
     finally:
-        instance.hydra = outer
+        # Not the instance of before: Hydra put a copy in its place.
+        GlobalHydra.instance().hydra = outer
+        VersionBase.instance().version_base = version_base
+    faults = validate(cfg)
+    if faults:
+        raise BadInput(*faults)
+    return cfg
 
 
 def keep_configuration(cfg: DictConfig, folder: Path) -> None:
@@ -119,22 +188,27 @@ def keep_configuration(cfg: DictConfig, folder: Path) -> None:
 def load(folder: str | Path) -> MutualInformation:
     """The MI term of a finished run, to score new rows with `MutualInformation.pointwise`.
 
-    Rows are given as they were to the run: the run's own standardisation is applied. A run with
-    several folds gives the mean of its networks' log-ratios.
+    Rows are given as they were to the run (classes one-hot coded): the run's own standardisation
+    is applied. A run with several folds gives the mean of its networks' log-ratios.
+
+    Raises:
+        BadInput: the folder holds no run of this program, or none that kept a network.
     """
     folder = Path(folder)
     config = folder / ".hydra" / "config.yaml"
     if not config.exists():
         raise BadInput(f"{folder}: not a run of mine-run; want a folder with .hydra/config.yaml")
     cfg = OmegaConf.load(config)
-    assert isinstance(cfg, DictConfig)
+    if not isinstance(cfg, DictConfig) or any(section not in cfg for section in SECTIONS):
+        raise BadInput(f"{folder}: not a run of mine-run; its configuration is another program's")
     best = checkpoint.load(folder / "checkpoints" / "best.pt")
-    shapes = [tuple(shape) for shape in best["shapes"]]
+    import_from(saved_import_folders(folder))
+    x_shape, z_shape = (tuple(shape) for shape in best["shapes"])
     terms = []
     for state in best["members"]:
-        terms.append(build.term(cfg, *shapes, seed=cfg.seed))
+        terms.append(build.term(cfg, x_shape, z_shape, seed=cfg.seed))
         terms[-1].load_state_dict(state)
-    committee = Committee(terms, best["scales"])
+    committee = Committee(terms, best["scales"], x_shape, z_shape)
     loaded = MutualInformation(committee, terms[0].bound, terms[0].marginals, seed=cfg.seed)
     # The committee takes each network's own constant off.
     loaded.calibrated.fill_(True)
@@ -147,15 +221,22 @@ class Committee(nn.Module):
     Arguments:
         terms: one for each fold.
         scales: (mean, std) of x and of z that each was trained with; None: used as they are.
+        x_shape, z_shape: of one x and of one z.
     """
+
+    constants: Tensor
 
     def __init__(
         self,
         terms: Sequence[MutualInformation],
         scales: Sequence[Sequence[tuple[Tensor, Tensor]] | None],
+        x_shape: tuple[int, ...],
+        z_shape: tuple[int, ...],
     ) -> None:
         super().__init__()
-        self.terms = nn.ModuleList(terms)
+        self.networks = nn.ModuleList([term.network for term in terms])
+        self.register_buffer("constants", torch.stack([term.log_partition for term in terms]))
+        self.shapes = {"x": x_shape, "z": z_shape}
         as_they_are = [(torch.zeros(()), torch.ones(()))] * 2
         for r, scale in enumerate(scales):
             for side, (mean, std) in zip("xz", scale or as_they_are, strict=True):
@@ -163,14 +244,16 @@ class Committee(nn.Module):
                 self.register_buffer(f"{side}_std_{r}", std)
 
     def scaled(self, values: Tensor, side: str, r: int) -> Tensor:
-        """One side's rows as network r was trained on them, float32."""
+        """One side's rows as network r was trained on them, float32; ``[n]`` is one column."""
+        if values.dim() == 1 and len(self.shapes[side]) == 1:
+            values = values[:, None]
         mean, std = getattr(self, f"{side}_mean_{r}"), getattr(self, f"{side}_std_{r}")
         return ((values - mean) / std).float()
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         """Log-ratios of paired rows ``[n]``, in nats."""
         scores = [
-            term.network(self.scaled(x, "x", r), self.scaled(z, "z", r)) - term.log_partition
-            for r, term in enumerate(self.terms)
+            network(self.scaled(x, "x", r), self.scaled(z, "z", r))
+            for r, network in enumerate(self.networks)
         ]
-        return torch.stack(scores).mean(0).float()
+        return (torch.stack(scores, -1) - self.constants).mean(-1).float()
