@@ -90,6 +90,8 @@ def quoted(text: str) -> str:
 def unquoted(text: str) -> str:
     """What a typed value says in Hydra's grammar, or the text itself where it does not fit in."""
     try:
-        return str(OverridesParser.create().parse_override(f"resume={text}").value())
+        value = OverridesParser.create().parse_override(f"resume={text}").value()
     except HydraException:
         return text
+    # A list or a choice in the grammar is a folder's name with a comma in it.
+    return "None" if value is None else value if isinstance(value, str) else text

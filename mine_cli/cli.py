@@ -6,10 +6,11 @@ Exit codes: 0; 1 a job failed, or Hydra refused; 2 bad input; 3 diverged; 130, 1
 import logging
 import math
 import os
-import shlex
+import signal
 import sys
-from collections.abc import Iterable
+import threading
 from pathlib import Path
+from types import FrameType
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -21,6 +22,7 @@ from mine_cli import __version__
 from mine_cli.arguments import for_hydra
 from mine_cli.config import check_folder, conf_dir, error_lines, run_configuration, tell
 from mine_cli.errors import Interrupted, RunFailed
+from mine_cli.resume import resume_command
 
 __all__ = ["main"]
 
@@ -37,6 +39,10 @@ def main() -> None:
         print(f"mine-run {__version__}")
         return
     ending["exit_code"] = 0
+    signal.signal(signal.SIGTERM, interrupt)
+    # On a full disk the log and TensorBoard fail as well: the run says so once, in its own line.
+    logging.raiseExceptions = False
+    threading.excepthook = in_thread
     try:
         sys.argv[1:] = for_hydra(sys.argv[1:])
         hydra.main(version_base="1.3", config_path=conf_dir(), config_name="config")(job)()
@@ -57,9 +63,10 @@ def job(cfg: DictConfig) -> float:
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
         return run(cfg, folder, in_sweep)
-    except Interrupted:
-        log.warning("mine-run: interrupted and saved; go on with: %s", resume_command(cfg, folder))
-        raise
+    except KeyboardInterrupt as stop:
+        if not cfg.dry_run:
+            log.warning("mine-run: interrupted; go on with: %s", command(cfg, folder))
+        raise stop if isinstance(stop, Interrupted) else Interrupted(signal.SIGINT) from None
     except RunFailed as stop:
         for line in error_lines(stop):
             log.error("mine-run: %s", line, exc_info=os.environ.get("HYDRA_FULL_ERROR") == "1")
@@ -87,9 +94,18 @@ def run(cfg: DictConfig, folder: Path, in_sweep: bool) -> float:
     return math.nan if estimate is None else float(estimate)
 
 
-def resume_command(cfg: DictConfig, folder: Path) -> str:
-    """What to type to go on with an interrupted run, in the folder it was started in."""
-    overrides: Iterable[str] = HydraConfig.get().overrides.task if cfg.resume is not None else ()
-    kept = [o.removeprefix("++") for o in overrides if not o.startswith("resume=")]
-    shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    return shlex.join(["mine-run", f"resume={shown}", *kept])
+def command(cfg: DictConfig, folder: Path) -> str:
+    """What to type to go on with a run, where it was started."""
+    overrides = HydraConfig.get().overrides.task if cfg.resume is not None else ()
+    return resume_command(folder, overrides)
+
+
+def interrupt(signal_number: int, frame: FrameType | None) -> None:
+    """What SIGTERM does outside the training: the same as Ctrl-C."""
+    raise Interrupted(signal_number)
+
+
+def in_thread(stop: threading.ExceptHookArgs) -> None:
+    """Tells of an error in a thread, but for a file that cannot be written."""
+    if not issubclass(stop.exc_type, OSError):
+        threading.__excepthook__(stop)

@@ -1,6 +1,7 @@
 """`resume=FOLDER`: a run goes on with the configuration that its own folder holds."""
 
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +14,44 @@ from mine_cli.errors import BadInput
 from mine_cli.schemas import SECTIONS, Run
 from mine_cli.validation import schema_of
 
-__all__ = ["MAY_CHANGE", "check_resumable", "saved_configuration", "saved_import_folders"]
+__all__ = [
+    "MAY_CHANGE",
+    "check_resumable",
+    "resume_command",
+    "saved_configuration",
+    "saved_import_folders",
+]
 
 MAY_CHANGE = ("trainer.steps", "trainer.device", "trainer.progress", "data_dir", "dataset.path")
 """The keys that may be given beside `resume`: how far, on what, and where the data lie."""
 
 
 def check_resumable(folder: Path) -> None:
-    """Raise BadInput unless the folder holds one of our runs with a checkpoint to go on from."""
+    """Raise BadInput unless the folder holds one of our runs.
+
+    One that was killed before its first checkpoint starts over, with the same configuration.
+    """
     if not folder.is_dir():
         raise BadInput(f"resume={folder}: no such folder; want the folder of an earlier run")
     saved = read_yaml(folder / ".hydra" / "config.yaml")
     if saved is None or schema_of("task", saved.get("task")) is None:
         raise BadInput(
-            f"resume={folder}: not the folder of a mine-run run; want one with .hydra/config.yaml "
-            "and checkpoints/last.pt"
+            f"resume={folder}: not the folder of a mine-run run; want one whose "
+            ".hydra/config.yaml mine-run wrote"
         )
-    if not (folder / "checkpoints" / "last.pt").is_file():
-        raise BadInput(
-            f"resume={folder}: holds no checkpoint (checkpoints/last.pt); start the run again"
-        )
+
+
+def resume_command(folder: Path, overrides: Iterable[str] = ()) -> str:
+    """The command line that goes on with a run from the current working directory.
+
+    Arguments:
+        folder: of the run.
+        overrides: what was given beside `resume` the last time, as Hydra was given it.
+    """
+    here = Path.cwd()
+    shown = str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
+    kept = [o.removeprefix("++") for o in overrides if not o.startswith("resume=")]
+    return shlex.join(["mine-run", f"resume={shown}", *kept])
 
 
 def saved_configuration(folder: Path, overrides: Sequence[str] = ()) -> DictConfig:
