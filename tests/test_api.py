@@ -1,0 +1,231 @@
+"""The program from Python: the command line's numbers, its folder, and its faults."""
+
+import json
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import hydra
+import numpy as np
+import pytest
+import torch
+from hydra.core.global_hydra import GlobalHydra
+from hydra.version import getbase
+
+import mine_cli
+from mine_cli.errors import BadInput
+
+QUICK: dict[str, Any] = {
+    "trainer.steps": 60,
+    "trainer.batch_size": 64,
+    "trainer.device": "cpu",
+    "trainer.progress": False,
+    "references": "none",
+    "network.widths": [16],
+}
+# What a run's place and time decide.
+NOT_COMPARED = {"dataset", "seconds", "steps_per_second", "fingerprint", "references"}
+
+
+def rows(n: int = 1000) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, 2))
+    return x, x + rng.normal(size=(n, 2))
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[mine_cli.Estimate, Path]:
+    """An estimate that was kept in a folder."""
+    folder = tmp_path_factory.mktemp("api") / "run"
+    return mine_cli.estimate(*rows(), folder=folder, **QUICK), folder
+
+
+def test_importing_the_package_imports_no_torch() -> None:
+    look = "import sys, mine_cli; dir(mine_cli); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_names_of_the_package() -> None:
+    assert set(mine_cli.__all__) <= set(dir(mine_cli))
+    for name in mine_cli.__all__:
+        assert getattr(mine_cli, name) is not None
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = mine_cli.no_such_name
+
+
+def test_numpy_torch_and_the_command_agree_bit_for_bit(
+    kept: tuple[mine_cli.Estimate, Path], tmp_path: Path
+) -> None:
+    x, z = rows()
+    of_torch = mine_cli.estimate(torch.from_numpy(x), torch.from_numpy(z), **QUICK)
+    np.savez(tmp_path / "my.npz", x=x, z=z)
+    overrides = [f"{key}={value}" for key, value in QUICK.items()]
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "mine_cli", "dataset=arrays", "dataset.path=my.npz"]
+    subprocess.run([*command, f"hydra.run.dir={folder}", *overrides], cwd=tmp_path, check=True)
+    of_command = json.loads((folder / "result.json").read_text())
+    of_numpy = kept[0]
+    assert of_numpy.mi == of_torch.mi == of_command["estimate"]
+    assert of_numpy.curve == of_torch.curve
+    assert of_numpy.standard_error == of_torch.standard_error == of_command["standard_error"]
+    assert of_numpy.lower_bound == of_command["lower_bound"]
+    assert of_numpy.status == of_command["status"]
+    for key in of_command.keys() - NOT_COMPARED:
+        assert of_numpy.result[key] == of_command[key], key
+
+
+def test_a_folder_holds_what_a_run_of_the_command_does(
+    kept: tuple[mine_cli.Estimate, Path],
+) -> None:
+    found, folder = kept
+    saved = json.loads((folder / "result.json").read_text())
+    assert saved["estimate"] == found.mi
+    for name in ("metrics.csv", "mine-run.log", ".hydra/config.yaml", "checkpoints/best.pt"):
+        assert (folder / name).is_file()
+    with pytest.raises(BadInput, match="holds a run already"):
+        mine_cli.estimate(*rows(), folder=folder, **QUICK)
+
+
+def test_without_a_folder_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mine_cli.estimate(*rows(), **QUICK)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_loaded_term_scores_new_rows_as_the_run_did(
+    kept: tuple[mine_cli.Estimate, Path],
+) -> None:
+    found, folder = kept
+    term = mine_cli.load(folder)
+    x, z = map(torch.from_numpy, rows())
+    report = torch.from_numpy(np.load(folder / "split.npz")["report_0"])
+    scores = term.pointwise(x[report], z[report])
+    assert scores.shape == (len(report),)
+    # The constant is that of the select rows, so that the mean is near the estimate, not at it.
+    assert found.mi is not None
+    assert float(scores.mean()) == pytest.approx(found.mi, abs=0.1)
+    # A row's score does not depend on what it is scored with, and does on its partner.
+    assert torch.equal(term.pointwise(x[:5], z[:5]), term.pointwise(x, z)[:5])
+    assert float(term.pointwise(x, z.roll(1, 0)).mean()) < float(scores.mean())
+
+
+def test_a_loaded_committee_of_folds_is_the_mean_of_its_networks(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    x, z = rows()
+    found = mine_cli.estimate(x[:, 0], z[:, 0], folder=folder, folds=3, **QUICK)
+    assert found.result["fold_sd"] > 0
+    assert len(found.result["metrics"]["fold_estimates"]) == 3
+    term = mine_cli.load(folder)
+    x_row, z_row = (torch.from_numpy(side[:7, 0]) for side in (x, z))
+    scores = term.pointwise(x_row, z_row)
+    assert scores.shape == (7,)
+    assert torch.equal(scores, term.pointwise(x_row[:, None], z_row[:, None]))
+    committee = term.network.network
+    each = [
+        network(committee.scaled(x_row, "x", r), committee.scaled(z_row, "z", r))
+        - committee.constants[r]
+        for r, network in enumerate(committee.networks)
+    ]
+    assert torch.allclose(scores.double(), torch.stack(each).double().mean(0), atol=1e-6)
+
+
+def test_load_of_what_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="not a run of mine-run"):
+        mine_cli.load(tmp_path)
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra" / "config.yaml").write_text("lr: 1\n")
+    with pytest.raises(BadInput, match="another program's"):
+        mine_cli.load(tmp_path)
+
+
+def test_inside_another_hydra_program(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("mine: 1\n")
+    with hydra.initialize_config_dir(str(tmp_path), version_base="1.2"):
+        outer = GlobalHydra.instance().hydra
+        assert mine_cli.estimate(*rows(), **QUICK).mi is not None
+        assert GlobalHydra.instance().hydra is outer
+        assert hydra.compose("config") == {"mine": 1}
+        assert str(getbase()) == "1.2"
+
+
+def test_the_callers_random_streams_and_threads_are_left_alone(
+    request: pytest.FixtureRequest,
+) -> None:
+    request.addfinalizer(partial(torch.set_num_threads, torch.get_num_threads()))
+    torch.set_num_threads(2)
+    of_torch, of_numpy = torch.get_rng_state(), np.random.get_state()[1].tolist()
+    mine_cli.estimate(*rows(), **QUICK)
+    assert torch.equal(torch.get_rng_state(), of_torch)
+    assert np.random.get_state()[1].tolist() == of_numpy
+    assert torch.get_num_threads() == 2
+
+
+def test_groups_and_classes(tmp_path: Path) -> None:
+    x, _ = rows()
+    species = np.where(x[:, 0] > 0, "left", "right")
+    groups = np.repeat(np.arange(100), 10)
+    folder = tmp_path / "run"
+    found = mine_cli.estimate(
+        x, species, categorical=["z"], groups=groups, folder=folder, **QUICK | {"trainer.lr": 0.02}
+    )
+    assert found.result["split"] == "groups:groups"
+    with np.load(folder / "split.npz") as split:
+        parts = [set(groups[split[name]]) for name in ("fit_0", "select_0", "report_0")]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == 100
+    assert found.mi is not None
+    assert found.mi > 0.2  # the truth is log 2
+
+
+@pytest.mark.parametrize(
+    ("x", "z", "fault"),
+    [
+        (np.zeros((200, 2)), np.zeros(300), "x has 200, z has 300"),
+        (np.zeros((200, 2)), np.arange(200.0), "the same value in every row"),
+        (np.arange(20.0), np.arange(20.0), "want at least 100"),
+        (np.array(3.0), np.arange(200.0), "a single value"),
+        (np.arange(200) * 1j, np.arange(200.0), "want plain real numbers"),
+        (np.full(200, np.nan), np.arange(200.0), "NaN"),
+        ([[1, 2], [3]], np.arange(200.0), "x: "),
+    ],
+)
+def test_bad_shapes_are_bad_input(x: Any, z: Any, fault: str) -> None:
+    with pytest.raises(BadInput, match=fault):
+        mine_cli.estimate(x, z, **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"bound": "no_such"}, "no_such"),
+        ({"trainer.no_such": 1}, "no_such"),
+        ({"trainer.steps": "many"}, "many"),
+        ({"trainer.lr": -1.0}, "trainer.lr=-1.0: must be above 0|trainer.lr=-1.0: must"),
+        ({"dataset": "gaussian"}, "x and z are the data"),
+        ({"dataset.path": "my.npz"}, "x and z are the data"),
+        ({"resume": "somewhere"}, "resume"),
+        ({"trainer.batch_size": 5000}, "larger than the 800 rows"),
+        ({"split": "groups:subject"}, "no groups"),
+    ],
+)
+def test_bad_keys_and_values_are_bad_input(given: dict[str, Any], fault: str) -> None:
+    with pytest.raises(BadInput, match=fault):
+        mine_cli.estimate(*rows(), **QUICK | given)
+
+
+def test_values_reach_hydra_as_they_are(tmp_path: Path) -> None:
+    options = tmp_path / "my conf, with=signs"
+    (options / "network").mkdir(parents=True)
+    (options / "network" / "own.yaml").write_text(
+        "_target_: mine_cli.networks.MLP\nwidths: [8]\nactivation: tanh\n"
+    )
+    given = {key: value for key, value in QUICK.items() if not key.startswith("network")}
+    given |= {"hydra.searchpath": [f"file://{options}"], "task.negatives": None}
+    found = mine_cli.estimate(*rows(), network="own", **given)
+    assert found.result["network"]["widths"] == [8]
+    assert str(found).startswith("Estimate(mi=")
+    assert "result" not in str(found)
