@@ -2,10 +2,8 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +14,12 @@ from omegaconf import OmegaConf
 from mine_cli import __version__
 from mine_cli.arguments import for_hydra
 from mine_cli.errors import BadInput
+from tests.program import run
 
-SMOKE = ("trainer=smoke", "trainer.device=cpu", "trainer.tensorboard=false", "references=none")
+SMOKE = (
+    "trainer=smoke", "trainer.device=cpu", "trainer.tensorboard=false", "references=none",
+    "task.select_rows=300", "task.report_rows=500", "task.pairs=10000",
+)  # fmt: skip
 OWN_NETWORK = """\
 from torch import nn
 
@@ -43,9 +45,15 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def command(tmp_path: Path) -> Command:
-    """`mine-run ARGUMENTS` in a folder of its own, which python's -m would put on the path."""
+    """`mine-run ARGUMENTS` in a folder of its own.
+
+    With options for python itself the process is started from nothing (`-P`: python's -m would
+    put the folder on the path).
+    """
 
     def command(*arguments: str, python: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+        if not python:
+            return run(tmp_path, *arguments)
         entry = [sys.executable, "-P", *python, "-m", "mine_cli", *arguments]
         env = os.environ | {"OMP_NUM_THREADS": "1"}
         return subprocess.run(
@@ -213,27 +221,6 @@ def test_a_sweep_goes_on_after_a_failed_job(command: Command, tmp_path: Path) ->
     assert sorted(f.parent.name for f in tmp_path.glob("sweep/*/result.json")) == ["0", "2"]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupt_saves_and_names_the_command_to_go_on(
-    number: int, code: int, tmp_path: Path
-) -> None:
-    entry = [sys.executable, "-P", "-m", "mine_cli", *SMOKE, "trainer.steps=100000"]
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        entry, cwd=tmp_path, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    ) as process:
-        deadline = time.monotonic() + 60
-        while not list(tmp_path.rglob("last.pt")) and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        process.send_signal(number)
-        _, stderr = process.communicate(timeout=60)
-    assert process.returncode == code, stderr
-    folder = run_folder(tmp_path).relative_to(tmp_path)
-    assert f"go on with: mine-run resume={folder}\n" in stderr
-    assert "Traceback" not in stderr
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The least that `resume` takes for a run."""
@@ -249,7 +236,6 @@ def folder(tmp_path: Path) -> Path:
     ("spoil", "said"),
     [
         (lambda run: run.rename(run.parent / "moved"), "no such folder"),
-        (lambda run: (run / "checkpoints" / "last.pt").unlink(), "holds no checkpoint"),
         (lambda run: (run / ".hydra" / "config.yaml").unlink(), "not the folder of a mine-run"),
         (
             lambda run: (run / ".hydra" / "config.yaml").write_text("task: {name: other}\n"),

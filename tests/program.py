@@ -1,0 +1,123 @@
+"""The program `mine-run` in processes of its own, forked from one that has imported all of it.
+
+A process started from nothing needs some seconds for its imports, a forked one milliseconds. What
+runs in it is the same: `mine_cli.cli.main` with its own arguments, folder, output and exit code.
+"""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["Program", "run", "started"]
+
+SECONDS = 120
+PRELOADED = (
+    "pytest",
+    "matplotlib.pyplot",
+    "mine_cli.build",
+    "mine_cli.cli",
+    "torch._dynamo",
+    "torch._inductor",
+    "torch.utils.tensorboard",
+    "tests.program",
+)
+
+
+class Program:
+    """A running program: its process id, and what it has written so far."""
+
+    def __init__(self, process: multiprocessing.process.BaseProcess, out: Path) -> None:
+        self.process, self.out = process, out
+        self.pid: int = process.pid or 0
+
+    def signal(self, number: int) -> None:
+        if self.running:
+            os.kill(self.pid, number)
+
+    @property
+    def running(self) -> bool:
+        return self.process.is_alive()
+
+    @property
+    def stdout(self) -> str:
+        return Path(f"{self.out}.stdout").read_text()
+
+    @property
+    def stderr(self) -> str:
+        return Path(f"{self.out}.stderr").read_text()
+
+    def wait(self) -> int:
+        """The exit code, negative for a signal, as `subprocess` has it."""
+        self.process.join(SECONDS)
+        assert self.process.exitcode is not None, self.stderr
+        return self.process.exitcode
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Waits, in small steps, until a condition holds or the program has ended."""
+        deadline = time.monotonic() + SECONDS
+        while not condition() and self.running:
+            assert time.monotonic() < deadline, self.stderr
+            time.sleep(0.0005)
+
+
+@contextmanager
+def started(
+    cwd: Path,
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    before: Callable[[], object] = bool,
+) -> Iterator[Program]:
+    """Starts `mine-run ARGUMENTS` in a folder; what still runs at the end is killed.
+
+    `before` is called first in the new process: a function of a module, which may break things.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
+    out = cwd.parent / f"{cwd.name}.{time.monotonic_ns()}"
+    settings = {**os.environ, "OMP_NUM_THREADS": "1", **(env or {})}
+    process = context.Process(target=main, args=(str(cwd), str(out), arguments, settings, before))
+    process.start()
+    try:
+        yield Program(process, out)
+    finally:
+        process.kill()
+        process.join()
+
+
+def run(
+    cwd: Path,
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    before: Callable[[], object] = bool,
+) -> subprocess.CompletedProcess[str]:
+    """`mine-run ARGUMENTS` in a folder, to its end."""
+    with started(cwd, *arguments, env=env, before=before) as program:
+        code = program.wait()
+        return subprocess.CompletedProcess(arguments, code, program.stdout, program.stderr)
+
+
+def main(
+    cwd: str,
+    out: str,
+    arguments: tuple[str, ...],
+    env: Mapping[str, str],
+    before: Callable[[], object],
+) -> None:
+    """What the forked process does."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        file = os.open(f"{out}.{name}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(file, number)
+        os.close(file)
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(cwd)
+    sys.argv = ["mine-run", *arguments]
+    before()
+    from mine_cli import cli
+
+    cli.main()

@@ -1,0 +1,292 @@
+"""A run that was killed or interrupted goes on as if nothing had happened, bit for bit."""
+
+import csv
+import fcntl
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import termios
+import time
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.program import run, started
+
+# Pauses of all three kinds at their own steps, so that a kill falls between any two of them.
+SMALL = (
+    "trainer.device=cpu", "trainer.batch_size=64", "trainer.steps=90", "trainer.log_every=3",
+    "trainer.evaluate_every=7", "trainer.checkpoint_every=5", "trainer.tensorboard=false",
+    "task.select_rows=300", "task.report_rows=500", "task.pairs=10000",
+    "task.pairs_during_training=6000", "hydra.run.dir=run",
+)  # fmt: skip
+VARIANTS = {
+    "fresh": ("references=none",),
+    "folds": ("dataset.n=600", "folds=2", "task.patience=null", "references=none"),
+    "noisy": ("network=noisy_mlp", "network.widths=[16,16]", "references=none"),
+    "extra": ("dataset.n=600", "marginals=independent", "dataset.cube=true", "references=none"),
+    "crossed": ("bound=infonce", "network=separable", "references=none"),
+}
+# Beside the timings the commit: somebody may work in the checkout while the tests run.
+LEFT_OUT = ("seconds", "steps_per_second", "commit")
+
+
+def found(folder: Path) -> tuple[str, dict[str, Any]]:
+    """All that a finished run says, but for what need not be the same."""
+    with (folder / "metrics.csv").open(newline="") as file:
+        table = [dict(row) for row in csv.DictReader(file)]
+    kept = [{k: v for k, v in row.items() if not k.startswith("time/")} for row in table]
+    result = json.loads((folder / "result.json").read_text())
+    return json.dumps(kept), {k: v for k, v in result.items() if k not in LEFT_OUT}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What a variant's run finds that nothing disturbs; each is run once."""
+
+    @cache
+    def uninterrupted(variant: str) -> tuple[str, dict[str, Any]]:
+        folder = tmp_path_factory.mktemp(variant)
+        done = run(folder, *SMALL, *VARIANTS[variant])
+        assert done.returncode == 0, done.stderr
+        assert json.loads((folder / "run" / "result.json").read_text())["steps"] == 90
+        return found(folder / "run")
+
+    return uninterrupted
+
+
+def last_step(folder: Path) -> int:
+    """The last step in metrics.csv, -1 before there is one."""
+    file = folder / "metrics.csv"
+    lines = file.read_text().splitlines() if file.exists() else []
+    numbers = [line.split(",")[0] for line in lines]
+    return max((int(number) for number in numbers if number.isdigit()), default=-1)
+
+
+def kill(folder: Path, step: int, delay: float, *arguments: str) -> None:
+    """Starts a run and kills it a moment after it has come to a step."""
+    with started(folder, *arguments) as program:
+        program.wait_until(lambda: last_step(folder / "run") >= step)
+        time.sleep(delay)
+        program.signal(signal.SIGKILL)
+        assert program.wait() == -signal.SIGKILL, program.stderr
+    assert not (folder / "run" / "result.json").exists()
+
+
+def resumed(folder: Path, *arguments: str) -> tuple[str, dict[str, Any]]:
+    done = run(folder, "resume=run", *arguments)
+    assert done.returncode == 0, done.stderr
+    return found(folder / "run")
+
+
+def test_kill_then_resume_equals_an_uninterrupted_run(tmp_path: Path, uninterrupted: Any) -> None:
+    kill(tmp_path, random.randrange(5, 70), random.uniform(0, 0.01), *SMALL, *VARIANTS["fresh"])
+    assert resumed(tmp_path) == uninterrupted("fresh")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", sorted(random.Random(1).sample(range(80), 10)))
+def test_kill_at_ten_random_steps(step: int, tmp_path: Path, uninterrupted: Any) -> None:
+    kill(tmp_path, step, random.uniform(0, 0.01), *SMALL, *VARIANTS["fresh"])
+    assert resumed(tmp_path) == uninterrupted("fresh")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "fresh"])
+def test_kill_again_and_again(variant: str, tmp_path: Path, uninterrupted: Any) -> None:
+    """Each attempt goes on from the one before it."""
+    steps = sorted(random.Random(variant).sample(range(5, 75), 3))
+    commands = [(*SMALL, *VARIANTS[variant]), ("resume=run",), ("resume=run",)]
+    for step, arguments in zip(steps, commands, strict=True):
+        kill(tmp_path, step, random.uniform(0, 0.01), *arguments)
+    assert resumed(tmp_path) == uninterrupted(variant)
+
+
+def die_in_write(call: str, number: int) -> None:
+    """Kills this process where it is about to make a system call for the n-th time."""
+    wanted, made = getattr(os, call), 0
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal made
+        made += 1
+        if made == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return wanted(*arguments)
+
+    setattr(os, call, counted)
+
+
+@pytest.mark.parametrize(("call", "number"), [("fsync", 1), ("replace", 3), ("replace", 9)])
+def test_kill_in_a_write(call: str, number: int, tmp_path: Path, uninterrupted: Any) -> None:
+    """The first writes are those of the metrics and of the first checkpoint."""
+    done = run(tmp_path, *SMALL, *VARIANTS["fresh"], before=partial(die_in_write, call, number))
+    assert done.returncode == -signal.SIGKILL
+    assert any((tmp_path / "run").rglob(".*.tmp"))
+    assert resumed(tmp_path) == uninterrupted("fresh")
+    assert not any((tmp_path / "run").rglob(".*.tmp"))
+
+
+def test_half_a_line_of_metrics_is_dropped(tmp_path: Path, uninterrupted: Any) -> None:
+    kill(tmp_path, 60, 0.0, *SMALL, *VARIANTS["fresh"])
+    with (tmp_path / "run" / "metrics.csv").open("a") as file:
+        file.write("999,0.12")
+    assert resumed(tmp_path) == uninterrupted("fresh")
+
+
+def test_killed_before_the_first_checkpoint(tmp_path: Path, uninterrupted: Any) -> None:
+    with started(tmp_path, *SMALL, *VARIANTS["fresh"]) as program:
+        program.wait_until((tmp_path / "run" / ".hydra" / "overrides.yaml").exists)
+        program.signal(signal.SIGKILL)
+        assert program.wait() == -signal.SIGKILL
+    assert not (tmp_path / "run" / "checkpoints" / "last.pt").exists()
+    assert resumed(tmp_path) == uninterrupted("fresh")
+
+
+@pytest.mark.slow
+def test_a_finished_run_resumed_says_the_same(tmp_path: Path, uninterrupted: Any) -> None:
+    done = run(tmp_path, *SMALL, *VARIANTS["fresh"])
+    assert done.returncode == 0
+    assert resumed(tmp_path) == uninterrupted("fresh")
+
+
+def test_the_data_may_have_moved(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(500, 2))
+    for name in ("never", "moving"):
+        (tmp_path / name).mkdir()
+        np.savez(tmp_path / name / "data.npz", x=x, z=x**2)
+    arguments = (*SMALL, "dataset=arrays", "dataset.path=data.npz", "task.patience=null")
+    assert run(tmp_path / "never", *arguments).returncode == 0
+    kill(tmp_path / "moving", 30, 0.0, *arguments)
+    (tmp_path / "moving" / "data.npz").rename(tmp_path / "moving" / "there.npz")
+    expected = found(tmp_path / "never" / "run")
+    metrics, result = resumed(tmp_path / "moving", "dataset.path=there.npz")
+    assert metrics == expected[0]
+    assert result.pop("dataset") != expected[1].pop("dataset")
+    assert result == expected[1]
+
+
+def test_nothing_else_may_change(tmp_path: Path) -> None:
+    kill(tmp_path, 10, 0.0, *SMALL, *VARIANTS["fresh"])
+    files = {f: f.read_bytes() for f in tmp_path.rglob("*") if f.is_file()}
+    done = run(tmp_path, "resume=run", "trainer.lr=1", "seed=3", "trainer.steps=300")
+    assert done.returncode == 2
+    said = "cannot change when a run is resumed; only trainer.steps, trainer.device, "
+    assert done.stderr.count(said) == 2
+    assert len(done.stderr.splitlines()) == 2
+    assert all(file.read_bytes() == content for file, content in files.items())
+
+
+# Interrupts
+
+
+def test_ctrl_c_in_a_terminal_and_the_printed_command(tmp_path: Path, uninterrupted: Any) -> None:
+    """The command is typed as it was printed, in a shell, in the same folder."""
+    programs = Path(sys.executable).parent
+    env = os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "TERM": "xterm",
+    }
+    arguments = [*SMALL[:-1], *VARIANTS["fresh"], "hydra.run.dir=my run"]
+    keyboard, terminal = os.openpty()
+    process = subprocess.Popen(
+        [str(programs / "mine-run"), *arguments],
+        cwd=tmp_path,
+        env=env,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        preexec_fn=partial(fcntl.ioctl, terminal, termios.TIOCSCTTY, 0),
+    )
+    os.close(terminal)
+    shown = b""
+    pressed = False
+    try:
+        while part := read(keyboard):
+            shown += part
+            if not pressed and last_step(tmp_path / "my run") >= 6:
+                os.write(keyboard, b"\x03")
+                pressed = True
+    finally:
+        process.kill()
+        os.close(keyboard)
+    text = shown.decode()
+    assert process.wait() == 130, text
+    assert "Traceback" not in text
+    (printed,) = re.findall(r"go on with: (mine-run [^\r\n]*)", text)
+    assert printed == "mine-run 'resume=my run'"
+    done = subprocess.run(
+        ["sh", "-c", printed], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert found(tmp_path / "my run") == uninterrupted("fresh")
+
+
+def read(keyboard: int) -> bytes:
+    try:
+        return os.read(keyboard, 4096)
+    except OSError:  # Linux's word for a terminal whose program has ended
+        return b""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_finishes_the_step_and_names_the_command(
+    number: int, code: int, tmp_path: Path, uninterrupted: Any
+) -> None:
+    with started(tmp_path, *SMALL, *VARIANTS["fresh"]) as program:
+        program.wait_until(lambda: last_step(tmp_path / "run") >= 21)
+        program.signal(number)
+        assert program.wait() == code, program.stderr
+        assert program.stderr.count("go on with: mine-run resume=run\n") == 1
+        assert "Traceback" not in program.stderr
+    assert not (tmp_path / "run" / "result.json").exists()
+    assert resumed(tmp_path) == uninterrupted("fresh")
+
+
+def sleep_in(method: str) -> None:
+    """Makes a method of the task leave a mark in the working directory, then sleep."""
+    from mine_cli.tasks.mi_estimate import MIEstimate
+
+    def sleep(*arguments: Any) -> None:
+        Path("asleep").touch()
+        time.sleep(60)
+
+    setattr(MIEstimate, method, sleep)
+
+
+def test_the_second_ctrl_c_quits_at_once(tmp_path: Path) -> None:
+    with started(tmp_path, *SMALL, before=partial(sleep_in, "train_step")) as program:
+        program.wait_until((tmp_path / "asleep").exists)
+        program.signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert program.running
+        began = time.monotonic()
+        program.signal(signal.SIGINT)
+        assert program.wait() == -signal.SIGINT
+        assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("method", "number", "code"),
+    [("__init__", signal.SIGTERM, 143), ("result", signal.SIGINT, 130)],
+)
+def test_an_interrupt_outside_the_training(
+    method: str, number: int, code: int, tmp_path: Path, uninterrupted: Any
+) -> None:
+    arguments = (*SMALL, *VARIANTS["fresh"])
+    with started(tmp_path, *arguments, before=partial(sleep_in, method)) as program:
+        program.wait_until((tmp_path / "asleep").exists)
+        program.signal(number)
+        assert program.wait() == code, program.stderr
+        assert program.stderr.splitlines()[-1].endswith("go on with: mine-run resume=run")
+        assert "Traceback" not in program.stderr
+    assert resumed(tmp_path) == uninterrupted("fresh")
