@@ -188,8 +188,8 @@ def dry_run(cfg: DictConfig) -> str:
     lines = {
         "dataset": f"{type(data.dataset).__name__}, {rows}; x {x_shape}, z {z_shape}",
         "truth": truth,
-        "network": f"{type(found.network).__name__}, {count:,} parameters",
-        "bound": type(found.bound).__name__,
+        "network": f"{type_name(cfg.network)}, {count:,} parameters",
+        "bound": type_name(cfg.bound),
         "marginals": f"{type(found.marginals).__name__}, {pairs:,} pairs a batch",
         "training": f"{cfg.trainer.steps} steps of {cfg.trainer.batch_size} rows on "
         f"{device(cfg.trainer.device)}, {cfg.folds} network(s)",

@@ -6,7 +6,7 @@ import math
 import socket
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -170,11 +170,15 @@ def _missing(folder: Path) -> list[str]:
 def _download(
     source: type[datasets.MNIST], data_dir: Path, folder: Path, missing: list[str]
 ) -> None:
+    absent = [path for path in (folder, folder.parent, data_dir) if not path.exists()]
     try:
         with _impatient():
             source(str(data_dir), download=True)
     except (OSError, RuntimeError, EOFError, zlib.error) as fault:
-        said = (str(fault).strip() or type(fault).__name__).splitlines()[0]
+        for path in absent:  # torchvision made them before it found no network
+            with suppress(OSError):
+                path.rmdir()
+        said = (str(fault).strip() or type(fault).__name__).splitlines()[0].rstrip(":")
         raise BadInput(
             f"{folder}: {', '.join(missing)} missing, and the download failed ({said}): want them "
             f"in that folder, or data_dir set to where {source.__name__}/raw holds them"
