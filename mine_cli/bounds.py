@@ -124,9 +124,10 @@ class Mine(DV):
         self.register_buffer("started", torch.tensor(start is not None))
 
     def loss(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
-        log_mean = log_mean_exp(t_marginal)
+        log_ema = self.moving_average(log_mean_exp(t_marginal.detach()))
         # This batch is in the average, so the ratio is at most 1 / rate and cannot overflow.
-        return (log_mean - self.moving_average(log_mean.detach())).exp() - wide(t_joint).mean()
+        ratio = (wide(t_marginal) - log_ema).exp().mean()
+        return ratio - wide(t_joint).mean()
 
     def moving_average(self, batch: Tensor) -> Tensor:
         """The log of the average with this batch (log mean e^T, scalar) in it; updates buffers."""

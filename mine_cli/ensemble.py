@@ -62,7 +62,9 @@ class Ensemble:
             draw(term.network, term.marginals, len(x), generator)
             for term, (x, _), generator in zip(self.terms, batches, generators, strict=True)
         ]
-        self.optimizer.zero_grad(set_to_none=True)
+        # As zero_grad does, without its twenty microseconds.
+        for parameter in self._parameters:
+            parameter.grad = None
         with self.autocast():
             if self.alone:
                 losses, *self.scores = self.forward(*batches[0], *plans[0])

@@ -53,9 +53,8 @@ class Derangement:
             )
         # Seat the rows in a circle at random: a row's partners are its next num neighbours.
         circle = permutation(n, generator)
-        partners = torch.empty(n, self.num, dtype=torch.long, device=generator.device)
-        partners[circle] = torch.stack([circle.roll(-s) for s in range(1, self.num + 1)], 1)
-        return partners
+        near = [circle.roll(-s) for s in range(1, self.num + 1)]
+        return torch.stack([torch.empty_like(circle).scatter_(0, circle, s) for s in near], 1)
 
 
 class Independent:

@@ -81,8 +81,9 @@ def score_pairs(
     """Joint scores ``[n]`` and those of row i with the z rows ``pairing[i]``, ``[n, k]``."""
     a, b = embed(network, x, z, noise)
     n, k = pairing.shape
-    others = b.index_select(0, pairing.T.flatten())
-    t = head(network, a, torch.cat([b[:n], others]).unflatten(0, (1 + k, n)), noise)
+    # One gather for joint and marginal pairs alike: its gradient is one scatter.
+    rows = torch.cat([torch.arange(n, device=pairing.device), pairing.T.flatten()])
+    t = head(network, a, b.index_select(0, rows).unflatten(0, (1 + k, n)), noise)
     return t[0], t[1:].T
 
 
