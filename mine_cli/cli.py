@@ -67,12 +67,12 @@ def job(cfg: DictConfig) -> float:
         if not cfg.dry_run:
             log.warning("mine-run: interrupted; go on with: %s", command(cfg, folder))
         raise stop if isinstance(stop, Interrupted) else Interrupted(signal.SIGINT) from None
-    except RunFailed as stop:
+    except (RunFailed, OSError) as stop:  # an OSError: a disk that is full, most often
         for line in error_lines(stop):
             log.error("mine-run: %s", line, exc_info=os.environ.get("HYDRA_FULL_ERROR") == "1")
         if in_sweep:  # Hydra goes on with the other jobs, and names the first failure at the end
             raise CompactHydraException(f"{folder}: {error_lines(stop)[0]}") from stop
-        ending["exit_code"] = stop.exit_code
+        ending["exit_code"] = getattr(stop, "exit_code", 1)
         return math.nan
     except Exception as stop:  # Hydra shows it, but in a sweep the first alone, and in no file
         log.error("mine-run: %s", error_lines(stop)[0])

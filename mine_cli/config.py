@@ -127,6 +127,8 @@ def error_lines(stop: Exception) -> list[str]:
     """An error in words: as it is for our own, with its type for another's."""
     if isinstance(stop, RunFailed):
         return str(stop).splitlines()
+    if isinstance(stop, OSError) and stop.strerror:
+        return [f"{stop.filename}: {stop.strerror}" if stop.filename else stop.strerror]
     return [f"{type(stop).__name__}: {' '.join(str(stop).split())}"]
 
 

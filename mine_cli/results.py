@@ -163,13 +163,16 @@ class RunFolder:
 
     def close(self) -> None:
         """Ends the log file and TensorBoard's writer; safe to call twice."""
-        if self.writer is not None:
-            self.writer.close()
-            self.writer = None
         if self.log_file is not None:
             logging.getLogger("mine_cli").removeHandler(self.log_file)
             self.log_file.close()
             self.log_file = None
+        writer, self.writer = self.writer, None
+        if writer is not None:
+            try:
+                writer.close()
+            except OSError as error:
+                raise self._failed(self.path / "tb", error) from error
 
     def _cut_back(self) -> None:
         """Drops what was logged after the checkpoint, and a line that a killed run left half."""
