@@ -133,7 +133,7 @@ def explained(text: str, indent: int = LABEL + 3) -> list[str]:
 
 def value(nats: float, units: str, sign: str = "") -> str:
     """A number in the unit of display, padded so that decimal points stand in a column."""
-    return f"{nats * per_nat(units):{sign or ' '}.4f}"
+    return f"{nats * per_nat(units):{sign or ' '}z.4f}"
 
 
 def known(values: Mapping[str, Any], key: str) -> float | None:
@@ -155,4 +155,9 @@ def settings_of(part: Any) -> list[str]:
         return []
     skipped = ("_target_", "name", "data_dir", "seed")
     chosen = {key: found for key, found in part.items() if key not in skipped}
-    return [f"{k}={v}" for k, v in chosen.items() if v not in (None, False, [], {})]
+    return [f"{k}={typed(v)}" for k, v in chosen.items() if v not in (None, False, [], {})]
+
+
+def typed(setting: Any) -> str:
+    """A setting as it is typed on the command line."""
+    return f"[{','.join(map(str, setting))}]" if isinstance(setting, list) else str(setting)
