@@ -1,0 +1,304 @@
+"""What cannot be run is refused in one line a fault, before any folder exists."""
+
+import errno
+import os
+import pickle
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import torch
+
+from mine_cli.data.tables import KINDS
+from tests.program import run, started
+from tests.test_resume import SMALL, VARIANTS, found
+
+X = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data of every bad kind, and what is no run of ours; the refused runs leave it as it is."""
+    folder = tmp_path_factory.mktemp("bad")
+    arrays: dict[str, dict[str, Any]] = {
+        "good": {"x": X, "z": X + 1},
+        "objects": {"x": X.astype(object), "z": X},
+        "nan": {"x": np.where(np.arange(500)[:, None] == 3, np.nan, X), "z": X},
+        "uneven": {"x": X, "z": X[:400]},
+        "few": {"x": X[:30], "z": X[:30]},
+        "constant": {"x": X * 0 + 1, "z": X},
+    }
+    for name, given in arrays.items():
+        np.savez(folder / f"{name}.npz", **given)
+    (folder / "cut.npz").write_bytes((folder / "good.npz").read_bytes()[:900])
+    np.save(folder / "objects.npy", X.astype(object))
+    np.save(folder / "good.npy", X)
+    rest = "1,2\n" * 200
+    (folder / "short.csv").write_text(f"a,b\n1,2\n3\n{rest}")
+    (folder / "word.csv").write_text(f"a,b\n1,2\nmany,3\n{rest}")
+    (folder / "latin.csv").write_bytes(b"a,b\n\xff\xfe,1\n")
+    (folder / "empty.csv").touch()
+    (folder / "folder.csv").mkdir()
+    (folder / "bad.parquet").write_bytes(b"PAR1 and then nothing of the kind")
+    (folder / "book.xlsx").touch()
+    other = folder / "other"
+    (other / ".hydra").mkdir(parents=True)
+    (other / ".hydra" / "config.yaml").write_text("model: {name: resnet}\n")
+    (other / "checkpoints").mkdir()
+    (other / "checkpoints" / "last.pt").write_bytes(pickle.dumps({"state": 1}))
+    (folder / "taken" / ".hydra").mkdir(parents=True)
+    return folder
+
+
+def refused(folder: Path, code: int, *arguments: str, **options: Any) -> str:
+    """What the program says, which ends with this code and touches nothing."""
+    before = sorted(folder.rglob("*"))
+    done = run(folder, *arguments, **options)
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert sorted(folder.rglob("*")) == before
+    return done.stderr
+
+
+ARRAYS = "dataset=arrays dataset.path="
+COLUMNS = "dataset.x=a dataset.z=b"
+FAULTS = {
+    "dataset.rho=1": "dataset.rho=1.0: must lie strictly between -1 and 1, or null",
+    "dataset.rho=-2": "dataset.rho=-2.0: must lie strictly between -1 and 1, or null",
+    "dataset.n=500": "trainer.batch_size=512: must be at most 400, the rows that dataset.n=500 "
+    "leaves for fitting",
+    "dataset.n=900 folds=2": "trainer.batch_size=512: must be at most 400, the rows that "
+    "dataset.n=900 leaves for fitting",
+    f"{ARRAYS}good.npz": "trainer.batch_size=512: larger than the 400 rows that train; want at "
+    "most 400",
+    "trainer.device=cuda:77": "trainer.device=cuda:77: there is no such device here; one of "
+    "auto, ",
+    "trainer.device=tpu": "trainer.device=tpu: must be one of auto, cpu, mps, cuda, cuda:N",
+    "bound=infonce marginals=shuffle": "marginals=shuffle: bound=infonce needs "
+    "marginals=all_pairs",
+    "network=conv": "network conv: x must be an image (channels, height, width), not of shape "
+    "(2,); network=mlp takes any shape",
+    "dataset=arrays": "dataset.path: missing; give dataset.path=...",
+    f"{ARRAYS}absent.npz": f"dataset.path=absent.npz: no such file: want {KINDS}",
+    f"{ARRAYS}book.xlsx": f"dataset.path=book.xlsx: want {KINDS}",
+    f"{ARRAYS}cut.npz": "cut.npz: not a readable .npz file: it is not a zip archive, or cut short",
+    f"{ARRAYS}objects.npz": "objects.npz array x: Python objects, which are never unpickled: "
+    "want plain numbers",
+    f"{ARRAYS}[objects.npy,good.npy]": "objects.npy: Python objects, which are never unpickled: "
+    "want plain numbers",
+    f"{ARRAYS}nan.npz": "nan.npz: x: NaN or infinite in row 4: want numbers",
+    f"{ARRAYS}uneven.npz": "uneven.npz: rows: x has 500, z has 400: want as many in each",
+    f"{ARRAYS}few.npz": "few.npz: 30 rows: want at least 100",
+    f"{ARRAYS}constant.npz": "constant.npz: x[0], x[1]: the same value in every row: want it left "
+    "out",
+    f"{ARRAYS}good.npz dataset.x=q": "dataset.x=q: not there: good.npz has x, z",
+    f"{ARRAYS}short.csv {COLUMNS}": "short.csv line 3: 1 cells: want 2, as in line 1",
+    f"{ARRAYS}word.csv {COLUMNS}": "word.csv line 3, column a: 'many' is no number: want a number",
+    f"{ARRAYS}latin.csv {COLUMNS}": "latin.csv: not a readable .csv file: ",
+    f"{ARRAYS}empty.csv {COLUMNS}": "empty.csv line 1: empty: want a line of column names",
+    f"{ARRAYS}folder.csv {COLUMNS}": f"dataset.path=folder.csv: not a file: want {KINDS}",
+    f"{ARRAYS}bad.parquet {COLUMNS}": "bad.parquet: not a readable .parquet file: ",
+    "hydra.run.dir=taken": "hydra.run.dir=taken: already holds a run; name another folder, or go "
+    "on with that run: mine-run resume=taken",
+    "hydra.run.dir=word.csv": "hydra.run.dir=word.csv: word.csv is a file; name another folder",
+    "resume=other": "resume=other: not the folder of a mine-run run; want one whose "
+    ".hydra/config.yaml mine-run wrote",
+    "resume=absent": "resume=absent: no such folder; want the folder of an earlier run",
+    "+dataset.roh=1": "dataset.roh: no such key; want one of dim, rho, mi, cube, n, seed",
+}
+
+
+@pytest.mark.parametrize("arguments", FAULTS)
+def test_a_fault_is_one_line_and_exit_2(arguments: str, folder: Path) -> None:
+    said = refused(folder, 2, *arguments.split())
+    assert said.startswith(f"mine-run: {FAULTS[arguments]}")
+    assert said.count("\n") == 1
+
+
+HYDRAS = {
+    "dataset.roh=1": "Key 'roh' not in 'GaussianConf'",
+    "network=resnet": "Could not find 'network/resnet'\n\nAvailable options in 'network':\n\tbili",
+    "trainer.steps=many": "Value 'many' of type 'str' could not be converted to Integer",
+    "network.widths=3": "Error merging override network.widths=3\nInvalid value assigned: int",
+    "trainer.compile=maybe": "Value 'maybe' is not a valid bool",
+    "-cd absent": "Additional config directory",
+}
+
+
+@pytest.mark.parametrize("arguments", HYDRAS)
+def test_what_hydra_refuses_is_exit_1(arguments: str, folder: Path) -> None:
+    assert HYDRAS[arguments] in refused(folder, 1, *arguments.split())
+
+
+def test_several_faults_are_told_at_once(folder: Path) -> None:
+    arguments = "dataset.rho=3 trainer.lr=0 folds=0 split=odd task.fractions=[1,1,1]"
+    said = refused(folder, 2, *arguments.split(), "network.widths=[]")
+    assert said.splitlines() == [
+        "mine-run: folds=0: must be at least 1",
+        "mine-run: split=odd: must be random, blocks or groups:COLUMN",
+        "mine-run: task.fractions=[1.0, 1.0, 1.0]: must be three positive shares (fit, select, "
+        "report) with sum 1",
+        "mine-run: dataset.rho=3.0: must lie strictly between -1 and 1, or null",
+        "mine-run: network.widths=[]: must be a list that is not empty; each element must be at "
+        "least 1",
+        "mine-run: trainer.lr=0.0: must be positive and finite",
+    ]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the device")
+def test_a_gpu_that_is_not_there(folder: Path) -> None:
+    said = refused(folder, 2, "trainer.device=cuda")
+    assert said == (
+        "mine-run: trainer.device=cuda: there is no such device here; one of auto, cpu\n"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
+def test_what_may_not_be_read_or_written(tmp_path: Path) -> None:
+    file = tmp_path / "closed.csv"
+    file.write_text("a,b\n" + "1,2\n" * 200)
+    file.chmod(0)
+    said = refused(tmp_path, 2, *f"{ARRAYS}closed.csv {COLUMNS}".split())
+    assert (
+        said == "mine-run: closed.csv: not a readable .csv file: " + said.rpartition("file: ")[2]
+    )
+    tmp_path.chmod(0o500)
+    said = refused(tmp_path, 2, "trainer=smoke")
+    assert said.endswith("is not writable; name another folder\n")
+    tmp_path.chmod(0o700)
+
+
+def no_network() -> None:
+    """Every download fails at once, as it does where no network is."""
+
+    def down(*_: object, **__: object) -> None:
+        raise URLError("no route")
+
+    import torchvision.datasets.mnist
+
+    torchvision.datasets.mnist.download_and_extract_archive = down  # type: ignore[assignment]
+
+
+def test_missing_images_without_a_network(folder: Path) -> None:
+    said = refused(folder, 2, "dataset=image_label", "data_dir=absent", before=no_network)
+    assert said.count("\n") == 1
+    files = [f"{part}-{kind}" for part in ("train", "t10k") for kind in ("images-idx3", "labels-")]
+    assert all(file in said for file in files)
+    assert said.startswith("mine-run: absent/MNIST/raw: ")
+    assert "want them in that folder, or data_dir set to where MNIST/raw holds them" in said
+
+
+def test_a_checkpoint_of_another_program(tmp_path: Path) -> None:
+    done = run(tmp_path, *SMALL, *VARIANTS["fresh"], "trainer.steps=5")
+    assert done.returncode == 0
+    last = tmp_path / "run" / "checkpoints" / "last.pt"
+    torch.save({"state_dict": {}}, last)
+    content = last.read_bytes()
+    done = run(tmp_path, "resume=run")
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"mine-run: {last}: a file of another program or version; expected a "
+        "checkpoint written by mine-run (checkpoints/last.pt or best.pt of a run)\n"
+    )
+    assert last.read_bytes() == content
+
+
+# A full disk
+
+
+def full_from(number: int) -> None:
+    """Makes the disk full from the n-th renaming of a finished file on."""
+    made, replace = 0, os.replace
+
+    def counted(*arguments: Any) -> None:
+        nonlocal made
+        made += 1
+        if made >= number:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(*arguments)
+
+    os.replace = counted
+
+
+@pytest.mark.parametrize("number", [3, 8])
+def test_full_disk_under_a_checkpoint(number: int, tmp_path: Path) -> None:
+    """The third file is the first checkpoint; after that the run resumes."""
+    arguments = (*SMALL, *VARIANTS["fresh"])
+    done = run(tmp_path, *arguments, before=partial(full_from, number))
+    check_full(tmp_path, done)
+    assert (tmp_path / "run" / "checkpoints" / "last.pt").exists() == (number > 3)
+    assert run(tmp_path, "resume=run").returncode == 0
+    assert run(tmp_path, *arguments, "hydra.run.dir=other").returncode == 0
+    assert found(tmp_path / "run") == found(tmp_path / "other")
+
+
+def check_full(folder: Path, done: subprocess.CompletedProcess[str]) -> None:
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"mine-run: cannot write {folder / 'run'}")
+    assert "No space left on device" in done.stderr
+    assert "intact" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not any(folder.rglob(".*.tmp"))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("only root on Linux can mount a small tmpfs")
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("mounting a tmpfs is not allowed here")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        ("trainer.tensorboard=false",),
+        ("trainer.tensorboard=true", "trainer.checkpoint_every=100000"),
+        ("trainer.tensorboard=false", "trainer.checkpoint_every=100000"),
+    ],
+    ids=["checkpoint", "charts", "metrics"],
+)
+def test_a_small_disk_that_fills(wanted: tuple[str, ...], small_disk: Path) -> None:
+    """What fills it is removed, and the run resumes to the end of one that had room enough."""
+    arguments = (*SMALL, *VARIANTS["fresh"], "trainer.steps=800", *wanted)
+    filler = small_disk / "filler"
+    run_folder = small_disk / "run"
+    with started(small_disk, *arguments) as program:
+        program.wait_until((run_folder / "checkpoints" / "last.pt").exists)
+        time.sleep(0.1)
+        fill(filler)
+        program.wait()
+        done = subprocess.CompletedProcess((), program.wait(), program.stdout, program.stderr)
+    check_full(small_disk, done)
+    assert not (run_folder / "result.json").exists()
+    torch.load(run_folder / "checkpoints" / "last.pt", weights_only=True)
+    filler.unlink()
+    done = run(small_disk, "resume=run")
+    assert done.returncode == 0, done.stderr
+    outside = small_disk.parent / "outside"
+    outside.mkdir()
+    assert run(outside, *arguments).returncode == 0
+    assert found(run_folder) == found(outside / "run")
+
+
+def fill(file: Path) -> None:
+    with file.open("wb", buffering=0) as stream:
+        while True:
+            try:
+                stream.write(bytes(4096))
+            except OSError:
+                return
