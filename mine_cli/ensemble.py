@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 
-from mine_cli.estimator import MutualInformation, adam
+from mine_cli.estimator import MutualInformation, adam, descend
 from mine_cli.scoring import draw
 
 __all__ = ["Ensemble"]
@@ -71,7 +71,7 @@ class Ensemble:
             else:
                 losses, *self.scores = self.forward(*stack(batches), *stack(plans))
         losses.sum().backward()
-        self.optimizer.step()
+        descend(self.optimizer)
         return losses.detach().reshape(-1)
 
     def values(self) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 from mine_cli.bounds import BOUNDS
 from mine_cli.errors import BadInput
@@ -16,7 +17,7 @@ from mine_cli.evaluation import Evaluation, evaluate, log_ratio
 from mine_cli.marginals import MARGINALS
 from mine_cli.scoring import Noise, Whole, draw, score_groups, score_pairs
 
-__all__ = ["MutualInformation", "adam"]
+__all__ = ["MutualInformation", "adam", "descend"]
 
 
 class MutualInformation(nn.Module):
@@ -202,6 +203,32 @@ def adam(parameters: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> 
     parameters = list(parameters)
     fused = all(p.device.type in ("cpu", "cuda", "mps") for p in parameters)
     return torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay, fused=fused)
+
+
+@torch.no_grad()
+def descend(optimizer: torch.optim.AdamW) -> None:
+    """One step of `adam`: what ``optimizer.step()`` does, at half its cost for small networks."""
+    (group,) = optimizer.param_groups
+    moved = [p for p in group["params"] if p.grad is not None]
+    states = [optimizer.state[p] for p in moved]
+    if not (group["fused"] and all(states)):
+        optimizer.step()  # which makes the states, the first time
+        return
+    beta1, beta2 = group["betas"]
+    adamw(
+        moved,
+        [p.grad for p in moved],
+        [s["exp_avg"] for s in states],
+        [s["exp_avg_sq"] for s in states],
+        [],
+        [s["step"] for s in states],
+        fused=True,
+        amsgrad=False,
+        maximize=False,
+        beta1=beta1,
+        beta2=beta2,
+        **{name: group[name] for name in ("lr", "eps", "weight_decay")},
+    )
 
 
 @contextmanager

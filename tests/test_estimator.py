@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from mine_cli.bounds import BOUNDS
 from mine_cli.data.gaussian import Gaussian
 from mine_cli.errors import BadInput
-from mine_cli.estimator import MutualInformation
+from mine_cli.estimator import MutualInformation, adam, descend
 from mine_cli.marginals import MARGINALS, AllPairs
 from mine_cli.networks import MLP, NoisyMLP, Separable
+from mine_cli.scoring import score_pairs
 from tests.conftest import GaussianLogRatio
 
 
@@ -201,3 +202,28 @@ def test_evaluation_mode_is_left_as_it_was() -> None:
     x, z = torch.randn(2, 64, 2)
     assert mi.evaluate(x, z).value == mi.evaluate(x, z).value
     assert mi.network.training
+
+
+def test_descend_is_the_optimisers_own_step() -> None:
+    quick, plain = (nn.Parameter(torch.ones(5, 3)) for _ in range(2))
+    unused = nn.Parameter(torch.ones(2))
+    ours, theirs = adam([quick, unused], 0.01, 0.1), adam([plain], 0.01, 0.1)
+    for _ in range(5):
+        quick.grad = torch.randn(5, 3)
+        plain.grad = quick.grad.clone()
+        descend(ours)
+        theirs.step()
+    assert torch.equal(quick, plain)
+    assert ours.state_dict()["state"][0]["step"] == 5
+    assert torch.equal(unused, torch.ones(2))
+
+
+@pytest.mark.parametrize("partners", [1, 3])
+def test_few_inputs_are_scored_as_many_are(partners: int) -> None:
+    network = MLP((2,), (2, 2), widths=[16, 8])
+    assert network.few_inputs
+    x, z, pairing = torch.randn(9, 2), torch.randn(11, 2, 2), torch.randint(11, (9, partners))
+    found = score_pairs(network, x, z, pairing)
+    network.few_inputs = False
+    for quick, plain in zip(found, score_pairs(network, x, z, pairing), strict=True):
+        torch.testing.assert_close(quick, plain)
