@@ -12,6 +12,10 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from omegaconf import OmegaConf
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
 from mine_cli.api import composed
 from mine_cli.build import term
 from mine_cli.data.gaussian import Gaussian
@@ -19,9 +23,6 @@ from mine_cli.results import RunFolder
 from mine_cli.tasks.mi_estimate import MIEstimate
 from mine_cli.tasks.parts import Parts
 from mine_cli.trainer import Trainer, TrainingRecord
-from omegaconf import OmegaConf
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
 
 __all__ = ["HandWritten", "Ordinary", "Ours", "gaussian"]
 
@@ -176,23 +177,21 @@ class Ours:
             [part] * networks,
         )
         self.device = str(x.device)
+        # Kept between blocks: a run opens its files once, not every few hundred steps.
+        self.folder = tempfile.TemporaryDirectory()
+        self.files = RunFolder(Path(self.folder.name))
 
     def train(self, steps: int) -> TrainingRecord:
-        """Train that many steps in a new folder; where the time went."""
+        """Train that many steps; where the time went."""
         conf = OmegaConf.to_object(self.cfg.trainer)
         conf.steps = steps
-        with tempfile.TemporaryDirectory() as folder:
-            files = RunFolder(Path(folder))
-            try:
-                synchronise(self.device)
-                return Trainer(conf, files).fit(self.task)
-            finally:
-                files.close()
+        synchronise(self.device)
+        return Trainer(conf, self.files).fit(self.task)
 
     def seconds(self, steps: int) -> float:
         """The wall time of that many steps and their logging, without evaluations and checkpoints.
 
-        The trainer reads the last loss before it stops the clock, so a device has finished.
+        The trainer reads the last loss before it stops the clock: the device has finished then.
         """
         record = self.train(steps)
         return record.stepping_seconds + record.logging_seconds

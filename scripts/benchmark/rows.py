@@ -1,0 +1,180 @@
+"""What is measured: one function for each row, or family of rows, of the table."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from loops import HandWritten, Ordinary, Ours, gaussian
+from timing import in_turns, interleaved, slope
+
+__all__ = ["ROWS", "Measured", "Sizes"]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is run: the numbers of the full table, or a few seconds' worth."""
+
+    pairs: int = 10
+    steps: int = 300
+    wide_steps: int = 20
+    logged_steps: int = 6000
+    evaluated_pairs: int = 10**8
+    dims: tuple[int, ...] = (2, 8, 32, 128, 512, 2048)
+    rows: tuple[int, ...] = (10**4, 10**5, 10**6)
+    fixed_rows: int = 10**4
+    widths: tuple[int, ...] = (100, 100)
+    batch: int = 512
+
+    @classmethod
+    def quick(cls) -> "Sizes":
+        """Enough to see that everything runs: its numbers mean nothing."""
+        return cls(
+            pairs=2,
+            steps=4,
+            wide_steps=2,
+            logged_steps=20,
+            evaluated_pairs=10**5,
+            dims=(2, 16),
+            rows=(500, 1000),
+            fixed_rows=500,
+            widths=(16, 16),
+            batch=64,
+        )
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One line of the table; ``met`` is None where there is no target."""
+
+    what: str
+    measured: str
+    target: str = ""
+    met: bool | None = None
+    detail: str = ""
+
+
+def step(sizes: Sizes, device: str) -> Iterator[Measured]:
+    """A step at 20 dimensions against the ordinary and the hand-written loop."""
+    x, z = gaussian(20, sizes.fixed_rows, device)
+    ours = Ours(x, z, sizes.widths, sizes.batch)
+    ordinary = Ordinary(x, z, sizes.widths, sizes.batch)
+    found = interleaved(ordinary, ours, sizes.pairs, sizes.steps)
+    yield Measured(
+        "step, 20-d: ordinary loop / ours",
+        f"{found.median:.2f}",
+        "at least 2.5",
+        found.median >= 2.5,
+        found.detail(),
+    )
+    by_hand = HandWritten(x, z, sizes.widths, sizes.batch)
+    found = interleaved(ours, by_hand, sizes.pairs, sizes.steps)
+    yield Measured(
+        "step, 20-d: ours / hand-written loop",
+        f"{found.median:.2f}",
+        "at most 1.1",
+        found.median <= 1.1,
+        found.detail(),
+    )
+
+
+def wide(sizes: Sizes, device: str) -> Iterator[Measured]:
+    """A step at the largest dimension, where the first layer is nearly all of it."""
+    dim = sizes.dims[-1]
+    x, z = gaussian(dim, sizes.fixed_rows, device)
+    ours = Ours(x, z, sizes.widths, sizes.batch)
+    by_hand = HandWritten(x, z, sizes.widths, sizes.batch)
+    found = interleaved(ours, by_hand, sizes.pairs, sizes.wide_steps)
+    yield Measured(
+        f"step, {dim}-d: ours / hand-written loop",
+        f"{found.median:.2f}",
+        "at most 0.6",
+        found.median <= 0.6,
+        found.detail(),
+    )
+
+
+def logging(sizes: Sizes, device: str) -> Iterator[Measured]:
+    """The share of a run's time inside its logging calls, at the default intervals."""
+    x, z = gaussian(20, sizes.fixed_rows, device)
+    defaults = ("trainer.evaluate_every=null", "task.pairs_during_training=100000")
+    record = Ours(x, z, sizes.widths, sizes.batch, overrides=defaults).train(sizes.logged_steps)
+    share = record.logging_seconds / record.seconds
+    yield Measured(
+        "logging, share of the time",
+        f"{share:.2%}",
+        "under 3 %",
+        share < 0.03,
+        f"{record.logging_seconds:.2f} of {record.seconds:.1f} s, {record.steps} steps; "
+        f"evaluations {record.evaluation_seconds:.1f} s, "
+        f"checkpoints {record.checkpoint_seconds:.1f} s",
+    )
+
+
+def evaluation(sizes: Sizes, device: str) -> Iterator[Measured]:
+    """The memory and time of an evaluation, in a process of its own."""
+    script = Path(__file__).with_name("evaluation.py")
+    command = [sys.executable, str(script), str(sizes.evaluated_pairs), device]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    yield Measured(
+        f"evaluation of {found['pairs']:.0e} pairs, memory beyond the data",
+        f"{found['bytes'] / 1e9:.2f} GB",
+        "under 1 GB",
+        found["bytes"] < 1e9,
+        f"{found['seconds']:.1f} s",
+    )
+
+
+def scaling(sizes: Sizes, device: str) -> Iterator[Measured]:
+    """How a step's time grows with the dimension, and an epoch's with the number of rows."""
+    loops = [Ours(*gaussian(d, 2000, device), sizes.widths, sizes.batch) for d in sizes.dims]
+    times = in_turns(loops, 5, [sizes.wide_steps] * len(loops))
+    yield power("step time against dimension", sizes.dims, times, "ms")
+    loops = [Ours(*gaussian(20, n, device), sizes.widths, sizes.batch) for n in sizes.rows]
+    steps = [n // sizes.batch for n in sizes.rows]
+    times = in_turns(loops, 3, steps)
+    epochs = [ms * count / 1e3 for ms, count in zip(times, steps, strict=True)]
+    yield power("epoch time against rows", sizes.rows, epochs, "s")
+
+
+def power(what: str, sizes: tuple[int, ...], times: list[float], unit: str) -> Measured:
+    """The line for one log-log slope."""
+    found = slope(sizes, times)
+    points = ", ".join(f"{n}: {t:.3g}" for n, t in zip(sizes, times, strict=True))
+    steepest = max(slope(sizes[i : i + 2], times[i : i + 2]) for i in range(len(sizes) - 1))
+    return Measured(
+        f"{what}, log-log slope",
+        f"{found:.2f}",
+        "at most 1.1",
+        found <= 1.1,
+        f"steepest piece {steepest:.2f}; {unit} at {points}",
+    )
+
+
+def ensemble(sizes: Sizes, device: str) -> Iterator[Measured]:
+    """Five networks trained together against the same five one after the other."""
+    for dim, widths, batch in ((20, sizes.widths, sizes.batch), (2, (16, 16), sizes.batch // 4)):
+        x, z = gaussian(dim, sizes.fixed_rows, device)
+        five = Ours(x, z, widths, batch, networks=5)
+        one = Ours(x, z, widths, batch)
+        # Both in milliseconds for a step of one network.
+        found = interleaved(one, five, sizes.pairs, max(1, sizes.steps // 4), shares=(1, 5))
+        shape = "-".join(map(str, widths))
+        yield Measured(
+            f"five in turn / five together, {dim}-d, {shape}, batch {batch}",
+            f"{found.median:.2f}",
+            detail=found.detail(),
+        )
+
+
+ROWS: dict[str, Callable[[Sizes, str], Iterator[Measured]]] = {
+    "step": step,
+    "wide": wide,
+    "logging": logging,
+    "evaluation": evaluation,
+    "scaling": scaling,
+    "ensemble": ensemble,
+}
