@@ -13,7 +13,7 @@ __all__ = [
     "Noise",
     "PairLayers",
     "flat",
-    "image_layers",
+    "image_encoder",
     "inner",
     "perceptron",
     "quiet",
@@ -111,13 +111,20 @@ class PairLayers(nn.Module):
         return h.squeeze(-1)
 
 
-def image_layers(
-    name: str, shape: Sequence[int], channels: Sequence[int], out: int, activation: str
+def image_encoder(
+    name: str,
+    shape: Sequence[int],
+    channels: Sequence[int],
+    widths: Sequence[int],
+    out: int,
+    activation: str,
 ) -> nn.Sequential:
-    """Convolutions that halve the image once each, then a linear layer: [n, C, H, W] -> [n, out].
+    """Convolutions that halve the image once each, then a perceptron: [n, C, H, W] -> [n, out].
 
     Padded, so that a border shared with the other half of an image is seen.
     """
+    if not widths:
+        raise BadInput("network: widths needs at least one hidden layer, such as [100]")
     depth, *sides = shape
     least = 2 ** len(channels)
     if min(sides) < least:
@@ -129,4 +136,5 @@ def image_layers(
     for width in channels:
         layers += [nn.Conv2d(depth, width, 3, stride=2, padding=1), activate(activation)]
         depth, sides = width, [(side + 1) // 2 for side in sides]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(depth * math.prod(sides), out))
+    flattened = depth * math.prod(sides)
+    return nn.Sequential(*layers, nn.Flatten(), *perceptron(flattened, widths, out, activation))

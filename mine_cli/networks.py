@@ -19,7 +19,7 @@ from mine_cli.layers import (
     Noise,
     PairLayers,
     flat,
-    image_layers,
+    image_encoder,
     inner,
     perceptron,
     quiet,
@@ -245,15 +245,17 @@ class Bilinear(nn.Module):
 
 
 class Conv(nn.Module):
-    """Convolutions over the image x; z through a linear map, or convolutions if an image too.
+    r"""Inner product of two encoders, T = <f(x), g(z)>, the one of an image convolutional.
 
-    The two meet by addition, as in :class:`MLP`. A shape of three dimensions is an image.
+    A shape of three dimensions is an image; any other z goes through a perceptron. All pairs
+    cost one matrix product beside the encoders, which dominate: use many marginal pairs.
 
     Arguments:
         x_shape: (channels, height, width).
         z_shape: The shape of one z; an image's (channels, height, width) or any other.
         channels: Of the convolutions, each halving the image.
         widths: The widths of the hidden layers after them, at least one.
+        features: The number of outputs of f and of g.
         activation: elu, gelu, leaky_relu, relu, silu or tanh.
 
     Raises:
@@ -267,6 +269,7 @@ class Conv(nn.Module):
         z_shape: Sequence[int],
         channels: Sequence[int] = (16, 32),
         widths: Sequence[int] = (100,),
+        features: int = 32,
         activation: str = "gelu",
     ) -> None:
         super().__init__()
@@ -275,20 +278,18 @@ class Conv(nn.Module):
                 f"network conv: x must be an image (channels, height, width), not of shape "
                 f"{tuple(x_shape)}; network=mlp takes any shape"
             )
-        self.rest = PairLayers(widths, activation)
-        self.first_x = image_layers("x", x_shape, channels, widths[0], activation)
-        self.first_z: nn.Module
+        self.f = image_encoder("x", x_shape, channels, widths, features, activation)
         if len(z_shape) == 3:
-            self.first_z = image_layers("z", z_shape, channels, widths[0], activation)
+            self.g = image_encoder("z", z_shape, channels, widths, features, activation)
         else:
-            # Its own fan-in: beside the many features of an image a label would hardly be heard.
-            self.first_z = nn.Linear(math.prod(z_shape), widths[0], bias=False)
+            self.g = perceptron(math.prod(z_shape), widths, features, activation)
+        quiet(self.g[-1])
 
     def embed(self, x: Tensor, z: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
-        return self.first_x(x), self.first_z(z if z.dim() == 4 else flat(z))
+        return self.f(x), self.g(z if z.dim() == 4 else flat(z))
 
     def head(self, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
-        return self.rest(a + b)
+        return inner(a, b)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         return self.head(*self.embed(x, z))

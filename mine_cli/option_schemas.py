@@ -139,6 +139,7 @@ class ConvConf:
     _target_: str = "mine_cli.networks.Conv"
     channels: list[int] = field(default_factory=lambda: [16, 32], metadata={"rule": WIDTHS})
     widths: list[int] = field(default_factory=lambda: [100], metadata={"rule": WIDTHS})
+    features: int = ruled(32, at_least(1))
     activation: str = ruled("gelu", ACTIVATION)
 
 
