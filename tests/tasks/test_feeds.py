@@ -1,0 +1,115 @@
+"""Batches: every row once an epoch, independent extra draws, streams that go on."""
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from mine_cli.data.gaussian import Gaussian
+from mine_cli.tasks.feeds import FixedRows, FreshDraws, stream
+
+
+def rows(n: int) -> Tensor:
+    return torch.arange(n, dtype=torch.float32)[:, None]
+
+
+def test_an_epoch_holds_every_row_once_and_the_next_has_another_order() -> None:
+    feed, generator = FixedRows(rows(60), -rows(60), 20), torch.Generator().manual_seed(1)
+    epochs = []
+    for _ in range(3):
+        batches = [feed.batch(generator) for _ in range(3)]
+        assert all(torch.equal(x, -z) for x, z in batches)
+        epochs.append(torch.cat([x for x, _ in batches]).flatten())
+    assert all(torch.equal(epoch.sort().values, rows(60).flatten()) for epoch in epochs)
+    assert not torch.equal(epochs[0], epochs[1])
+    assert not torch.equal(epochs[1], epochs[2])
+
+
+def test_an_incomplete_end_is_dropped_and_other_rows_take_their_turn() -> None:
+    feed, generator = FixedRows(rows(50), rows(50), 20), torch.Generator().manual_seed(1)
+    seen = set()
+    for _ in range(20):
+        pair = [feed.batch(generator)[0].flatten() for _ in range(2)]
+        assert len(torch.cat(pair).unique()) == 40
+        seen |= set(torch.cat(pair).tolist())
+    assert len(seen) == 50
+
+
+def test_a_batch_may_be_all_rows() -> None:
+    feed, generator = FixedRows(rows(20), rows(20), 20), torch.Generator().manual_seed(1)
+    for _ in range(3):
+        assert torch.equal(feed.batch(generator)[0].sort(dim=0).values, rows(20))
+
+
+def test_extra_draws_are_independent_of_the_batch() -> None:
+    """They come from all rows with replacement: the order of the batch says nothing of them."""
+    n, size = 1000, 500
+    feed, generator = FixedRows(rows(n), rows(n), size, extra=2), torch.Generator().manual_seed(1)
+    x, z = feed.batch(generator)
+    extra = z[size:]
+    assert len(x) == size
+    assert torch.equal(z[:size], x)
+    assert len(extra) == 2 * size
+    own = (extra.reshape(2, size, 1) == x).float().mean()
+    assert own < 0.01
+    inside = torch.isin(extra, x).float().mean()
+    assert inside == pytest.approx(size / n, abs=0.06)
+    assert extra.unique().numel() < len(extra)
+    assert extra.mean() == pytest.approx(n / 2, abs=40)
+
+
+def test_extra_draws_leave_no_row_out() -> None:
+    feed, generator = FixedRows(rows(30), rows(30), 10, extra=1), torch.Generator().manual_seed(1)
+    extra = torch.cat([feed.batch(generator)[1][10:] for _ in range(60)])
+    assert torch.equal(extra.unique(), rows(30).flatten())
+
+
+class Counting:
+    """A law whose draws are numbered: x and z of one row have one number."""
+
+    def __init__(self) -> None:
+        self.drawn = 0
+
+    def sample(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        numbers = rows(n) + self.drawn
+        self.drawn += n
+        return numbers, -numbers
+
+
+def test_fresh_draws_are_never_seen_twice_and_extra_ones_are_others() -> None:
+    feed, generator = FreshDraws(Counting(), 10, extra=3), torch.Generator()
+    found = [feed.batch(generator) for _ in range(4)]
+    assert all(len(x) == 10 and len(z) == 40 for x, z in found)
+    assert all(torch.equal(x, -z[:10]) for x, z in found)
+    assert torch.cat([z for _, z in found]).unique().numel() == 160
+
+
+@pytest.mark.parametrize("extra", [0, 2])
+@pytest.mark.parametrize("fixed", [True, False])
+def test_a_feed_goes_on_from_its_state(fixed: bool, extra: int) -> None:
+    def make() -> Any:
+        if fixed:
+            return FixedRows(rows(50), rows(50), 20, extra)
+        return FreshDraws(Gaussian(dim=1, rho=0.5), 20, extra)
+
+    feed, generator = make(), torch.Generator().manual_seed(3)
+    for _ in range(3):
+        feed.batch(generator)
+    state, random_state = copy.deepcopy(feed.state_dict()), generator.get_state()
+    expected = [feed.batch(generator) for _ in range(5)]
+    again = make()
+    again.load_state_dict(state)
+    generator.set_state(random_state)
+    for x, z in expected:
+        other_x, other_z = again.batch(generator)
+        assert torch.equal(x, other_x)
+        assert torch.equal(z, other_z)
+
+
+def test_every_stream_has_a_seed_of_its_own() -> None:
+    keys = [(s, n, m) for s in range(20) for n in ("network", "training") for m in range(5)]
+    assert len({stream(*key) for key in keys}) == len(keys)
+    assert stream(0, "split") == stream(0, "split")
+    assert all(0 <= stream(*key) < 2**63 for key in keys)

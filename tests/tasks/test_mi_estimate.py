@@ -1,0 +1,296 @@
+"""The task: no network sees the rows it is reported on, and the best of it is what is reported."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mine_cli.bounds import Smile
+from mine_cli.data import Rows
+from mine_cli.data.gaussian import Gaussian
+from mine_cli.estimator import MutualInformation
+from mine_cli.evaluation import Evaluation
+from mine_cli.networks import MLP
+from mine_cli.schemas import MIEstimateConf, TrainerConf
+from mine_cli.tasks import mi_estimate
+from mine_cli.tasks.mi_estimate import MIEstimate
+from mine_cli.tasks.parts import Parts, of_law, of_rows
+from mine_cli.trainer import Trainer
+
+CPU = torch.device("cpu")
+N = 300
+CONF = MIEstimateConf(pairs=4000, pairs_during_training=2000, patience=None)
+TRAINER = TrainerConf(
+    steps=30, batch_size=32, lr=3e-3, evaluate_every=5, log_every=10, progress=False
+)
+
+
+def make_term(
+    seed: int, bound: str | nn.Module = "dv", marginals: str = "derangement"
+) -> MutualInformation:
+    torch.manual_seed(seed % 2**32)
+    return MutualInformation(MLP((2,), (2,), widths=[16]), bound, marginals, seed=seed)
+
+
+def gaussian_rows(n: int = N) -> Rows:
+    law = Gaussian(dim=2, rho=0.7)
+    return Rows(*law.sample(n, torch.Generator().manual_seed(5)))
+
+
+def finite(folds: int = 1) -> list[Parts]:
+    return of_rows(gaussian_rows(), folds, "random", [0.6, 0.2, 0.2], 0, CPU)
+
+
+def task_on(parts: list[Parts], conf: MIEstimateConf = CONF, **term: Any) -> MIEstimate:
+    return MIEstimate(conf, TRAINER, partial(make_term, **term), parts, true_mi=0.67)
+
+
+def trained(task: MIEstimate) -> MIEstimate:
+    Trainer(TRAINER).fit(task)
+    return task
+
+
+def state(task: MIEstimate) -> list[Tensor]:
+    task.ensemble.unstack()
+    return [value.clone() for m in task.members for value in m.term.state_dict().values()]
+
+
+def same(a: Sequence[Tensor], b: Sequence[Tensor]) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+# Who sees what
+
+
+@pytest.mark.parametrize("marginals", ["derangement", "independent"])
+@pytest.mark.parametrize("folds", [1, 3])
+def test_no_report_row_reaches_the_training(folds: int, marginals: str) -> None:
+    """A NaN in the report rows changes nothing before the report."""
+    clean = trained(task_on(finite(folds), marginals=marginals))
+    parts = finite(folds)
+    for part in parts:
+        part.report = tuple(torch.full_like(side, math.nan) for side in part.report)  # type: ignore[assignment]
+    poisoned = trained(task_on(parts, marginals=marginals))
+    assert same(state(clean), state(poisoned))
+    assert clean.curve == poisoned.curve
+    assert math.isfinite(clean.result()["estimate"])
+    result = poisoned.result()
+    assert result["status"] == "diverged"
+    assert math.isnan(result["estimate"])
+
+
+@pytest.mark.parametrize("folds", [1, 3])
+def test_no_select_row_reaches_a_gradient(folds: int) -> None:
+    clean = trained(task_on(finite(folds)))
+    parts = finite(folds)
+    for part in parts:
+        part.select = tuple(side * 3 + 1 for side in part.select)  # type: ignore[assignment]
+    other = trained(task_on(parts))
+    weights = [
+        [p.detach().clone() for m in task.members for p in m.term.network.parameters()]
+        for task in (clean, other)
+    ]
+    assert same(*weights)
+    assert clean.curve != other.curve
+
+
+@pytest.mark.parametrize("marginals", ["derangement", "independent"])
+def test_batches_of_a_fold_hold_its_own_fit_rows_alone(
+    marginals: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also as marginal partners: every z in a batch is one of the fold's fit rows."""
+    parts = finite(3)
+    task = task_on(parts, marginals=marginals)
+    seen: list[list[tuple[Tensor, Tensor]]] = []
+    step = task.ensemble.step
+    monkeypatch.setattr(
+        task.ensemble, "step", lambda batches, g: seen.append(batches) or step(batches, g)
+    )
+    trained(task)
+    assert len(seen) == TRAINER.steps
+    for k, part in enumerate(parts):
+        for side in (0, 1):
+            mine = torch.cat([batches[k][side] for batches in seen])
+            allowed = {tuple(row) for row in part.fit[side].tolist()}
+            assert {tuple(row) for row in mine.tolist()} == allowed
+
+
+def test_the_report_is_touched_once_and_after_the_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parts = finite(2)
+    task = task_on(parts)
+    looked: list[int] = []
+    evaluate = MutualInformation.evaluate
+
+    def recording(term: MutualInformation, x: Tensor, z: Tensor, **options: Any) -> Evaluation:
+        looked.extend(k for k, part in enumerate(parts) if x is part.report[0])
+        return evaluate(term, x, z, **options)
+
+    monkeypatch.setattr(MutualInformation, "evaluate", recording)
+    trained(task)
+    assert looked == []
+    task.result()
+    assert looked == [0, 1]
+
+
+def test_folds_are_trained_as_if_alone() -> None:
+    """A fold's network is the one that its rows alone would have given."""
+    together = trained(task_on(finite(3)))
+    other = finite(3)
+    other[0], other[2] = finite(3)[0], finite(3)[1]
+    changed = trained(task_on(other))
+    for old, new in zip(
+        together.members[0].term.parameters(), changed.members[0].term.parameters(), strict=True
+    ):
+        assert torch.allclose(old, new, atol=1e-5)
+
+
+# Which state is reported
+
+
+class Scripted(MIEstimate):
+    """A task whose select values are given, one list for each fold."""
+
+    script: list[list[float]]
+
+    def evaluate(self, step: int) -> dict[str, float | None]:
+        values = [values[step // TRAINER.evaluate_every] for values in self.script]  # type: ignore[operator]
+        wanted = iter(values)
+        evaluate = mi_estimate.MutualInformation.evaluate
+
+        def scripted(term: MutualInformation, x: Tensor, z: Tensor, **options: Any) -> Evaluation:
+            found = evaluate(term, x, z, **options)
+            value = next(wanted)
+            return Evaluation(**vars(found) | {"value": value, "joint_mean": value})
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(MutualInformation, "evaluate", scripted)
+            return super().evaluate(step)
+
+
+def scripted(
+    script: list[list[float]], patience: int | None = None, bound: str = "dv"
+) -> tuple[MIEstimate, dict[int, list[Tensor]]]:
+    """The task after its training, and its state at each evaluation."""
+    conf = MIEstimateConf(pairs=4000, pairs_during_training=2000, patience=patience)
+    parts = finite(len(script))
+    task = Scripted(conf, TRAINER, partial(make_term, bound=bound), parts)
+    task.script = script
+    states: dict[int, list[Tensor]] = {}
+    evaluate = task.evaluate
+
+    def recording(step: int) -> dict[str, float | None]:
+        found = evaluate(step)
+        states[step] = [
+            p.detach().clone() for m in task.members for p in m.term.network.parameters()
+        ]
+        return found
+
+    task.evaluate = recording  # type: ignore[method-assign]
+    return trained(task), states
+
+
+def network(task: MIEstimate) -> list[Tensor]:
+    return [p.detach().clone() for m in task.members for p in m.term.network.parameters()]
+
+
+def test_the_best_on_the_select_rows_is_reported() -> None:
+    task, states = scripted([[0.0, 0.3, 0.2, 0.7, 0.5, 0.6, 0.1]])
+    assert task.members[0].best_step == 15
+    assert same(network(task), states[30])
+    result = task.result()
+    assert same(network(task), states[15])
+    assert result["metrics"]["best_steps"] == [15]
+    report = task.members[0].parts.report
+    again = task.members[0].term.evaluate(*report, pairs=CONF.pairs)
+    assert result["estimate"] == again.value
+
+
+def test_each_fold_keeps_its_own_best() -> None:
+    task, states = scripted([[0.0, 0.9, 0, 0, 0, 0, 0], [0.0, 0.1, 0.2, 0.3, 0.4, 0.8, 0.5]])
+    task.result()
+    half = len(states[0]) // 2
+    assert [m.best_step for m in task.members] == [5, 25]
+    assert same(network(task)[:half], states[5][:half])
+    assert same(network(task)[half:], states[25][half:])
+
+
+@pytest.mark.parametrize(("patience", "last"), [(1, 10), (2, 25), (3, 30), (None, 30)])
+def test_patience_counts_evaluations_without_a_better_value(
+    patience: int | None, last: int
+) -> None:
+    task, states = scripted([[0.0, 0.5, 0.4, 0.6, 0.5, 0.6, 0.1]], patience)
+    assert max(states) == last
+    assert task.finished == (patience is not None)
+    assert task.members[0].best_step == (5 if patience == 1 else 15)
+
+
+def test_a_fold_that_lost_patience_keeps_its_best_while_others_train_on() -> None:
+    task, states = scripted(
+        [[0.0, 0.5, 0.4, 0.3, 0.9, 1, 1], [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]], 2
+    )
+    assert max(states) == 30
+    assert [m.best_step for m in task.members] == [5, 30]
+
+
+def test_fresh_draws_never_stop_early() -> None:
+    law = Gaussian(dim=2, rho=0.0)
+    parts = [of_law(law, 100, 100, 0, CPU)]
+    task = trained(task_on(parts, MIEstimateConf(pairs=4000, patience=1)))
+    assert not task.finished
+    assert len(task.curve) == 7
+
+
+def test_a_value_that_is_no_lower_bound_does_not_choose() -> None:
+    """Smile's rises with overconfidence: the Donsker-Varadhan value chooses in its place."""
+    task = trained(task_on(finite(), bound=Smile(clip=0.05)))
+    member = task.members[0]
+    found = member.term.evaluate(*member.parts.select, pairs=CONF.pairs_during_training)
+    before = member.best_quality
+    member.best_quality = -math.inf
+    assert member.select(99, found, None)
+    assert member.best_quality == pytest.approx(found.joint_mean - found.log_partition)
+    assert member.best_quality != pytest.approx(found.value, abs=1e-6)
+    assert before >= member.best_quality
+
+
+# The numbers
+
+
+def test_folds_are_pooled_over_every_row() -> None:
+    task = trained(task_on(finite(3)))
+    result = task.result()
+    rows = [len(m.parts.report[0]) for m in task.members]
+    values = result["metrics"]["fold_estimates"]
+    assert result["metrics"]["report_rows"] == sum(rows) == N
+    mean = sum(r * v for r, v in zip(rows, values, strict=True)) / N
+    assert result["estimate"] == pytest.approx(mean)
+    assert result["fold_sd"] == pytest.approx(torch.tensor(values).std().item(), rel=1e-5)
+    assert result["error"] == pytest.approx(result["estimate"] - 0.67)
+    assert result["fit_value"] is not None
+
+
+def test_one_network_has_no_spread_between_folds_and_a_law_no_fit_value() -> None:
+    assert trained(task_on(finite())).result()["fold_sd"] is None
+    law = Gaussian(dim=2, rho=0.5)
+    result = trained(task_on([of_law(law, 100, 200, 0, CPU)])).result()
+    assert result["fit_value"] is None
+    assert result["metrics"]["report_rows"] == 200
+
+
+def test_the_constant_of_the_lower_bound_comes_from_the_select_rows() -> None:
+    task = trained(task_on(finite()))
+    result = task.result()
+    member = task.members[0]
+    select = member.term.evaluate(*member.parts.select, pairs=CONF.pairs_during_training)
+    assert float(member.term.log_partition) == select.log_partition
+    report = member.term.evaluate(*member.parts.report, pairs=CONF.pairs)
+    a = select.log_partition
+    expected = report.joint_mean - math.exp(report.log_partition - a) - a + 1
+    assert result["lower_bound"] == pytest.approx(expected)
+    assert result["lower_bound"] <= result["estimate"]

@@ -1,0 +1,134 @@
+"""Fit, select and report: disjoint, complete, standardised by the fit rows alone."""
+
+import numpy
+import pytest
+import torch
+from torch import Tensor
+
+from mine_cli.data import Rows
+from mine_cli.data.gaussian import Gaussian
+from mine_cli.tasks.parts import Parts, of_law, of_rows
+
+CPU = torch.device("cpu")
+N = 400
+
+
+def table(**changes: object) -> Rows:
+    """Rows that tell their number: x = (i, i^2), z = noise beside i."""
+    i = torch.arange(N, dtype=torch.float32)
+    noise = torch.from_numpy(numpy.random.default_rng(0).normal(size=N).astype("float32"))
+    return Rows(torch.stack([i, i**2], 1), torch.stack([noise, -i], 1), **changes)  # type: ignore[arg-type]
+
+
+def split(rows: Rows, folds: int = 1, how: str = "random", seed: int = 0) -> list[Parts]:
+    return of_rows(rows, folds, how, [0.8, 0.1, 0.1], seed, CPU)
+
+
+def indices(parts: Parts) -> tuple[Tensor, Tensor, Tensor]:
+    assert parts.split is not None
+    return parts.split.fit, parts.split.select, parts.split.report
+
+
+def numbers(parts: Parts, name: str) -> Tensor:
+    """Which rows a part truly holds, read back from its standardised x."""
+    assert parts.scales is not None
+    mean, std = parts.scales[0]
+    x = getattr(parts, name)[0] * std + mean
+    return x[:, 0].round().long()
+
+
+@pytest.mark.parametrize("how", ["random", "blocks"])
+@pytest.mark.parametrize("folds", [1, 2, 5])
+def test_parts_are_disjoint_and_hold_the_rows_they_name(folds: int, how: str) -> None:
+    reported = []
+    for parts in split(table(), folds, how):
+        every = torch.cat(indices(parts))
+        assert torch.equal(every.sort().values, torch.arange(N))
+        for name, index in zip(("fit", "select", "report"), indices(parts), strict=True):
+            assert torch.equal(numbers(parts, name), index)
+        assert len(parts.report[0]) == pytest.approx(N * (0.1 if folds == 1 else 1 / folds), abs=1)
+        reported.append(indices(parts)[2])
+    if folds > 1:
+        assert torch.equal(torch.cat(reported).sort().values, torch.arange(N))
+
+
+def test_shares_of_one_split() -> None:
+    (parts,) = split(table())
+    assert [len(index) for index in indices(parts)] == [320, 40, 40]
+
+
+@pytest.mark.parametrize("folds", [1, 3])
+def test_standardisation_is_fitted_on_the_fit_rows_alone(folds: int) -> None:
+    """Whatever stands in the other rows, the scales and the fit rows stay as they are."""
+    rows = table()
+    for k, parts in enumerate(split(rows, folds, "blocks")):
+        fit, select, report = indices(parts)
+        assert torch.allclose(parts.fit[0].mean(0), torch.zeros(2), atol=1e-4)
+        assert torch.allclose(parts.fit[0].std(0, correction=0), torch.ones(2), atol=1e-4)
+        poisoned = table()
+        for index, value in ((select, 1e9), (report, -1e9)):
+            poisoned.x[index] += value * torch.rand(len(index), 2)
+            poisoned.z[index] += value
+        again = split(poisoned, folds, "blocks")[k]
+        assert torch.equal(indices(again)[0], fit)
+        for side in (0, 1):
+            assert torch.equal(again.fit[side], parts.fit[side])
+        assert parts.scales is not None
+        assert again.scales is not None
+        for old, new in zip(parts.scales, again.scales, strict=True):
+            assert torch.equal(old[0], new[0])
+            assert torch.equal(old[1], new[1])
+
+
+def test_one_hot_codes_stay_as_they_are() -> None:
+    rows = table()
+    rows.z = torch.nn.functional.one_hot(torch.arange(N) % 4, 4).float()
+    rows.z_categorical = True
+    (parts,) = split(rows)
+    assert torch.equal(parts.report[1], rows.z[indices(parts)[2]])
+
+
+def test_the_seed_decides_the_split_and_nothing_else_does() -> None:
+    first, again, other = split(table()), split(table()), split(table(), seed=1)
+    assert torch.equal(indices(first[0])[2], indices(again[0])[2])
+    assert not torch.equal(indices(first[0])[2], indices(other[0])[2])
+
+
+@pytest.mark.parametrize("folds", [1, 4])
+def test_duplicates_stay_together_at_random_and_draw_a_warning_in_blocks(folds: int) -> None:
+    i = torch.arange(N) % 100
+    twins = Rows(i[:, None].float(), i[:, None].float())
+    for parts in split(twins, folds):
+        assert parts.warnings == []
+        assert all(
+            not torch.isin(i[a], i[b]).any()
+            for a, b in ((indices(parts)[0], indices(parts)[2]), indices(parts)[:2])
+        )
+    first, *rest = split(twins, folds, "blocks")
+    (line,) = first.warnings
+    assert "identical twin" in line
+    assert "split=blocks" in line
+    assert all(parts.warnings == [] for parts in rest)
+
+
+def test_groups_stay_together() -> None:
+    groups = torch.arange(N) // 8
+    for parts in split(table(groups=groups), 3, "groups:person"):
+        fit, select, report = (set(groups[index].tolist()) for index in indices(parts))
+        assert not fit & select
+        assert not fit & report
+        assert not select & report
+
+
+def test_a_law_gives_fresh_draws_to_all_three() -> None:
+    law = Gaussian(dim=3, rho=0.5)
+    parts = of_law(law, 50, 70, seed=0, device=CPU)
+    assert parts.law is law
+    assert len(parts.select[0]) == 50
+    assert len(parts.report[1]) == 70
+    assert not torch.isin(parts.select[0], parts.report[0]).any()
+    again, other = (of_law(law, 50, 70, seed=seed, device=CPU) for seed in (0, 1))
+    assert torch.equal(again.report[0], parts.report[0])
+    assert not torch.isin(other.report[0], parts.report[0]).any()
+    longer = of_law(law, 60, 70, seed=0, device=CPU)
+    assert torch.equal(longer.report[0], parts.report[0])
