@@ -65,7 +65,10 @@ def test_numpy_torch_and_the_command_agree_bit_for_bit(
     overrides = [f"{key}={value}" for key, value in QUICK.items()]
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "mine_cli", "dataset=arrays", "dataset.path=my.npz"]
-    subprocess.run([*command, f"hydra.run.dir={folder}", *overrides], cwd=tmp_path, check=True)
+    command += [f"hydra.run.dir={folder}", *overrides]
+    done = subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.PIPE, text=True)
+    # As it is meant for a terminal: no dates, no loggers' names.
+    assert "\nmi-estimate: Arrays path=my.npz, MLP, Mine, Derangement\n" in done.stdout
     of_command = json.loads((folder / "result.json").read_text())
     of_numpy = kept[0]
     assert of_numpy.mi == of_torch.mi == of_command["estimate"]
