@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn.functional import linear
 
 from mine_cli.errors import BadInput
 from mine_cli.layers import (
@@ -53,8 +52,6 @@ class MLP(nn.Module):
         self.rest = PairLayers(widths, activation)
         size_x, size_z = math.prod(x_shape), math.prod(z_shape)
         self.first_x, self.first_z = split_linear(size_x, size_z, widths[0])
-        # To gather and scatter a first layer's outputs costs more than to compute them per pair.
-        self.few_inputs = 2 * (size_x + size_z) <= widths[0]
 
     def embed(self, x: Tensor, z: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
         return self.first_x(flat(x)), self.first_z(flat(z))
@@ -63,10 +60,7 @@ class MLP(nn.Module):
         return self.rest(a + b)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        if not self.few_inputs:
-            return self.head(*self.embed(x, z))
-        weight = torch.cat([self.first_x.weight, self.first_z.weight], 1)
-        return self.rest(linear(torch.cat([flat(x), flat(z)], 1), weight, self.first_x.bias))
+        return self.head(*self.embed(x, z))
 
 
 class NoisyMLP(nn.Module):

@@ -3,7 +3,7 @@ r"""Scores of joint and marginal pairs, each network's first layer computed once
 A statistics network offers ``embed(x, z) -> a [n, h], b [m, h]`` (row by row) and
 ``head(a, b) -> scores``, which broadcasts over leading dimensions: ``head(a[:, None], b[None])``
 is the score matrix. Scores are ``t_joint [n]`` and ``t_marginal [n, k]``: row i's marginal pairs
-share x_i. A network with ``few_inputs`` scores pairs by its ``forward``, which is then faster.
+share x_i.
 """
 
 from typing import Any
@@ -82,9 +82,6 @@ def score_pairs(
     n, k = pairing.shape
     # One gather for joint and marginal pairs alike: its gradient is one scatter.
     rows = torch.cat([torch.arange(n, device=pairing.device), pairing.T.flatten()])
-    if getattr(network, "few_inputs", False):
-        t = network(torch.cat([x] * (1 + k)), z.index_select(0, rows)).view(1 + k, n)
-        return t[0], t[1:].T
     a, b = embed(network, x, z, noise)
     t = head(network, a, b.index_select(0, rows).unflatten(0, (1 + k, n)), noise)
     return t[0], t[1:].T

@@ -13,7 +13,6 @@ from mine_cli.errors import BadInput
 from mine_cli.estimator import MutualInformation, adam, descend
 from mine_cli.marginals import MARGINALS, AllPairs
 from mine_cli.networks import MLP, NoisyMLP, Separable
-from mine_cli.scoring import score_pairs
 from tests.conftest import GaussianLogRatio
 
 
@@ -216,14 +215,3 @@ def test_descend_is_the_optimisers_own_step() -> None:
     assert torch.equal(quick, plain)
     assert ours.state_dict()["state"][0]["step"] == 5
     assert torch.equal(unused, torch.ones(2))
-
-
-@pytest.mark.parametrize("partners", [1, 3])
-def test_few_inputs_are_scored_as_many_are(partners: int) -> None:
-    network = MLP((2,), (2, 2), widths=[16, 8])
-    assert network.few_inputs
-    x, z, pairing = torch.randn(9, 2), torch.randn(11, 2, 2), torch.randint(11, (9, partners))
-    found = score_pairs(network, x, z, pairing)
-    network.few_inputs = False
-    for quick, plain in zip(found, score_pairs(network, x, z, pairing), strict=True):
-        torch.testing.assert_close(quick, plain)

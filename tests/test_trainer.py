@@ -84,7 +84,7 @@ def test_rows_are_at_the_intervals_and_have_both_kinds_of_metrics(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("steps", "every", "expected"), [(3000, None, 120), (10, None, 1), (10, 3, 3)]
+    ("steps", "every", "expected"), [(6000, None, 500), (10, None, 1), (10, 3, 3)]
 )
 def test_default_intervals(steps: int, every: int | None, expected: int) -> None:
     trainer = Trainer(conf(steps=steps, evaluate_every=every))
