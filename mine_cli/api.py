@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor, nn
 
-from mine_cli import build, checkpoint
+from mine_cli import build, checkpoint, runs
 from mine_cli.arguments import quoted
 from mine_cli.config import conf_dir, import_from, validate
 from mine_cli.data.arrays import from_memory
@@ -108,7 +108,7 @@ def estimate(
         if folder is not None:
             keep_configuration(cfg, Path(folder))
         try:
-            result = build.run_on(cfg, data, None if folder is None else Path(folder))
+            result = runs.run_on(cfg, data, None if folder is None else Path(folder))
         except Diverged as error:
             result = {"status": "diverged", "note": str(error), "curve": []}
     curve = result.pop("curve")

@@ -1,44 +1,26 @@
-"""From a configuration to objects: the only place that instantiates, and runs what it made."""
+"""From a configuration to objects, and whether they fit: the only place that instantiates."""
 
 import json
-import logging
-from contextlib import AbstractContextManager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from mine_cli import baselines, checkpoint, figures
 from mine_cli.bounds import OneFormula
 from mine_cli.data import Rows, finite_rows
 from mine_cli.data.split import group_column
-from mine_cli.errors import BadInput, Diverged
+from mine_cli.errors import BadInput
 from mine_cli.estimator import MutualInformation
-from mine_cli.results import (
-    SCHEMA,
-    RunFolder,
-    commit,
-    fingerprint,
-    peak_memory,
-    summary,
-    versions,
-    write_json,
-)
+from mine_cli.machine import device
 from mine_cli.scoring import group_shape
 from mine_cli.tasks.feeds import stream
-from mine_cli.tasks.mi_estimate import MIEstimate
 from mine_cli.tasks.parts import Parts, of_law, of_rows
-from mine_cli.trainer import Trainer, autocast, device, seed_everything
 from mine_cli.validation import validate
 
-__all__ = ["Data", "check", "check_data", "data_of", "dry_run", "run", "run_on", "term"]
-
-log = logging.getLogger("mine_cli")
+__all__ = ["Data", "check", "check_data", "data_of", "dry_run", "split", "term", "type_name"]
 
 FEWEST_ROWS = 20  # to cross with one another in an evaluation
 
@@ -199,151 +181,6 @@ def dry_run(cfg: DictConfig) -> str:
     return f"{listing}\nEverything builds and one forward pass ran; nothing was written."
 
 
-def run(cfg: DictConfig, folder: Path) -> dict[str, Any]:
-    """Run a configuration in its folder; the result, which also stands in result.json."""
-    check(cfg)
-    return run_on(cfg, data_of(cfg), folder)
-
-
-def run_on(cfg: DictConfig, data: Data, folder: Path | None) -> dict[str, Any]:
-    """Train, evaluate and report on a data set; without a folder nothing is written.
-
-    Raises:
-        Diverged: after a result with that status was written.
-        Interrupted: after the run was saved.
-    """
-    if cfg.trainer.threads is not None:
-        torch.set_num_threads(cfg.trainer.threads)
-    seed_everything(cfg.seed, cfg.deterministic)
-    where = device(cfg.trainer.device)
-    trainer_conf = OmegaConf.to_object(cfg.trainer)
-    parts = split(cfg, data, where)
-    warnings = [*(data.rows.warnings if data.rows else []), *parts[0].warnings]
-    for line in warnings:
-        log.warning("%s", line)
-
-    def cast() -> AbstractContextManager[Any]:
-        return autocast(where, cfg.trainer.dtype)
-
-    task = MIEstimate(
-        OmegaConf.to_object(cfg.task),
-        trainer_conf,
-        partial(term, cfg, *data.shapes()),
-        parts,
-        cfg.seed,
-        data.true_mi,
-        cast,
-    )
-    state = checkpoint.latest(folder) if cfg.resume and folder else None
-    files = folder and RunFolder(folder, state and state["step"], cfg.trainer.tensorboard)
-    trainer = Trainer(trainer_conf, files or None, cfg.units)
-    result = head_of(cfg, data, where) | {"warnings": warnings}
-    try:
-        if files and state is None:
-            begin(files, cfg, parts)
-        try:
-            trainer.fit(task, state)
-            result |= task.result()
-        except Diverged as error:
-            finish(files, cfg, trainer, result | {"status": "diverged", "note": str(error)})
-            raise
-        result["references"] = references(cfg, data, parts, trainer.record.seconds)
-        finish(files, cfg, trainer, result)
-    finally:
-        if files:
-            files.close()
-    if result["status"] == "diverged":
-        raise Diverged("the estimate is not finite; try a smaller trainer.lr or network")
-    return result | {"curve": task.curve}
-
-
-def head_of(cfg: DictConfig, data: Data, where: torch.device) -> dict[str, Any]:
-    """What a result says of how it was made; the numbers are unknown as yet."""
-    resolved = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(resolved, dict)
-    name = torch.cuda.get_device_name(where) if where.type == "cuda" else str(where)
-    unknown = (
-        "estimate", "standard_error", "lower_bound", "error", "fit_value", "fold_sd",
-        "effective_sample_size", "marginal_pairs",
-    )  # fmt: skip
-    return {
-        "schema": SCHEMA,
-        "task": cfg.task.name,
-        "status": "running",
-        **dict.fromkeys(unknown),
-        "true_mi": data.true_mi,
-        "true_mi_note": data.true_mi_note,
-        "unit": "nats",
-        **{group: resolved[group] for group in ("dataset", "network", "bound", "marginals")},
-        "seed": cfg.seed,
-        "folds": cfg.folds,
-        "split": cfg.split,
-        "device": name,
-        "dtype": cfg.trainer.dtype,
-        "metrics": {},
-        "references": {},
-        "versions": versions(),
-        "commit": commit(),
-        "fingerprint": fingerprint(resolved, data.files),
-    }
-
-
-def begin(files: RunFolder, cfg: DictConfig, parts: list[Parts]) -> None:
-    """What a run's folder holds from the start: its configuration as text and its split."""
-    files.text("configuration", "```yaml\n" + OmegaConf.to_yaml(cfg, resolve=True) + "```")
-    rows = {
-        f"{name}_{k}": getattr(part.split, name).numpy()
-        for k, part in enumerate(parts)
-        if part.split is not None
-        for name in ("fit", "select", "report")
-    }
-    if rows:
-        numpy.savez_compressed(files.path / "split.npz", **rows)  # type: ignore[arg-type]
-
-
-def references(
-    cfg: DictConfig, data: Data, parts: list[Parts], seconds: float
-) -> dict[str, dict[str, Any]]:
-    """KSG and Gaussian estimates of the same data, beside the estimate and never mixed into it."""
-    if cfg.references == "none":
-        return {}
-    rows = data.rows or Rows(*(side.cpu() for side in parts[0].report))
-    return baselines.references(
-        rows.x,
-        rows.z,
-        seconds_allowed=seconds,
-        x_categorical=rows.x_categorical,
-        z_categorical=rows.z_categorical,
-        seed=cfg.seed,
-    )
-
-
-def finish(
-    files: RunFolder | None, cfg: DictConfig, trainer: Trainer, result: dict[str, Any]
-) -> None:
-    """Write the result and its figure, and tell it."""
-    record = trainer.record
-    result |= {
-        "steps": record.steps,
-        "seconds": record.seconds,
-        "steps_per_second": record.steps_per_second,
-        "peak_memory": peak_memory(str(device(cfg.trainer.device))),
-    }
-    if files is None:
-        return
-    write_json(files.result_json, result)
-    settings = {
-        "dataset": type_name(cfg.dataset), "network": type_name(cfg.network),
-        "bound": type_name(cfg.bound), "marginals": type_name(cfg.marginals),
-        "seed": cfg.seed, "lr": cfg.trainer.lr, "batch_size": cfg.trainer.batch_size,
-    }  # fmt: skip
-    files.hparams(
-        settings, {"result/estimate": result["estimate"], "result/error": result["error"]}
-    )
-    curve = figures.curve(files.path, cfg.units)
-    files.picture("curve", curve, record.steps)
-    log.info("%s", summary(result, cfg.units, files.path))
-
-
 def type_name(node: DictConfig) -> str:
+    """The last part of a node's `_target_`."""
     return str(node.get("_target_", "")).rsplit(".", 1)[-1]

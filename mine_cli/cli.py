@@ -82,7 +82,7 @@ def job(cfg: DictConfig) -> float:
 def run(cfg: DictConfig, folder: Path, in_sweep: bool) -> float:
     """Build and run. A sweep checks its folders here: its jobs start without the callback."""
     cfg = run_configuration(cfg, HydraConfig.get())
-    from mine_cli import build  # imports torch
+    from mine_cli import build, runs  # imports torch
 
     if cfg.dry_run:
         print(build.dry_run(cfg))
@@ -90,7 +90,7 @@ def run(cfg: DictConfig, folder: Path, in_sweep: bool) -> float:
     if in_sweep:
         check_folder(folder, ("result.json", "checkpoints"))
         cfg.trainer.progress = False  # a log line of one job in the bar of another
-    estimate = build.run(cfg, folder)["estimate"]
+    estimate = runs.run(cfg, folder)["estimate"]
     return math.nan if estimate is None else float(estimate)
 
 

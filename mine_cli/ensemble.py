@@ -43,7 +43,7 @@ class Ensemble:
             self._parameters = list(self.terms[0].parameters())
             self.forward: Callable[..., tuple[Tensor, Tensor, Tensor]] = self.terms[0]
         else:
-            self.stacked, self.buffers = stack_module_state(self.terms)  # type: ignore[arg-type]
+            self.stacked, self.buffers = stack_module_state(self.terms)
             self._parameters = list(self.stacked.values())
             self.forward = self._forward_stacked
         if compiled:

@@ -54,7 +54,7 @@ def head(network: Any, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tens
 
 
 def draw(
-    network: nn.Module, marginals: Any, n: int, generator: torch.Generator
+    network: Any, marginals: Any, n: int, generator: torch.Generator
 ) -> tuple[Tensor | None, Noise | None]:
     """A fresh pairing ``[n, k]`` of n rows (None: groups are crossed), and the network's noise."""
     groups, rows = group_shape(n, marginals)

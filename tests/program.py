@@ -19,7 +19,7 @@ SECONDS = 120
 PRELOADED = (
     "pytest",
     "matplotlib.pyplot",
-    "mine_cli.build",
+    "mine_cli.runs",
     "mine_cli.cli",
     "torch._dynamo",
     "torch._inductor",

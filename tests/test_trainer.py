@@ -42,7 +42,7 @@ def conf(**changes: Any) -> TrainerConf:
 
 
 def fit(path: Path, task: FakeTask, resume: bool = False, **changes: Any) -> TrainingRecord:
-    """One run, or its resumption, as build.py does it."""
+    """One run, or its resumption, as runs.py does it."""
     state = checkpoint.latest(path) if resume else None
     folder = RunFolder(path, None if state is None else state["step"], tensorboard=False)
     try:
