@@ -35,6 +35,8 @@ class Data:
         self.true_mi: float | None = getattr(source, "true_mi", None)
         self.true_mi_note: str = getattr(source, "true_mi_note", "")
         self.files: list[Path] = list(getattr(dataset, "files", []))
+        # What a fingerprint knows of rows that come from no file.
+        self.content: str | None = getattr(dataset, "content", None)
 
     def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The shapes of one x and of one z."""

@@ -63,17 +63,18 @@ class Progress:
     def show(self, step: int, metrics: Mapping[str, float]) -> None:
         """Shows the metrics of a step; where there is a bar, the line goes to files alone."""
         self.latest |= metrics
-        parts = [*self.numbers(), *self.loss()]
+        # A line tells what is new; the bar keeps the latest estimate in sight.
+        parts = [*self.numbers(metrics), *self.loss()]
         if self.bar is not None:
-            self.bar.set_postfix_str(", ".join(self.numbers()))
+            self.bar.set_postfix_str(", ".join(self.numbers(self.latest)))
         rate = self.latest.get("time/steps_per_second")
         speed = [] if rate is None else [f"{rate:,.0f} steps/s"]
         line = "  ".join([f"step {step}/{self.steps}", *parts, *speed])
         log.info(line, extra={"beside_bar": True})
 
-    def numbers(self) -> list[str]:
+    def numbers(self, values: Mapping[str, float]) -> list[str]:
         """Estimate and truth, as far as they are known."""
-        factor, values = per_nat(self.unit), self.latest
+        factor = per_nat(self.unit)
         parts = []
         if "mi/estimate" in values:
             parts.append(f"mi {values['mi/estimate'] * factor:.4f} {self.unit}")

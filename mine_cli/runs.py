@@ -120,7 +120,7 @@ def head_of(cfg: DictConfig, data: build.Data, where: torch.device) -> dict[str,
         "references": {},
         "versions": versions(),
         "commit": commit(),
-        "fingerprint": fingerprint(resolved, data.files),
+        "fingerprint": fingerprint({**resolved, "memory": data.content}, data.files),
     }
 
 
@@ -148,7 +148,7 @@ def references(
     return baselines.references(
         rows.x,
         rows.z,
-        seconds_allowed=seconds,
+        seconds_allowed=max(seconds, 1.0),  # a second is never worth skipping
         x_categorical=rows.x_categorical,
         z_categorical=rows.z_categorical,
         seed=cfg.seed,

@@ -145,7 +145,8 @@ def known(values: Mapping[str, Any], key: str) -> float | None:
 def name_of(part: Any) -> str:
     """A component in a word or two."""
     if isinstance(part, Mapping):
-        return str(part.get("name") or str(part.get("_target_", "")).rpartition(".")[2])
+        kind = str(part.get("_target_", "")).rpartition(".")[2]
+        return " ".join(word for word in (kind, part.get("name")) if word)
     return "" if part is None else str(part)
 
 

@@ -232,3 +232,13 @@ def test_values_reach_hydra_as_they_are(tmp_path: Path) -> None:
     assert found.result["network"]["widths"] == [8]
     assert str(found).startswith("Estimate(mi=")
     assert "result" not in str(found)
+
+
+def test_other_rows_have_another_fingerprint() -> None:
+    x, z = np.random.default_rng(0).normal(size=(2, 300, 1))
+    options = {"trainer.steps": 2, "trainer.batch_size": 32, "references": "none"}
+    first, again, other = (
+        mine_cli.estimate(x, side, **options).result["fingerprint"] for side in (z, z, z + 1)
+    )
+    assert first == again
+    assert first != other

@@ -228,6 +228,12 @@ class MIEstimate:
             },
         }
 
+    def _affordable_negatives(self, training_negatives: int) -> int:
+        """As many negatives a row as cost a tenth of the training (forward and backward)."""
+        trained = 3 * self.trainer.steps * self.trainer.batch_size * training_negatives
+        reported = len(self.members[0].parts.report[0])
+        return min(CONTRASTIVE_NEGATIVES, trained // (10 * reported))
+
     def _fit_value(self, options: dict[str, Any]) -> float | None:
         """The bound on rows that trained it, as many as are reported; None for fresh draws."""
         found = []
@@ -246,7 +252,7 @@ class MIEstimate:
             _, rows = group_shape(self.trainer.batch_size, self.members[0].term.marginals)
             options = {"negatives": rows - 1, "training_negatives": rows - 1}
             if final:
-                options["negatives"] = CONTRASTIVE_NEGATIVES
+                options["negatives"] = max(rows - 1, self._affordable_negatives(rows - 1))
         if final and self.conf.negatives is not None:
             options["negatives"] = self.conf.negatives
         return options

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -294,3 +295,16 @@ def test_the_constant_of_the_lower_bound_comes_from_the_select_rows() -> None:
     expected = report.joint_mean - math.exp(report.log_partition - a) - a + 1
     assert result["lower_bound"] == pytest.approx(expected)
     assert result["lower_bound"] <= result["estimate"]
+
+
+@pytest.mark.parametrize(("steps", "negatives"), [(30, 31), (3000, 299), (200, 198)])
+def test_infonce_is_reported_with_what_a_tenth_of_the_training_pays_for(
+    steps: int, negatives: int
+) -> None:
+    """At least the training's 31 negatives a row, at most the other 299 rows."""
+    law = Gaussian(dim=2, rho=0.7)
+    trainer = replace(TRAINER, steps=steps)
+    term = partial(make_term, bound="infonce", marginals="all_pairs")
+    task = MIEstimate(CONF, trainer, term, [of_law(law, 60, N, 0, CPU)])
+    task.evaluate(0)
+    assert task.result()["metrics"]["negatives"] == negatives
