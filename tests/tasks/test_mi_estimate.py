@@ -1,5 +1,6 @@
 """The task: no network sees the rows it is reported on, and the best of it is what is reported."""
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -308,3 +309,33 @@ def test_infonce_is_reported_with_what_a_tenth_of_the_training_pays_for(
     task = MIEstimate(CONF, trainer, term, [of_law(law, 60, N, 0, CPU)])
     task.evaluate(0)
     assert task.result()["metrics"]["negatives"] == negatives
+
+
+# Its state
+
+
+@pytest.mark.parametrize("folds", [1, 3])
+def test_a_task_goes_on_from_its_state(folds: int) -> None:
+    """Weights, optimiser, order of the rows, curve, best state and patience so far."""
+    whole = task_on(finite(folds), marginals="independent")
+    saved: dict[str, Any] = {}
+    for step in range(1, 21):
+        whole.train_step(step)
+        if step % 5 == 0:
+            whole.evaluate(step)
+        if step == 10:
+            saved = copy.deepcopy(whole.state_dict())
+    other = task_on(finite(folds), marginals="independent")
+    other.load_state_dict(saved)
+    for step in range(11, 21):
+        other.train_step(step)
+        if step % 5 == 0:
+            other.evaluate(step)
+    assert same(state(whole), state(other))
+    assert whole.curve == other.curve
+    assert len(other.curve) == 4
+    for old, new in zip(whole.members, other.members, strict=True):
+        assert (old.best_step, old.best_quality, old.waited) == (
+            new.best_step, new.best_quality, new.waited,
+        )  # fmt: skip
+    assert whole.result() == other.result()
