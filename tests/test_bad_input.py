@@ -184,7 +184,7 @@ def no_network() -> None:
 
     import torchvision.datasets.mnist
 
-    torchvision.datasets.mnist.download_and_extract_archive = down  # type: ignore[assignment]
+    torchvision.datasets.mnist.download_and_extract_archive = down
 
 
 def test_missing_images_without_a_network(folder: Path) -> None:

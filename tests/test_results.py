@@ -286,7 +286,7 @@ CONFIGURATION = {
 def changed(group: str, key: str, value: object) -> dict[str, Any]:
     if not group:
         return CONFIGURATION | {key: value}
-    return CONFIGURATION | {group: CONFIGURATION[group] | {key: value}}  # type: ignore[operator]
+    return CONFIGURATION | {group: CONFIGURATION[group] | {key: value}}
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_no_report_row_reaches_the_training(folds: int, marginals: str) -> None:
     clean = trained(task_on(finite(folds), marginals=marginals))
     parts = finite(folds)
     for part in parts:
-        part.report = tuple(torch.full_like(side, math.nan) for side in part.report)  # type: ignore[assignment]
+        part.report = tuple(torch.full_like(side, math.nan) for side in part.report)
     poisoned = trained(task_on(parts, marginals=marginals))
     assert same(state(clean), state(poisoned))
     assert clean.curve == poisoned.curve
@@ -90,7 +90,7 @@ def test_no_select_row_reaches_a_gradient(folds: int) -> None:
     clean = trained(task_on(finite(folds)))
     parts = finite(folds)
     for part in parts:
-        part.select = tuple(side * 3 + 1 for side in part.select)  # type: ignore[assignment]
+        part.select = tuple(side * 3 + 1 for side in part.select)
     other = trained(task_on(parts))
     weights = [
         [p.detach().clone() for m in task.members for p in m.term.network.parameters()]
@@ -161,7 +161,7 @@ class Scripted(MIEstimate):
     script: list[list[float]]
 
     def evaluate(self, step: int) -> dict[str, float | None]:
-        values = [values[step // TRAINER.evaluate_every] for values in self.script]  # type: ignore[operator]
+        values = [values[step // TRAINER.evaluate_every] for values in self.script]
         wanted = iter(values)
         evaluate = mi_estimate.MutualInformation.evaluate
 
@@ -193,7 +193,7 @@ def scripted(
         ]
         return found
 
-    task.evaluate = recording  # type: ignore[method-assign]
+    task.evaluate = recording
     return trained(task), states
 
 

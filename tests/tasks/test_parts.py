@@ -17,7 +17,7 @@ def table(**changes: object) -> Rows:
     """Rows that tell their number: x = (i, i^2), z = noise beside i."""
     i = torch.arange(N, dtype=torch.float32)
     noise = torch.from_numpy(numpy.random.default_rng(0).normal(size=N).astype("float32"))
-    return Rows(torch.stack([i, i**2], 1), torch.stack([noise, -i], 1), **changes)  # type: ignore[arg-type]
+    return Rows(torch.stack([i, i**2], 1), torch.stack([noise, -i], 1), **changes)
 
 
 def split(rows: Rows, folds: int = 1, how: str = "random", seed: int = 0) -> list[Parts]:
