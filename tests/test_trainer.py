@@ -283,6 +283,7 @@ def wait_for_step(process: subprocess.Popen[str], step: int) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_a_killed_process_resumes_bit_for_bit(tmp_path: Path) -> None:
     torch.manual_seed(3)
     fit(tmp_path / "whole", FakeTask(), steps=40)
