@@ -1,7 +1,6 @@
 """A run from start to end: build, train, evaluate, refer, and write down what was found."""
 
 import logging
-from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,30 +49,16 @@ def run_on(cfg: DictConfig, data: build.Data, folder: Path | None) -> dict[str, 
         torch.set_num_threads(cfg.trainer.threads)
     seed_everything(cfg.seed, cfg.deterministic)
     where = device(cfg.trainer.device)
-    task_conf: Any = OmegaConf.to_object(cfg.task)
-    trainer_conf: Any = OmegaConf.to_object(cfg.trainer)
     parts = build.split(cfg, data, where)
     warnings = [*(data.rows.warnings if data.rows else []), *parts[0].warnings]
     for line in warnings:
         log.warning("%s", line)
-
-    def cast() -> AbstractContextManager[Any]:
-        return autocast(where, cfg.trainer.dtype)
-
-    task = MIEstimate(
-        task_conf,
-        trainer_conf,
-        partial(build.term, cfg, *data.shapes()),
-        parts,
-        cfg.seed,
-        data.true_mi,
-        cast,
-    )
+    task = mi_estimate(cfg, data, parts, where)
     state = checkpoint.latest(folder) if cfg.resume and folder else None
     files = None
     if folder is not None:
         files = RunFolder(folder, state["step"] if state else None, cfg.trainer.tensorboard)
-    trainer = Trainer(trainer_conf, files, cfg.units)
+    trainer = Trainer(task.trainer, files, cfg.units)
     result = head_of(cfg, data, where) | {"warnings": warnings}
     try:
         if files and state is None:
@@ -92,6 +77,23 @@ def run_on(cfg: DictConfig, data: build.Data, folder: Path | None) -> dict[str, 
     if result["status"] == "diverged":
         raise Diverged("the estimate is not finite; try a smaller trainer.lr or network")
     return result | {"curve": task.curve}
+
+
+def mi_estimate(
+    cfg: DictConfig, data: build.Data, parts: list[Parts], where: torch.device
+) -> MIEstimate:
+    """The configured task on these parts of the data."""
+    task_conf: Any = OmegaConf.to_object(cfg.task)
+    trainer_conf: Any = OmegaConf.to_object(cfg.trainer)
+    return MIEstimate(
+        task_conf,
+        trainer_conf,
+        make_term=partial(build.term, cfg, *data.shapes()),
+        parts=parts,
+        seed=cfg.seed,
+        true_mi=data.true_mi,
+        autocast=partial(autocast, where, cfg.trainer.dtype),
+    )
 
 
 def head_of(cfg: DictConfig, data: build.Data, where: torch.device) -> dict[str, Any]:
