@@ -256,7 +256,7 @@ def sleep_in(method: str) -> None:
     """Makes a method of the task leave a mark in the working directory, then sleep."""
     from mine_cli.tasks.mi_estimate import MIEstimate
 
-    def sleep(*arguments: Any) -> None:
+    def sleep(*arguments: Any, **options: Any) -> None:
         Path("asleep").touch()
         time.sleep(60)
 
