@@ -247,6 +247,11 @@ class Committee(nn.Module):
         """One side's rows as network r was trained on them, float32; ``[n]`` is one column."""
         if values.dim() == 1 and len(self.shapes[side]) == 1:
             values = values[:, None]
+        if tuple(values.shape[1:]) != self.shapes[side]:
+            raise BadInput(
+                f"{side} has rows of shape {tuple(values.shape[1:])}; the run was trained on "
+                f"{self.shapes[side]}"
+            )
         mean, std = getattr(self, f"{side}_mean_{r}"), getattr(self, f"{side}_std_{r}")
         return ((values - mean) / std).float()
 

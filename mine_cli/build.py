@@ -71,7 +71,10 @@ def make(node: DictConfig, what: str, *args: Any, **options: Any) -> Any:
     except InstantiationException as error:
         if isinstance(error.__cause__, BadInput):
             raise error.__cause__ from None
-        reason = str(error.__cause__ or error).splitlines()[0]
+        # The cause itself where the constructor failed; Hydra's own words where it found no class.
+        told = error if "Error loading" in str(error) else error.__cause__ or error
+        lines = [line.strip() for line in str(told).splitlines() if "full_key:" not in line]
+        reason = " ".join(line for line in lines if line)
         raise BadInput(f"{what}: {node.get('_target_')}: {reason}") from error
 
 
@@ -152,7 +155,9 @@ def forward_pass(cfg: DictConfig, data: Data) -> MutualInformation:
             f"{list(z.shape)}: {str(error).splitlines()[0]}"
         ) from error
     if scores.shape != (len(x),):
-        raise BadInput(f"network: scores of {len(x)} rows have shape {list(scores.shape)}")
+        raise BadInput(
+            f"network: scores of {len(x)} rows have shape {list(scores.shape)}; want [{len(x)}]"
+        )
     return found
 
 

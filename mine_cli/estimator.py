@@ -140,6 +140,7 @@ class MutualInformation(nn.Module):
     @torch.no_grad()
     def evaluate(self, x: Tensor, z: Tensor, **options: Any) -> Evaluation:
         """The bound on the given rows, with its standard error; see `evaluation.evaluate`."""
+        check_paired(x, z)
         with evaluating(self):
             return evaluate(self.network, self.bound, x, z, **options)
 
@@ -153,6 +154,7 @@ class MutualInformation(nn.Module):
         `calibrate`; without either, from the rows given. InfoNCE fixes T only up to a function of
         x, so there the log mean of e^T over the given z is taken off row by row.
         """
+        check_paired(x, z)
         with evaluating(self):
             constant = self.log_partition if self.calibrated else None
             return log_ratio(self.network, self.bound, x, z, constant)
@@ -187,6 +189,12 @@ class MutualInformation(nn.Module):
                 f"paired row by row, and these marginals take {wanted} extra draws"
             )
         return z if z_extra is None else torch.cat([z, z_extra])
+
+
+def check_paired(x: Tensor, z: Tensor) -> None:
+    """Raise BadInput unless x and z have as many rows."""
+    if len(x) != len(z):
+        raise BadInput(f"x has {len(x)} rows and z has {len(z)}; they are paired row by row")
 
 
 def by_name(choice: Any, known: dict[str, type], what: str) -> Any:

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mine_cli import baselines, build, checkpoint, figures
 from mine_cli.data import Rows
-from mine_cli.errors import Diverged
+from mine_cli.errors import BadInput, Diverged
 from mine_cli.machine import autocast, device, seed_everything
 from mine_cli.results import (
     SCHEMA,
@@ -55,6 +55,11 @@ def run_on(cfg: DictConfig, data: build.Data, folder: Path | None) -> dict[str, 
         log.warning("%s", line)
     task = mi_estimate(cfg, data, parts, where)
     state = checkpoint.latest(folder) if cfg.resume and folder else None
+    if state is not None and state["step"] > cfg.trainer.steps:
+        raise BadInput(
+            f"trainer.steps={cfg.trainer.steps}: the run has done {state['step']} steps already; "
+            "want as many or more"
+        )
     files = None
     if folder is not None:
         files = RunFolder(folder, state["step"] if state else None, cfg.trainer.tensorboard)

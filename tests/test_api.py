@@ -242,3 +242,17 @@ def test_other_rows_have_another_fingerprint() -> None:
     )
     assert first == again
     assert first != other
+
+
+def test_a_loaded_run_refuses_rows_of_another_shape(tmp_path: Path) -> None:
+    x, z = np.random.default_rng(0).normal(size=(2, 300, 2))
+    options = {"trainer.steps": 2, "trainer.batch_size": 32, "references": "none"}
+    mine_cli.estimate(x, z, folder=tmp_path / "run", **options)
+    term, x, z = mine_cli.load(tmp_path / "run"), torch.tensor(x), torch.tensor(z)
+    assert term.pointwise(x, z).shape == (300,)
+    with pytest.raises(
+        BadInput, match=r"z has rows of shape \(1,\); the run was trained on \(2,\)"
+    ):
+        term.pointwise(x, z[:, :1])
+    with pytest.raises(BadInput, match="x has 300 rows and z has 299"):
+        term.pointwise(x, z[1:])

@@ -302,3 +302,19 @@ def fill(file: Path) -> None:
                 stream.write(bytes(4096))
             except OSError:
                 return
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [("own.Produkt", "No module named 'own.Produkt'"), ("lost.Net", "No module named 'lost'")],
+)
+def test_a_class_of_ones_own_that_is_not_there(target: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("class Product: pass\n")
+    options = tmp_path / "conf" / "network"
+    options.mkdir(parents=True)
+    (options / "own.yaml").write_text(f"_target_: {target}\n")
+    done = run(tmp_path, "-cd", "conf", "network=own")
+    assert done.returncode == 2
+    assert f"network: {target}: Error loading" in done.stderr
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1

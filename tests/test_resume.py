@@ -290,3 +290,10 @@ def test_an_interrupt_outside_the_training(
         assert program.stderr.splitlines()[-1].endswith("go on with: mine-run resume=run")
         assert "Traceback" not in program.stderr
     assert resumed(tmp_path) == uninterrupted("fresh")
+
+
+def test_no_fewer_steps_than_were_done(tmp_path: Path) -> None:
+    kill(tmp_path, 40, 0.0, *SMALL, *VARIANTS["fresh"])
+    done = run(tmp_path, "resume=run", "trainer.steps=10")
+    assert done.returncode == 2
+    assert "trainer.steps=10: the run has done" in done.stderr

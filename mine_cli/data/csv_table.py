@@ -95,7 +95,8 @@ class _Column:
 
     def told(self) -> str:
         more = f" (and {self.num_faults - 1} more such cells)" if self.num_faults > 1 else ""
-        return f"{self.first_fault}{more}: want {'a value' if self.is_text else 'a number'}"
+        want = "a value" if self.is_text else "a number, or the column in dataset.categorical"
+        return f"{self.first_fault}{more}: want {want}"
 
 
 def _chunks(file: Path) -> Iterator[tuple[int, list[list[str]]]]:

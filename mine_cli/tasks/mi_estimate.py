@@ -6,6 +6,7 @@ sees the rows it is reported on.
 """
 
 import copy
+import logging
 import math
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -26,6 +27,8 @@ from mine_cli.tasks.parts import Parts
 from mine_cli.trainer import learning_rate
 
 __all__ = ["MIEstimate", "Member"]
+
+log = logging.getLogger("mine_cli")
 
 CONTRASTIVE_NEGATIVES = 4096  # of InfoNCE at the end: its ceiling is then log 4097 = 8.3 nats
 
@@ -165,6 +168,12 @@ class MIEstimate:
                 "shapes": [list(side.shape[1:]) for side in self.members[0].parts.select],
             }
         self.finished = all(m.exhausted(self.patience) for m in self.members)
+        if self.finished and step < self.trainer.steps:
+            log.info(
+                "stopped early at step %d: no better on the select rows for %d evaluations",
+                step,
+                self.patience,
+            )
         pooled = pool(found)
         self.curve.append(pooled.value)
         return {
