@@ -6,6 +6,7 @@ runs in it is the same: `mine_cli.cli.main` with its own arguments, folder, outp
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -116,6 +117,8 @@ def main(
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)
+    # As in a terminal: what starts in a shell's background is born deaf to Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["mine-run", *arguments]
     before()
     from mine_cli import cli
