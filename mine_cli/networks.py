@@ -121,7 +121,7 @@ class NoisyMLP(nn.Module):
         x, z = flat(x), flat(z)
         if noise is not None:
             x, z = x + noise["x"], z + noise["z"]
-        return self.first_x(x), self.first_z(z if z.dim() == 4 else flat(z))
+        return self.first_x(x), self.first_z(z)
 
     def head(self, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
         return self.rest(a + b, noise)
