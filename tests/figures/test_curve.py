@@ -1,4 +1,4 @@
-"""The pictures: drawn from the files of a run alone, whatever these lack."""
+"""The estimate's curve: drawn from the files of a run alone, whatever these lack."""
 
 import math
 from pathlib import Path
@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from matplotlib.image import imread
 
-from mine_cli import figures
-from mine_cli.figures import curve
+from mine_cli.figures import curve, style
 from mine_cli.results import RunFolder, write_json
 
 RESULT: dict[str, Any] = {
@@ -37,13 +36,13 @@ def finished_run(path: Path, first: float = 0.0, **changes: object) -> Path:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The axes of each figure that is saved."""
     found: list[Any] = []
-    save = figures.save
+    save = style.save
 
     def keep(figure: Any, path: Path) -> Path:
         found.append(figure.axes[0])
         return save(figure, path)
 
-    monkeypatch.setattr(figures, "save", keep)
+    monkeypatch.setattr(style, "save", keep)
     return found
 
 

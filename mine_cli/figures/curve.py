@@ -1,22 +1,15 @@
-"""Every picture, drawn from metrics.csv and result.json and never from live objects."""
+"""The mi-estimate picture: the held-out estimate over the training."""
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from mine_cli.files import write_atomically
+from mine_cli.figures import style
 from mine_cli.results import read_json
 from mine_cli.summary import name_of, per_nat
 
 __all__ = ["curve"]
-
-# Okabe and Ito's colours, told apart by every kind of colour vision.
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#6E6E6E"
 
 
 def curve(folder: Path, units: str = "nats") -> Path:
@@ -31,14 +24,14 @@ def curve(folder: Path, units: str = "nats") -> Path:
     """
     result = read_json(folder / "result.json")
     factor = per_nat(units)
-    figure = Figure(figsize=(7.0, 4.2), dpi=150, layout="constrained")
+    figure = style.paper(7.0, 4.2)
     axes = figure.add_subplot()
-    steps, nats = column(folder / "metrics.csv", "mi/estimate")
+    steps, nats = style.column(folder / "metrics.csv", "mi/estimate")
     values = [value * factor for value in nats]
     axes.plot(
         steps,
         values,
-        color=BLUE,
+        color=style.BLUE,
         marker="o",
         markersize=3.5,
         linewidth=1.4,
@@ -49,15 +42,14 @@ def curve(folder: Path, units: str = "nats") -> Path:
     axes.set_xlabel("optimisation step")
     axes.set_ylabel(f"mutual information ({units})")
     axes.set_title(title(result), loc="left", fontsize=11)
-    axes.grid(alpha=0.25, linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
+    style.quiet(axes)
     axes.margins(x=0.03)
     # An untrained critic may start far below zero; the curve's end is what has to be read.
     highest = max([*values, (result.get("true_mi") or 0.0) * factor])
     if highest > 0 and min([*values, 0.0]) < -highest:
         axes.set_ylim(bottom=-0.5 * highest, top=1.2 * highest)
     axes.legend(frameon=False, fontsize=9, loc="best")
-    return save(figure, folder / "figures" / "curve.png")
+    return style.save(figure, folder / "figures" / "curve.png")
 
 
 def draw_truth(axes: Axes, result: dict[str, Any], factor: float) -> None:
@@ -65,7 +57,7 @@ def draw_truth(axes: Axes, result: dict[str, Any], factor: float) -> None:
     truth = result.get("true_mi")
     if truth is not None:
         label = f"truth {truth * factor:.3f}"
-        axes.axhline(truth * factor, color=GREY, linestyle="--", linewidth=1.4, label=label)
+        axes.axhline(truth * factor, color=style.GREY, linestyle="--", linewidth=1.4, label=label)
 
 
 def draw_final(axes: Axes, result: dict[str, Any], factor: float, step: float) -> None:
@@ -79,7 +71,7 @@ def draw_final(axes: Axes, result: dict[str, Any], factor: float, step: float) -
         [step],
         [estimate * factor],
         yerr=None if error is None else [2 * error * factor],
-        color=ORANGE,
+        color=style.ORANGE,
         marker="D",
         markersize=4.5,
         capsize=6,
@@ -93,20 +85,3 @@ def title(result: dict[str, Any]) -> str:
     """What was estimated with what, and the status word."""
     parts = [name_of(result.get(key)) for key in ("dataset", "network", "bound")]
     return f"{', '.join(part for part in parts if part)}: {result.get('status')}"
-
-
-def column(metrics_csv: Path, tag: str) -> tuple[list[int], list[float]]:
-    """The steps at which a metric was logged, and its values; none before the first row."""
-    if not metrics_csv.exists():
-        return [], []
-    with metrics_csv.open(encoding="utf-8", newline="") as file:
-        rows = [line for line in csv.DictReader(file) if line.get(tag)]
-    return [int(line["step"]) for line in rows], [float(line[tag]) for line in rows]
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Writes a PNG, whole or not at all."""
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)
-    write_atomically(path, buffer.getvalue())
-    return path
