@@ -1,0 +1,1 @@
+"""Generators, discriminators and the digit classifier: what one trains beside a bound."""
