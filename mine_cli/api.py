@@ -23,6 +23,7 @@ from mine_cli.config import conf_dir, import_from, validate
 from mine_cli.data.arrays import from_memory
 from mine_cli.errors import BadInput, Diverged
 from mine_cli.estimator import MutualInformation
+from mine_cli.jobs.mi_estimate import MIEstimateJob
 from mine_cli.resume import saved_import_folders
 from mine_cli.schemas import SECTIONS
 
@@ -102,13 +103,13 @@ def estimate(
     if groups is not None:
         given = {"split": "groups:groups", **given}
     cfg = composed(["dataset=arrays", "dataset.path=memory", *map(override, given.items())])
-    data = build.Data(from_memory(x, z, categorical, groups))
+    job = MIEstimateJob(cfg, from_memory(x, z, categorical, groups))
     with undisturbed():
-        build.check_data(cfg, data)
+        job.check()
         if folder is not None:
             keep_configuration(cfg, Path(folder))
         try:
-            result = runs.run_on(cfg, data, None if folder is None else Path(folder))
+            result = runs.run_job(job, None if folder is None else Path(folder))
         except Diverged as error:
             result = {"status": "diverged", "note": str(error), "curve": []}
     curve = result.pop("curve")

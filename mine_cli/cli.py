@@ -82,10 +82,10 @@ def job(cfg: DictConfig) -> float:
 def run(cfg: DictConfig, folder: Path, in_sweep: bool) -> float:
     """Build and run. A sweep checks its folders here: its jobs start without the callback."""
     cfg = run_configuration(cfg, HydraConfig.get())
-    from mine_cli import build, runs  # imports torch
+    from mine_cli import jobs, runs  # imports torch
 
     if cfg.dry_run:
-        print(build.dry_run(cfg))
+        print(jobs.dry_run(cfg))
         return math.nan
     if in_sweep:
         check_folder(folder, ("result.json", "checkpoints"))

@@ -96,7 +96,7 @@ def check_before_run(cfg: DictConfig, hydra: Any) -> None:
     faults = validate(cfg)
     if faults:
         raise BadInput(*faults)
-    from mine_cli.build import check  # imports torch, for which a mistyped number need not wait
+    from mine_cli.jobs import check  # imports torch, for which a mistyped number need not wait
 
     check(cfg)
 

@@ -24,6 +24,7 @@ class Ensemble:
     Arguments:
         terms: of one shape; a single one is called directly.
         lr, weight_decay: of their Adam (decoupled decay).
+        betas: of their Adam's moving averages.
         autocast: makes the context that the networks are called in.
         compiled: compile the step's forward pass.
     """
@@ -35,6 +36,7 @@ class Ensemble:
         weight_decay: float = 0.0,
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
         compiled: bool = False,
+        betas: tuple[float, float] = (0.9, 0.999),
     ) -> None:
         self.terms = list(terms)
         self.autocast = autocast
@@ -48,7 +50,7 @@ class Ensemble:
             self.forward = self._forward_stacked
         if compiled:
             self.forward = torch.compile(self.forward)
-        self.optimizer = adam(self._parameters, lr, weight_decay)
+        self.optimizer = adam(self._parameters, lr, weight_decay, betas)
         self.scores: list[Tensor] = []
 
     def step(

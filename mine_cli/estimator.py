@@ -206,11 +206,18 @@ def by_name(choice: Any, known: dict[str, type], what: str) -> Any:
     return known[choice]()
 
 
-def adam(parameters: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> torch.optim.AdamW:
+def adam(
+    parameters: Iterable[Tensor],
+    lr: float,
+    weight_decay: float = 0.0,
+    betas: tuple[float, float] = (0.9, 0.999),
+) -> torch.optim.AdamW:
     """Adam with decoupled weight decay, fused where the device has it."""
     parameters = list(parameters)
     fused = all(p.device.type in ("cpu", "cuda", "mps") for p in parameters)
-    return torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay, fused=fused)
+    return torch.optim.AdamW(
+        parameters, lr=lr, betas=betas, weight_decay=weight_decay, fused=fused
+    )
 
 
 @torch.no_grad()

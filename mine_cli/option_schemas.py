@@ -25,11 +25,19 @@ __all__ = [
     "AllPairsConf",
     "ArraysConf",
     "BilinearConf",
+    "ConditionedConvConf",
     "ConvConf",
+    "DCGANDiscriminatorConf",
+    "DCGANGeneratorConf",
     "DVConf",
     "DerangementConf",
+    "DigitsConf",
+    "FullyConnectedDiscriminatorConf",
+    "FullyConnectedGeneratorConf",
     "FunctionsConf",
     "GaussianConf",
+    "GaussianGridConf",
+    "GaussianRingConf",
     "ImageHalvesConf",
     "ImageLabelConf",
     "IndependentConf",
@@ -43,10 +51,13 @@ __all__ = [
     "SeparableQuadraticConf",
     "ShuffleConf",
     "SmileConf",
+    "SpiralConf",
+    "StackedMNISTConf",
     "TubaConf",
 ]
 
 ACTIVATION = one_of("elu", "gelu", "leaky_relu", "relu", "silu", "tanh")
+CLASSIFIER = "${cache_dir}/classifier_${.name}.pt"
 DATA_DIR = II("data_dir")
 IMAGES = one_of("mnist", "fashion_mnist")
 ROOT_SEED = II("seed")
@@ -98,6 +109,91 @@ class ImageHalvesConf:
     name: str = ruled("mnist", IMAGES)
     data_dir: str = DATA_DIR
     axis: str = ruled("horizontal", one_of("horizontal", "vertical"))
+
+
+@dataclass
+class GaussianGridConf:
+    _target_: str = "mine_cli.data.mixtures.GaussianGrid"
+    side: int = ruled(5, at_least(1))
+    spacing: float = ruled(2.0, POSITIVE)
+    sigma: float = ruled(0.05, POSITIVE)
+    n: int | None = ruled(100_000, or_none(at_least(100)))
+    seed: int = ruled(ROOT_SEED, SEED)
+
+
+@dataclass
+class GaussianRingConf:
+    _target_: str = "mine_cli.data.mixtures.GaussianRing"
+    modes: int = ruled(8, at_least(1))
+    radius: float = ruled(2.0, POSITIVE)
+    sigma: float = ruled(0.02, POSITIVE)
+    n: int | None = ruled(100_000, or_none(at_least(100)))
+    seed: int = ruled(ROOT_SEED, SEED)
+
+
+@dataclass
+class SpiralConf:
+    _target_: str = "mine_cli.data.spiral.Spiral"
+    turns: float = ruled(1.5, POSITIVE)
+    radius: float = ruled(4.0, POSITIVE)
+    sigma: float = ruled(0.05, POSITIVE)
+    bins: int = ruled(100, at_least(1))
+    n: int | None = ruled(100_000, or_none(at_least(100)))
+    seed: int = ruled(ROOT_SEED, SEED)
+
+
+@dataclass
+class StackedMNISTConf:
+    _target_: str = "mine_cli.data.digits.StackedMNIST"
+    name: str = ruled("mnist", IMAGES)
+    data_dir: str = DATA_DIR
+    classifier: str = CLASSIFIER
+    n: int | None = ruled(128_000, or_none(at_least(100)))
+    seed: int = ruled(ROOT_SEED, SEED)
+
+
+@dataclass
+class DigitsConf:
+    _target_: str = "mine_cli.data.digits.Digits"
+    name: str = ruled("mnist", IMAGES)
+    data_dir: str = DATA_DIR
+    classifier: str = CLASSIFIER
+
+
+@dataclass
+class FullyConnectedGeneratorConf:
+    _target_: str = "mine_cli.models.fully_connected.Generator"
+    widths: list[int] = field(default_factory=lambda: [500, 500], metadata={"rule": WIDTHS})
+    batch_norm: bool = True
+
+
+@dataclass
+class FullyConnectedDiscriminatorConf:
+    _target_: str = "mine_cli.models.fully_connected.Discriminator"
+    widths: list[int] = field(default_factory=lambda: [400, 400, 400], metadata={"rule": WIDTHS})
+
+
+@dataclass
+class DCGANGeneratorConf:
+    _target_: str = "mine_cli.models.dcgan.Generator"
+    channels: list[int] = field(
+        default_factory=lambda: [512, 256, 128, 64], metadata={"rule": WIDTHS}
+    )
+
+
+@dataclass
+class DCGANDiscriminatorConf:
+    _target_: str = "mine_cli.models.dcgan.Discriminator"
+    channels: list[int] = field(
+        default_factory=lambda: [64, 128, 256, 512], metadata={"rule": WIDTHS}
+    )
+
+
+@dataclass
+class ConditionedConvConf:
+    _target_: str = "mine_cli.conditioned.ConditionedConv"
+    channels: list[int] = field(default_factory=lambda: [16, 32, 64], metadata={"rule": WIDTHS})
+    activation: str = ruled("elu", ACTIVATION)
 
 
 @dataclass

@@ -73,9 +73,15 @@ class Progress:
         log.info(line, extra={"beside_bar": True})
 
     def numbers(self, values: Mapping[str, float]) -> list[str]:
-        """Estimate and truth, as far as they are known."""
+        """Estimate and truth, modes and divergence, as far as they are known."""
         factor = per_nat(self.unit)
         parts = []
+        if "gan/modes" in values:
+            parts.append(f"modes {values['gan/modes']:.0f}")
+        if "gan/kl" in values:
+            parts.append(f"kl {values['gan/kl'] * factor:.4f} {self.unit}")
+        if "classifier/accuracy" in values:
+            parts.append(f"accuracy {100 * values['classifier/accuracy']:.2f} %")
         if "mi/estimate" in values:
             parts.append(f"mi {values['mi/estimate'] * factor:.4f} {self.unit}")
         if "mi/true" in values:
@@ -84,7 +90,7 @@ class Progress:
 
     def loss(self) -> list[str]:
         """The first loss among the metrics."""
-        losses = [tag for tag in self.latest if tag.endswith("loss")]
+        losses = [tag for tag in self.latest if tag.endswith("loss") or tag.startswith("loss/")]
         return [f"loss {self.latest[tag]:.4f}" for tag in losses[:1]]
 
 

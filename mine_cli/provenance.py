@@ -17,8 +17,9 @@ PACKAGES = ("torch", "numpy", "hydra-core", "omegaconf", "mine-run")
 # What may differ between two runs that must give the same numbers: where files lie, on what
 # the run is computed, and how it is shown.
 ELSEWHERE = {
-    "": {"data_dir", "hydra", "resume", "dry_run", "units"},
-    "dataset": {"path", "data_dir"},
+    "": {"data_dir", "cache_dir", "hydra", "resume", "dry_run", "units"},
+    "task": {"path"},
+    "dataset": {"path", "data_dir", "classifier"},
     "trainer": {"device", "progress", "tensorboard", "log_every", "checkpoint_every"},
 }
 

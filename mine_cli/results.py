@@ -124,6 +124,16 @@ class RunFolder:
         if self.writer is not None:
             self.writer.add_text(tag, markdown, self.resume_step or 0)
 
+    def keep(self, name: str, arrays: Mapping[str, Any]) -> None:
+        """Arrays to look at, as `samples/NAME.npz`; whole or not at all."""
+        import numpy
+
+        buffer = io.BytesIO()
+        numpy.savez_compressed(buffer, **arrays)
+        path = self.path / "samples" / f"{name}.npz"
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, buffer.getvalue())
+
     def picture(self, tag: str, png: Path, step: int) -> None:
         """Shows a PNG that stands in `figures/` in TensorBoard as well."""
         if self.writer is not None:

@@ -22,7 +22,10 @@ __all__ = [
     "saved_import_folders",
 ]
 
-MAY_CHANGE = ("trainer.steps", "trainer.device", "trainer.progress", "data_dir", "dataset.path")
+MAY_CHANGE = (
+    "trainer.steps", "trainer.device", "trainer.progress", "data_dir", "cache_dir", "dataset.path",
+    "dataset.classifier",
+)  # fmt: skip
 """The keys that may be given beside `resume`: how far, on what, and where the data lie."""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 __all__ = [
     "FINITE",
     "FRACTIONS",
+    "MOMENTS",
     "POSITIVE",
     "SEED",
     "SHARE",
@@ -70,7 +71,12 @@ def _three_shares(value: Any) -> bool:
     return len(value) == 3 and all(share > 0 for share in value) and abs(sum(value) - 1) < 1e-6
 
 
+def _two_moments(value: Any) -> bool:
+    return len(value) == 2 and all(0 <= share < 1 for share in value)
+
+
 FRACTIONS = Rule(_three_shares, "must be three positive shares (fit, select, report) with sum 1")
+MOMENTS = Rule(_two_moments, "must be two shares in [0, 1), Adam's two moving averages")
 FINITE = Rule(math.isfinite, "must be finite")
 POSITIVE = Rule(lambda value: math.isfinite(value) and value > 0, "must be positive and finite")
 SEED = Rule(lambda value: 0 <= value < 2**32, "must lie between 0 and 2^32 - 1")

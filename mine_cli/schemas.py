@@ -12,9 +12,31 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
 from mine_cli import option_schemas as options
-from mine_cli.rules import FRACTIONS, POSITIVE, SEED, SPLIT, Rule, at_least, one_of, or_none, ruled
+from mine_cli.rules import (
+    FRACTIONS,
+    MOMENTS,
+    POSITIVE,
+    SEED,
+    SPLIT,
+    Rule,
+    at_least,
+    between,
+    one_of,
+    or_none,
+    ruled,
+)
 
-__all__ = ["SECTIONS", "MIEstimateConf", "Run", "TrainerConf", "register"]
+__all__ = [
+    "DATASETS",
+    "SECTIONS",
+    "USES",
+    "ClassifierConf",
+    "GANConf",
+    "MIEstimateConf",
+    "Run",
+    "TrainerConf",
+    "register",
+]
 
 
 @dataclass
@@ -32,6 +54,30 @@ class MIEstimateConf:
 
 
 @dataclass
+class GANConf:
+    name: str = "gan"
+    beta: float = ruled(1.0, at_least(0))
+    clip: str = ruled("global", one_of("global", "tensor", "none"))
+    latent: str = ruled("normal", one_of("normal", "uniform"))
+    latent_dim: int | None = ruled(None, or_none(at_least(1)))
+    code_dim: int | None = ruled(None, or_none(at_least(1)))
+    discriminator_steps: int = ruled(1, at_least(1))
+    generator_steps: int = ruled(1, at_least(1))
+    statistics_steps: int = ruled(1, at_least(1))
+    discriminator_lr: float | None = ruled(None, or_none(POSITIVE))
+    statistics_lr: float | None = ruled(None, or_none(POSITIVE))
+    average: float | None = ruled(0.999, or_none(between(0, 1)))
+    samples: int | None = ruled(None, or_none(at_least(100)))
+    pairs: int = ruled(100_000, at_least(1))
+
+
+@dataclass
+class ClassifierConf:
+    name: str = "classifier"
+    path: str = "${cache_dir}/classifier_${dataset.name}.pt"
+
+
+@dataclass
 class TrainerConf:
     steps: int = ruled(6000, at_least(1))
     batch_size: int = ruled(512, at_least(2))
@@ -39,6 +85,8 @@ class TrainerConf:
     warmup: float = ruled(
         0.03, Rule(lambda v: 0 <= v < 1, "must be a share of the steps in [0, 1)")
     )
+    schedule: str = ruled("cosine", one_of("cosine", "linear", "constant"))
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.999], metadata={"rule": MOMENTS})
     weight_decay: float = ruled(0.1, at_least(0))
     device: str = ruled("auto", one_of("auto", "cpu", "mps", r"cuda(:\d+)?", shown="cuda, cuda:N"))
     dtype: str = ruled("float32", one_of("float32", "bfloat16"))
@@ -49,6 +97,12 @@ class TrainerConf:
     checkpoint_every: int | None = ruled(None, or_none(at_least(1)))
     progress: bool = True
     tensorboard: bool = True
+
+    @property
+    def moments(self) -> tuple[float, float]:
+        """Adam's betas, as its constructor wants them."""
+        first, second = self.betas
+        return first, second
 
 
 @dataclass
@@ -62,22 +116,30 @@ class Run:
     resume: str | None = None
     dry_run: bool = False
     data_dir: str = "${oc.env:MINE_RUN_DATA,data}"
+    cache_dir: str = "${oc.env:MINE_RUN_CACHE,'~/.cache/mine-run'}"
     task: Any = MISSING
     dataset: Any = MISSING
-    network: Any = MISSING
-    bound: Any = MISSING
-    marginals: Any = MISSING
+    network: Any = None
+    bound: Any = None
+    marginals: Any = None
+    generator: Any = None
+    discriminator: Any = None
     trainer: TrainerConf = field(default_factory=TrainerConf)
 
 
 SECTIONS: dict[str, dict[str, Any]] = {
-    "task": {"mi-estimate": MIEstimateConf},
+    "task": {"mi-estimate": MIEstimateConf, "gan": GANConf, "classifier": ClassifierConf},
     "dataset": {
         "gaussian": options.GaussianConf,
         "functions": options.FunctionsConf,
         "arrays": options.ArraysConf,
         "image_label": options.ImageLabelConf,
         "image_halves": options.ImageHalvesConf,
+        "gaussian_grid": options.GaussianGridConf,
+        "gaussian_ring": options.GaussianRingConf,
+        "spiral": options.SpiralConf,
+        "stacked_mnist": options.StackedMNISTConf,
+        "digits": options.DigitsConf,
     },
     "network": {
         "mlp": options.MLPConf,
@@ -86,6 +148,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "separable_quadratic": options.SeparableQuadraticConf,
         "bilinear": options.BilinearConf,
         "conv": options.ConvConf,
+        "conditioned_conv": options.ConditionedConvConf,
     },
     "bound": {
         "mine": options.MineConf,
@@ -102,9 +165,35 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "independent": options.IndependentConf,
         "all_pairs": options.AllPairsConf,
     },
+    "generator": {
+        "fully_connected": options.FullyConnectedGeneratorConf,
+        "dcgan": options.DCGANGeneratorConf,
+    },
+    "discriminator": {
+        "fully_connected": options.FullyConnectedDiscriminatorConf,
+        "dcgan": options.DCGANDiscriminatorConf,
+    },
     "trainer": {"default": TrainerConf},
 }
 """Group -> shipped option -> its schema."""
+
+TERM = ("network", "bound", "marginals")
+MODELS = ("generator", "discriminator")
+PAIRS = ("gaussian", "functions", "arrays", "image_label", "image_halves")
+SAMPLES = ("gaussian_grid", "gaussian_ring", "spiral", "stacked_mnist", "digits")
+USES: dict[str, tuple[str, ...]] = {
+    "mi-estimate": ("dataset", *TERM),
+    "gan": ("dataset", *TERM, *MODELS),
+    "classifier": ("dataset",),
+}
+"""Task -> the sections that it builds, beside its own and the trainer; the others are null."""
+
+DATASETS: dict[str, tuple[str, ...]] = {
+    "mi-estimate": PAIRS,
+    "gan": SAMPLES,
+    "classifier": ("image_label",),
+}
+"""Task -> the shipped data sets that it takes."""
 
 
 def register() -> None:

@@ -18,6 +18,10 @@ STATUS_ADVICE = {
     "the information may be larger. Try more negatives or bound=mine.",
     "not_converged": "The value was still rising when the steps ran out. "
     "Try a larger trainer.steps.",
+    "collapsed": "Fewer than a tenth of the modes are left. "
+    "Try a larger task.beta, or a smaller trainer.lr.",
+    "inaccurate": "Too many test images are taken for something else, so it was not kept. "
+    "Try a larger trainer.steps.",
 }
 LABEL = 16  # characters before the numbers
 WIDTH = 84  # of what explains them
@@ -38,7 +42,8 @@ def summary(
         units: "nats" or "bits": the unit of display.
         folder: Where the run lies, named at the end with the TensorBoard command.
     """
-    lines = [heading(result), "", *numbers(result, units), *references(result, units)]
+    found = NUMBERS.get(str(result.get("task")), numbers)
+    lines = [heading(result), "", *found(result, units), *references(result, units)]
     lines += [*warnings(result), "", row("run", cost(result))]
     if folder is not None:
         here, place = Path.cwd(), Path(folder)
@@ -84,6 +89,57 @@ def numbers(result: Mapping[str, Any], units: str) -> list[str]:
     if units != "nats":
         lines += explained(f"Shown in {units}; result.json and metrics.csv are in nats.")
     return lines
+
+
+def of_generator(result: Mapping[str, Any], units: str) -> list[str]:
+    """What a generator's samples are worth, and the information in them as a diagnostic."""
+    metrics, status = result.get("metrics") or {}, str(result.get("status"))
+    lines = [row("status", f" {status}", explained_briefly(result))]
+    if status in STATUS_ADVICE:
+        lines += explained(STATUS_ADVICE[status])
+    if (modes := known(metrics, "modes")) is not None:
+        lines.append(row("modes", f" {modes:.0f} of {known(metrics, 'modes_there'):.0f}"))
+    for key, label, beside in (
+        ("high_quality", "high quality", "of the samples, within 3 sigma of a mode"),
+        ("confidence", "confidence", "of the classifier, on average"),
+    ):
+        if (share := known(metrics, key)) is not None:
+            lines.append(row(label, f" {100 * share:.1f} %", beside))
+    for key, label, beside in (
+        ("kl", "KL", "from the data's shares of the modes, all samples"),
+        ("kl_floor", "  its floor", "what as many draws from the data would score"),
+        ("kl_high_quality", "  high quality", "from the high-quality samples alone"),
+        ("js", "JS", "the same as Jensen-Shannon divergence"),
+    ):
+        if (nats := known(metrics, key)) is not None:
+            lines.append(row(label, f"{value(nats, units)} {units}", beside))
+    if (estimate := known(result, "estimate")) is not None:
+        note = f"a diagnostic ({metrics.get('estimate_status')}), no result: the truth is "
+        note += str(result.get("true_mi_note")).partition(";")[0].partition(":")[0]
+        lines.append(row("information", f"{value(estimate, units)} {units}", note))
+    return lines
+
+
+def explained_briefly(result: Mapping[str, Any]) -> str:
+    """A generator's arm in words."""
+    beta = float((result.get("gan") or {}).get("beta", 0.0))
+    return f"with the information in its code, beta {beta:g}" if beta else "beta 0: without it"
+
+
+def of_classifier(result: Mapping[str, Any], units: str) -> list[str]:
+    """How good a classifier is, and where it was kept."""
+    metrics, status = result.get("metrics") or {}, str(result.get("status"))
+    accuracy, images = known(metrics, "accuracy"), known(metrics, "test_images")
+    shown = " unknown" if accuracy is None else f" {100 * accuracy:.2f} %   status: {status}"
+    lines = [row("accuracy", shown, "" if images is None else f"of {images:,.0f} test images")]
+    if status in STATUS_ADVICE:
+        lines += explained(STATUS_ADVICE[status])
+    else:
+        lines.append(row("kept as", f" {result.get('classifier')}"))
+    return lines
+
+
+NUMBERS = {"mi-estimate": numbers, "gan": of_generator, "classifier": of_classifier}
 
 
 def warnings(result: Mapping[str, Any]) -> list[str]:

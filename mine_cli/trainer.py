@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -24,6 +25,7 @@ __all__ = [
     "device",
     "learning_rate",
     "seed_everything",
+    "set_rate",
 ]
 
 
@@ -31,17 +33,23 @@ class Task(Protocol):
     """All that the trainer knows of what it trains.
 
     `best` is None or a new dictionary each time the select part found a better state;
-    `finished` ends the training after an evaluation.
+    `finished` ends the training after an evaluation; `curve` holds the held-out value in nats at
+    each evaluation.
     """
 
+    trainer: TrainerConf
     best: dict[str, Any] | None
     finished: bool
+    curve: list[float]
 
     def train_step(self, step: int) -> Mapping[str, Tensor]:
         """One optimisation step (1, 2, ...); metrics as detached scalars, without a sync."""
 
     def evaluate(self, step: int) -> Mapping[str, float | None]:
         """Metrics on held-out rows, named as in TensorBoard: "mi/estimate", "mi/true"."""
+
+    def arrays(self) -> Mapping[str, Any]:
+        """What the latest evaluation leaves to look at, as numpy arrays; empty for nothing."""
 
     def parameters(self) -> Iterable[Tensor]:
         """The tensors that are trained."""
@@ -81,6 +89,7 @@ class Trainer:
         conf: Steps, intervals and display.
         folder: Where metrics and checkpoints go; None keeps everything in memory.
         unit: "nats" or "bits", for the display.
+        look: Draws what is to be seen at an evaluation from the folder's files, for TensorBoard.
         progress: Whether a bar may be shown (it is where stderr is a terminal); None: as in
             `conf`.
     """
@@ -91,8 +100,9 @@ class Trainer:
         folder: RunFolder | None = None,
         unit: str = "nats",
         progress: bool | None = None,
+        look: Callable[[Path, int], Mapping[str, Path]] | None = None,
     ) -> None:
-        self.folder = folder
+        self.folder, self.look = folder, look
         self.steps = conf.steps
         self.log_every = conf.log_every
         self.evaluate_every = conf.evaluate_every or max(1, conf.steps // 12)
@@ -151,6 +161,7 @@ class Trainer:
         if evaluated:
             found = task.evaluate(step)
             row |= {tag: float(value) for tag, value in found.items() if value is not None}
+            self.keep(step, task.arrays())
             self.lap("evaluation_seconds")
             self.guard(not_finite(row))
         if evaluated or step % self.log_every == 0:
@@ -164,6 +175,14 @@ class Trainer:
             self.lap("logging_seconds")
         if step % self.checkpoint_every == 0 or step == self.steps or task.finished:
             self.checkpoint(task)
+
+    def keep(self, step: int, arrays: Mapping[str, Any]) -> None:
+        """Writes what an evaluation leaves to look at, and shows it."""
+        if self.folder is None or not arrays:
+            return
+        self.folder.keep(f"{step:08d}", arrays)
+        for tag, picture in (self.look(self.folder.path, step) if self.look else {}).items():
+            self.folder.picture(tag, picture, step)
 
     def checkpoint(self, task: Task) -> None:
         """Saves the task, the random streams and the record, unless something is not finite."""
@@ -208,21 +227,32 @@ class Trainer:
         return seconds
 
 
-def learning_rate(step: int, steps: int, peak: float, warmup: float) -> float:
-    """Linear warm-up over a share of the steps, then half a cosine down to zero.
+def learning_rate(
+    step: int, steps: int, peak: float, warmup: float, schedule: str = "cosine"
+) -> float:
+    """Linear warm-up over a share of the steps, then the schedule.
 
     Arguments:
         step: The step that is about to be taken: 1, 2, ..., steps.
         steps: How many there are.
         peak: The largest rate.
         warmup: The share of the steps before the peak.
+        schedule: What follows: ``cosine`` (half a cosine down to zero), ``linear`` (a straight
+            line down to zero) or ``constant``.
     """
     rising = warmup * steps
     if step < rising:
         return peak * step / rising
-    if steps <= rising:
+    if steps <= rising or schedule == "constant":
         return peak
-    return 0.5 * peak * (1.0 + math.cos(math.pi * (step - rising) / (steps - rising)))
+    done = (step - rising) / (steps - rising)
+    return peak * (1.0 - done if schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * done)))
+
+
+def set_rate(optimizer: torch.optim.Optimizer, conf: TrainerConf, step: int, peak: float) -> None:
+    """Give an optimiser the rate of a step: its own peak, the run's warm-up and schedule."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(step, conf.steps, peak, conf.warmup, conf.schedule)
 
 
 def gradient_norm(parameters: Iterable[Tensor]) -> float:

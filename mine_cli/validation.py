@@ -7,14 +7,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from mine_cli.rules import Rule
-from mine_cli.schemas import SECTIONS, Run, TrainerConf
+from mine_cli.schemas import DATASETS, SECTIONS, USES, Run, TrainerConf
 
 __all__ = ["schema_of", "validate"]
 
 TARGETS = {
-    schema._target_: schema
-    for section in ("dataset", "network", "bound", "marginals")
-    for schema in SECTIONS[section].values()
+    schema._target_: schema for section in USES["gan"] for schema in SECTIONS[section].values()
 }
 
 
@@ -24,8 +22,13 @@ def validate(cfg: DictConfig) -> list[str]:
     A user's own `_target_`, for which there is no schema, is taken as it is.
     """
     faults = list(section_faults("", cfg, Run))
+    task = OmegaConf.select(cfg, "task.name")
     for section in SECTIONS:
         node = OmegaConf.select(cfg, section)
+        if unused(task, section):
+            if node is not None:
+                faults.append(f"{section}: task={task} takes none; want {section}=null")
+            continue
         schema = schema_of(section, node)
         if schema is not None:
             faults += section_faults(f"{section}.", node, schema)
@@ -33,7 +36,12 @@ def validate(cfg: DictConfig) -> list[str]:
             own = "" if section == "task" else ", or a YAML of your own with a _target_"
             faults.append(f"{section}: must be one of {', '.join(SECTIONS[section])}{own}")
     # A combination is judged only where its parts are sound by themselves.
-    return faults or [*data_faults(cfg), *pairing_faults(cfg)]
+    return faults or [*kind_faults(cfg), *data_faults(cfg), *pairing_faults(cfg)]
+
+
+def unused(task: Any, section: str) -> bool:
+    """Whether a shipped task builds nothing from a section."""
+    return section not in ("task", "trainer") and section not in USES.get(task, SECTIONS)
 
 
 def schema_of(section: str, node: Any) -> Any:
@@ -78,8 +86,22 @@ def obeys(value: Any, rule: Rule) -> bool:
         return False
 
 
+def kind_faults(cfg: DictConfig) -> Iterator[str]:
+    """A data set of another kind than the task's, and settings of another task."""
+    task, option = cfg.task.name, option_of(cfg, "dataset")
+    if option is not None and option not in DATASETS[task]:
+        yield f"dataset={option}: task={task} takes one of {', '.join(DATASETS[task])}"
+    if task == "mi-estimate":
+        return
+    for key, usual in (("folds", 1), ("split", "random")):
+        if cfg[key] != usual:
+            yield f"{key}={cfg[key]}: only task=mi-estimate splits its data; leave it out"
+
+
 def data_faults(cfg: DictConfig) -> Iterator[str]:
     """Combinations that the number of rows, or their columns, does not allow."""
+    if cfg.task.name != "mi-estimate":
+        return
     dataset, option = cfg.dataset, option_of(cfg, "dataset")
     if option == "gaussian" and dataset.rho is None and dataset.mi is None:
         yield "dataset.rho=null: want a correlation, or dataset.mi in nats"
@@ -111,6 +133,8 @@ def fit_rows(cfg: DictConfig) -> int:
 
 def pairing_faults(cfg: DictConfig) -> Iterator[str]:
     """Combinations of bound, marginals and batch that do not go together."""
+    if unused(cfg.task.name, "marginals"):
+        return
     marginals, option = cfg.marginals, option_of(cfg, "marginals")
     if option_of(cfg, "bound") == "infonce" and option not in (None, "all_pairs"):
         yield f"marginals={option}: bound=infonce needs marginals=all_pairs"

@@ -14,8 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 from mine_cli.config import conf_dir, validate
 from mine_cli.errors import BadInput
 from mine_cli.resume import saved_configuration
-from mine_cli.schemas import SECTIONS, TrainerConf
+from mine_cli.schemas import SECTIONS, USES, TrainerConf
 from mine_cli.validation import fit_rows
+from tests.options import chosen
 
 DEFAULT = """\
 seed: 0
@@ -27,6 +28,7 @@ split: random
 resume: null
 dry_run: false
 data_dir: ${oc.env:MINE_RUN_DATA,data}
+cache_dir: ${oc.env:MINE_RUN_CACHE,'~/.cache/mine-run'}
 task:
   name: mi-estimate
   select_rows: 5000
@@ -55,11 +57,15 @@ bound:
 marginals:
   _target_: mine_cli.marginals.Derangement
   num: 1
+generator: null
+discriminator: null
 trainer:
   steps: 6000
   batch_size: 512
   lr: 0.002
   warmup: 0.03
+  schedule: cosine
+  betas: [0.9, 0.999]
   weight_decay: 0.1
   device: auto
   dtype: float32
@@ -77,6 +83,9 @@ OPTIONS = [
     for file in sorted(Path(conf_dir()).glob("*/*.yaml"))
     if file.parent.name in SECTIONS
 ]
+VARIANTS = {("network", "mlp_wide"): "mlp"}
+"""Options that are another's schema with other values."""
+
 EXPERIMENTS = sorted(
     str(file.relative_to(Path(conf_dir()) / "experiment").with_suffix(""))
     for file in (Path(conf_dir()) / "experiment").rglob("*.yaml")
@@ -101,10 +110,9 @@ def test_default_is_what_it_was(composed: Composer) -> None:
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_composes_and_is_valid(group: str, option: str, composed: Composer) -> None:
-    path = ["dataset.path=my.npz"] if option == "arrays" else []
-    cfg = composed(f"{group}={option}", *path)
+    cfg = composed(*chosen(group, option))
     assert validate(cfg) == []
-    schema = SECTIONS[group].get(option, TrainerConf)
+    schema = SECTIONS[group].get(VARIANTS.get((group, option), option), TrainerConf)
     assert OmegaConf.get_type(cfg[group]) is schema
 
 
@@ -117,16 +125,18 @@ def test_every_experiment_composes_and_is_valid(experiment: str, composed: Compo
 
 def test_schemas_and_yaml_name_the_same_options() -> None:
     named = {(group, option) for group in SECTIONS for option in SECTIONS[group]}
-    assert named == set(OPTIONS) - {("trainer", "smoke"), ("trainer", "images")}
+    trainers = {(group, option) for group, option in OPTIONS if group == "trainer"}
+    assert named == set(OPTIONS) - VARIANTS.keys() - trainers | {("trainer", "default")}
 
 
 @pytest.mark.parametrize(
     "schema",
-    [s for g in ("dataset", "network", "bound", "marginals") for s in SECTIONS[g].values()],
+    [s for g in USES["gan"] for s in SECTIONS[g].values()],
     ids=lambda schema: schema.__name__,
 )
 def test_schema_has_the_parameters_of_its_class(schema: Any) -> None:
-    built_in = {"x_shape", "z_shape", "group_column"}  # given by build, not by the configuration
+    # Given by build, not by the configuration.
+    built_in = {"x_shape", "z_shape", "group_column", "latent_dim", "shape"}
     parameters = inspect.signature(get_class(schema._target_)).parameters.values()
     named = {p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD} - built_in
     assert named == set(schema.__dataclass_fields__) - {"_target_"}
@@ -204,7 +214,11 @@ BAD = {
     "+bound.foo=1": "bound.foo: no such key; want one of rate, start",
     "+task.foo=1": "task.foo: no such key; want one of name, select_rows, report_rows, "
     "fractions, pairs, pairs_during_training, negatives, patience",
-    "task.name=gan": "task: must be one of mi-estimate",
+    "task.name=vae": "task: must be one of mi-estimate, gan, classifier",
+    "trainer.schedule=step": "trainer.schedule=step: must be one of cosine, linear, constant",
+    "trainer.betas=[0.9]": "trainer.betas=[0.9]: must be two shares in [0, 1), Adam's two moving "
+    "averages",
+    "generator=dcgan": "generator: task=mi-estimate takes none; want generator=null",
     # combinations
     "dataset.rho=null": "dataset.rho=null: want a correlation, or dataset.mi in nats",
     "split=groups:site": "split=groups:site: dataset=gaussian has no columns; only "
@@ -243,6 +257,13 @@ def test_a_bad_value_is_told_in_one_line(override: str, composed: Composer) -> N
         (["bound=infonce", "marginals=shuffle"], "marginals=shuffle: bound=infonce needs marg"),
         (["dataset.n=1000", "folds=1001"], "folds=1001: more than the rows, dataset.n=1000"),
         (["trainer.device=cuda:x"], "trainer.device=cuda:x: must be one of"),
+        (["task=gan", "dataset=gaussian"], "dataset=gaussian: task=gan takes one of"),
+        (["task=gan", "task.beta=-1"], "task.beta=-1.0: must be at least 0"),
+        (["task=gan", "task.average=1"], "task.average=1.0: must lie strictly between 0 and 1"),
+        (["task=gan", "folds=3"], "folds=3: only task=mi-estimate splits its data"),
+        (["task=gan", "generator=null"], "generator: must be one of fully_connected, dcgan"),
+        (["task=classifier", "dataset=image_halves"], "dataset=image_halves: task=classifier"),
+        (["task=classifier", "bound=dv"], "bound: task=classifier takes none; want bound=null"),
         (["~marginals"], "marginals: must be one of shuffle, derangement, independent, all_pairs"),
     ],
 )

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from mine_cli import runs
 from mine_cli.config import conf_dir
+from mine_cli.schemas import USES
 
 KEYS = {
     "schema", "task", "status", "estimate", "standard_error", "lower_bound", "true_mi",
@@ -28,7 +29,7 @@ QUICK = [
     "task.report_rows=80", "task.pairs=4000", "task.pairs_during_training=2000",
 ]  # fmt: skip
 CONF = Path(conf_dir())
-GROUPS = ("task", "dataset", "network", "bound", "marginals", "trainer")
+GROUPS = ("task", *USES["gan"], "trainer")
 OPTIONS = [
     f"{group}={file.stem}" for group in GROUPS for file in sorted((CONF / group).glob("*.yaml"))
 ]

@@ -15,13 +15,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ValueType
 from omegaconf import DictConfig
 
-from mine_cli import build
 from mine_cli.api import composed
+from mine_cli.build import dataset_of
 from mine_cli.config import conf_dir
 from mine_cli.errors import BadInput
+from mine_cli.jobs import dry_run
 from mine_cli.schemas import Run
 from mine_cli.status import NOT_OK
 from mine_cli.summary import heading
+from tests.options import chosen
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -116,7 +118,7 @@ def test_every_command_composes_and_builds(command: str) -> None:
     for overrides in jobs(command):
         cfg = composed(overrides)
         if "images" not in cfg.dataset._target_ or has_images(cfg):
-            assert "one forward pass ran" in build.dry_run(cfg)
+            assert "one forward pass ran" in dry_run(cfg)
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if "resume=" in c])
@@ -143,7 +145,7 @@ def test_first_screen_holds_the_two_commands_and_a_run_of_today() -> None:
     assert shown.splitlines()[0] == heading(described)
     assert f"{cfg.trainer.steps:,} steps" in shown
     numbers = dict(re.findall(r"^  (estimate|true MI) +(-?[\d.]+)", shown, flags=re.MULTILINE))
-    assert float(numbers["true MI"]) == pytest.approx(build.data_of(cfg).true_mi, abs=1e-4)
+    assert float(numbers["true MI"]) == pytest.approx(dataset_of(cfg).true_mi, abs=1e-4)
     assert float(numbers["estimate"]) == pytest.approx(float(numbers["true MI"]), abs=0.05)
 
 
@@ -172,17 +174,11 @@ def test_root_keys_keys_of_parts_and_status_words_are_told() -> None:
     for group, option in OPTIONS:
         if group in ("dataset", "network", "marginals"):
             line = next(r for r in README.splitlines() if r.startswith(f"| `{option}` |"))
-            (node,) = (composed([*given(group, option)])[group],)
+            (node,) = (composed([*chosen(group, option)])[group],)
             for key in set(map(str, node)) - {"_target_"}:
                 assert f"`{key}`" in line, (option, key)
     for word in (*NOT_OK, "ok"):
         assert README.count(f"| `{word}` |") == 1
-
-
-def given(group: str, option: str) -> list[str]:
-    """What chooses an option so that all of its keys have values."""
-    path = ["dataset.path=my.npz"] if option == "arrays" else []
-    return [f"{group}={option}", *path]
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from mine_cli import build, runs
+from mine_cli import jobs, runs
 from mine_cli.bounds import Smile
 from mine_cli.config import conf_dir
 from mine_cli.data.gaussian import Gaussian
@@ -27,8 +27,8 @@ def run(*overrides: str) -> dict[str, Any]:
     """The result of one run that keeps nothing."""
     with initialize_config_dir(conf_dir(), version_base="1.3"):
         cfg = compose("config", ["references=none", "trainer.log_every=100000", *overrides])
-    build.check(cfg)
-    return runs.run_on(cfg, build.data_of(cfg), None)
+    jobs.check(cfg)
+    return runs.run_job(jobs.job_of(cfg), None)
 
 
 def estimates(seeds: int, *overrides: str) -> list[float]:

@@ -24,7 +24,7 @@ from mine_cli.scoring import group_shape
 from mine_cli.status import status
 from mine_cli.tasks.feeds import FixedRows, FreshDraws, stream
 from mine_cli.tasks.parts import Parts
-from mine_cli.trainer import learning_rate
+from mine_cli.trainer import set_rate
 
 __all__ = ["MIEstimate", "Member"]
 
@@ -124,6 +124,7 @@ class MIEstimate:
             trainer.weight_decay,
             autocast,
             trainer.compile,
+            trainer.moments,
         )
         self.curve: list[float] = []
         self.best: dict[str, Any] | None = None
@@ -144,9 +145,7 @@ class MIEstimate:
 
     def train_step(self, step: int) -> dict[str, Tensor]:
         """One step of every fold's network; the loss, averaged over the folds."""
-        rate = learning_rate(step, self.trainer.steps, self.trainer.lr, self.trainer.warmup)
-        for group in self.ensemble.optimizer.param_groups:
-            group["lr"] = rate
+        set_rate(self.ensemble.optimizer, self.trainer, step, self.trainer.lr)
         generators = [m.generator for m in self.members]
         batches = [m.feed.batch(m.generator) for m in self.members]
         return {"train/loss": self.ensemble.step(batches, generators).mean()}
@@ -182,6 +181,9 @@ class MIEstimate:
             "train/value": self.ensemble.values().mean().item() if step else None,
             "evaluation/effective_sample_size": pooled.effective_sample_size,
         }
+
+    def arrays(self) -> dict[str, Any]:
+        return {}
 
     def parameters(self) -> Iterable[Tensor]:
         return self.ensemble.parameters()

@@ -1,0 +1,15 @@
+"""What stands on the command line beside an option, so that all of its keys have values."""
+
+from mine_cli.schemas import SAMPLES
+
+__all__ = ["chosen"]
+
+
+def chosen(group: str, option: str, path: str = "my.npz") -> list[str]:
+    """The overrides that choose an option, together with a task that takes it."""
+    overrides = [f"{group}={option}"]
+    if (group, option) == ("dataset", "arrays"):
+        overrides.append(f"dataset.path={path}")
+    if group in ("generator", "discriminator") or (group == "dataset" and option in SAMPLES):
+        overrides.insert(0, "task=gan")
+    return overrides
