@@ -1,0 +1,322 @@
+"""``task=gan``: signs, where gradients flow, clipping in place, resuming, what is reported."""
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mine_cli.bounds import BOUNDS
+from mine_cli.data.mixtures import GaussianGrid
+from mine_cli.estimator import MutualInformation
+from mine_cli.marginals import MARGINALS
+from mine_cli.models.fully_connected import Discriminator, Generator
+from mine_cli.networks import MLP
+from mine_cli.schemas import GANConf, TrainerConf
+from mine_cli.tasks.gan import GAN, Latent
+
+
+class Indifferent(nn.Module):
+    """A discriminator that cannot tell: its logits depend on nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logit = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.logit + 0 * x.flatten(1).sum(1)
+
+
+def made(
+    conf: GANConf | None = None,
+    discriminator: nn.Module | None = None,
+    bound: str = "mine",
+    marginals: str = "derangement",
+    latent: Latent | None = None,
+    seed: int = 0,
+    **trainer: Any,
+) -> GAN:
+    torch.manual_seed(seed)
+    latent = latent or Latent(2)
+    settings = {"steps": 100, "batch_size": 64, "lr": 1e-3, "weight_decay": 0.0, "warmup": 0.0}
+    return GAN(
+        conf or GANConf(),
+        TrainerConf(**(settings | trainer)),
+        GaussianGrid(),
+        latent,
+        Generator(latent.dim, (2,), widths=(32, 32)),
+        discriminator or Discriminator((2,), widths=(32, 32)),
+        MutualInformation(MLP((2,), (latent.code_dim,), (32, 32)), bound, MARGINALS[marginals]()),
+        samples=200,
+        seed=seed,
+    )
+
+
+def weights(module: nn.Module) -> list[Tensor]:
+    return [p.detach().clone() for p in module.parameters()]
+
+
+def changed(before: list[Tensor], module: nn.Module) -> bool:
+    return any(not torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
+
+
+# The latent
+
+
+def test_latent_laws() -> None:
+    generator = torch.Generator().manual_seed(0)
+    normal, uniform = (Latent(3, law).draw(20_000, generator) for law in ("normal", "uniform"))
+    assert normal.mean().item() == pytest.approx(0, abs=0.03)
+    assert normal.std().item() == pytest.approx(1, abs=0.03)
+    assert -1 <= uniform.min() < -0.99
+    assert 0.99 < uniform.max() <= 1
+    assert uniform.std().item() == pytest.approx(3**-0.5, abs=0.01)
+
+
+def test_the_code_is_the_last_part() -> None:
+    x = torch.arange(10.0).view(2, 5)
+    assert Latent(5).code(x).equal(x)
+    assert Latent(5, code_dim=2).code(x).equal(x[:, 3:])
+
+
+# Signs and flows
+
+
+def information(gan: GAN) -> float:
+    """I(G(z); z) by an evaluator of its own, trained from nothing on fresh draws."""
+    torch.manual_seed(7)
+    term = MutualInformation(MLP((2,), (gan.latent.code_dim,), (64, 64)), "mine", lr=2e-3)
+    random = torch.Generator().manual_seed(7)
+    judged = gan.judged_generator(random)
+    for _ in range(400):
+        latent = gan.latent.draw(256, random)
+        with torch.no_grad():
+            x = judged(latent)
+        term.step(x, gan.latent.code(latent))
+    latent, x = gan.draw_samples(2000, random)
+    return term.evaluate(x, gan.latent.code(latent), pairs=100_000).value
+
+
+class OneFolded(nn.Module):
+    """A generator that at first drowns one coordinate of its latent in the other's sign."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor([0.05, 0.05]))
+
+    def forward(self, latent: Tensor) -> Tensor:
+        # The last two coordinates are noise that no gain can remove.
+        return latent[:, 2:] * self.gain + latent[:, :2]
+
+
+@pytest.mark.parametrize("bound", ["mine", "js", "infonce"])
+def test_the_information_rises_without_adversary_and_clipping(bound: str) -> None:
+    """By at least half a nat, judged by another network; a flipped sign lowers it."""
+    marginals = "all_pairs" if bound == "infonce" else "derangement"
+    conf = GANConf(clip="none", average=None, statistics_steps=2)
+    gan = made(
+        conf, Indifferent(), bound, marginals, Latent(4, code_dim=2), lr=0.02, steps=300,
+        schedule="constant",
+    )  # fmt: skip
+    gan.generator, gan.weights = (folded := OneFolded()), list(folded.parameters())
+    gan.generate, gan.optimizers["generator"] = folded, torch.optim.AdamW(gan.weights, lr=0.02)
+    gan.optimizers["generator"].param_groups[0]["fused"] = False
+    before = information(gan)
+    for step in range(1, 301):
+        gan.train_step(step)
+    assert information(gan) > before + 0.5
+
+
+def test_with_clipping_and_no_adversarial_gradient_the_generator_rests() -> None:
+    gan = made(GANConf(clip="global"), Indifferent())
+    before = weights(gan.generator)
+    metrics = [gan.train_step(step) for step in range(1, 6)][-1]
+    assert not changed(before, gan.generator)
+    assert metrics["norm/information"] > 0
+    assert metrics["norm/clipped"] == 0
+
+
+@pytest.mark.parametrize("clip", ["global", "tensor", "none"])
+def test_the_generator_s_gradient_is_that_of_this_step(clip: str) -> None:
+    """Against gradients taken anew from the two losses, on copies, with the weights of now."""
+    gan = made(GANConf(clip=clip, beta=3.0, average=None))
+    for step in range(1, 4):
+        gan.train_step(step)
+    twin = copy.deepcopy(gan)
+    latent, fake = gan._fakes()
+    gan._train_generator(latent, fake)
+    moved = [p.grad for p in gan.weights]
+
+    fake = twin.generator(twin.latent.draw(64, twin.random))
+    adversarial = -torch.sigmoid(twin.discriminator(fake)).log().mean()
+    value = twin.term.maximise(fake, twin.latent.code(latent))
+    u = torch.autograd.grad(adversarial, twin.weights, retain_graph=True)
+    m = torch.autograd.grad(3.0 * value, twin.weights)
+    if clip == "global":
+        longest, length = (torch.cat([g.flatten() for g in part]).norm() for part in (u, m))
+        m = [g * min(longest, length) / length for g in m]
+    if clip == "tensor":
+        m = [b * min(a.norm(), b.norm()) / b.norm() for a, b in zip(u, m, strict=True)]
+    for found, a, b in zip(moved, u, m, strict=True):
+        torch.testing.assert_close(found, a + b, rtol=1e-4, atol=1e-6)
+
+
+def test_each_part_of_a_step_moves_its_own_network_alone() -> None:
+    gan = made()
+    parts: dict[str, Callable[[Tensor, Tensor], Any]] = {
+        "discriminator": lambda latent, fake: gan._train_discriminator(fake.detach()),
+        "term": lambda latent, fake: gan._train_statistics(latent, fake.detach()),
+        "generator": gan._train_generator,
+    }
+    for name, part in parts.items():
+        before = {other: weights(getattr(gan, other)) for other in parts}
+        part(*gan._fakes())
+        assert [n for n in parts if changed(before[n], getattr(gan, n))] == [name]
+
+
+def test_the_generator_s_step_leaves_no_gradient_behind() -> None:
+    """What a generator's step computes must not enter the others' next steps."""
+    gan = made()
+    gan._train_generator(*gan._fakes())
+    for module in (gan.discriminator, gan.term):
+        assert all(p.grad is None for p in module.parameters())
+
+
+def test_losses_are_those_of_the_standard_objective() -> None:
+    gan = made()
+    random = gan.random.get_state()
+    latent, fake = gan._fakes()
+    real = gan.dataset.draw(64, gan.random)
+    with torch.no_grad():
+        d_real, d_fake = (gan.discriminator(x).sigmoid() for x in (real, fake))
+    gan.random.set_state(random)
+    _, fake = gan._fakes()
+    found = gan._train_discriminator(fake.detach())
+    expected = -d_real.log().mean() - (1 - d_fake).log().mean()
+    torch.testing.assert_close(found, expected)
+
+
+def test_beta_zero_never_touches_the_statistics_network() -> None:
+    gan = made(GANConf(beta=0.0))
+    before = weights(gan.term)
+    metrics = gan.train_step(1)
+    assert not changed(before, gan.term)
+    assert "norm/information" not in metrics
+    assert gan.evaluate(1).get("mi/estimate") is None
+    result = gan.result()
+    assert "estimate" not in result
+    assert result["metrics"]["estimate_status"] is None
+
+
+def test_numbers_of_steps() -> None:
+    gan = made(GANConf(discriminator_steps=2, generator_steps=3, statistics_steps=4))
+    gan.train_step(1)
+    steps = {
+        name: int(next(iter(optimizer.state.values()))["step"])
+        for name, optimizer in gan.optimizers.items()
+    }
+    assert steps == {"discriminator": 2, "generator": 3, "statistics": 12}
+
+
+def test_learning_rates_are_each_network_s_own_and_decay_together() -> None:
+    conf = GANConf(discriminator_lr=2e-3, statistics_lr=3e-3)
+    gan = made(conf, lr=1e-3, schedule="linear", steps=100)
+    gan.train_step(50)
+    rates = {name: o.param_groups[0]["lr"] for name, o in gan.optimizers.items()}
+    assert rates == pytest.approx({"generator": 5e-4, "discriminator": 1e-3, "statistics": 1.5e-3})
+
+
+@pytest.mark.parametrize(
+    ("bound", "marginals"),
+    [
+        (bound, marginals)
+        for bound in sorted(BOUNDS)
+        for marginals in sorted(MARGINALS)
+        if bound != "infonce" or marginals == "all_pairs"
+    ],
+)
+def test_every_bound_and_marginals(bound: str, marginals: str) -> None:
+    gan = made(bound=bound, marginals=marginals, latent=Latent(3, "uniform", 2))
+    for step in (1, 2):
+        metrics = gan.train_step(step)
+    assert all(value.isfinite() for value in metrics.values())
+    assert math.isfinite(gan.evaluate(2)["mi/estimate"] or 0.0)
+
+
+# What is judged
+
+
+def test_the_average_is_what_is_judged() -> None:
+    gan = made(GANConf(average=0.5))
+    gan.train_step(1)
+    first = weights(gan.generator)
+    gan.train_step(2)
+    second = weights(gan.generator)
+    judged = gan.judged_generator(torch.Generator().manual_seed(0))
+    for a, b, found in zip(first, second, judged.parameters(), strict=True):
+        torch.testing.assert_close(found, 0.5 * a + 0.5 * b)
+    assert not judged.training
+    assert gan.generator.training
+
+
+def test_judging_changes_nothing() -> None:
+    gan, other = made(), made()
+    for step in (1, 2):
+        gan.train_step(step)
+        gan.evaluate(step)
+        other.train_step(step)
+    for a, b in zip(gan.parameters(), other.parameters(), strict=True):
+        assert torch.equal(a, b)
+    same = [gan.evaluate(2)["gan/kl"] for _ in range(2)]
+    assert same[0] == same[1]
+
+
+def test_a_collapsed_generator_is_called_so() -> None:
+    gan = made()
+    gan.evaluate(0)
+    gan.found["metrics"]["modes"] = 2.0
+    assert gan.result()["status"] == "collapsed"
+    gan.found["metrics"]["modes"] = 3.0
+    assert gan.result()["status"] == "ok"
+
+
+def test_a_data_set_without_modes() -> None:
+    class Plain:
+        def draw(self, n: int, generator: torch.Generator) -> Tensor:
+            return torch.randn(n, 2, generator=generator)
+
+    gan = made()
+    gan.dataset = Plain()
+    gan.train_step(1)
+    gan.evaluate(1)
+    assert gan.result()["status"] == "ok"
+    assert gan.result()["metrics"]["samples"] == 200
+
+
+# Resuming
+
+
+@pytest.mark.parametrize(
+    "conf",
+    [
+        GANConf(generator_steps=2, statistics_steps=2),
+        GANConf(average=None, beta=0.0),
+    ],
+)
+def test_a_resumed_training_is_the_same_bit_for_bit(conf: GANConf) -> None:
+    whole, first, second = (made(conf) for _ in range(3))
+    for step in range(1, 11):
+        whole.train_step(step)
+    for step in range(1, 5):
+        first.train_step(step)
+    first.evaluate(4)
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    for step in range(5, 11):
+        second.train_step(step)
+    draws = [gan.draw_samples(50, torch.Generator().manual_seed(0))[1] for gan in (whole, second)]
+    assert torch.equal(*draws)
+    for a, b in zip(whole.parameters(), second.parameters(), strict=True):
+        assert torch.equal(a, b)
