@@ -21,9 +21,9 @@ KIND = "digit classifier"
 class DigitClassifier(nn.Module):
     """Two convolutions and two linear layers: [n, 1, 28, 28] in [0, 1] -> logits [n, 10].
 
-    5 x 5 x 32, pool, 5 x 5 x 64, pool, 128: small enough to be trained, and to judge the 78,000
-    channels of a full evaluation, on one core. No dropout and no batch norm, so that a training
-    and an evaluating classifier are the same function.
+    5 x 5 x 16, pool, 5 x 5 x 32, pool, 128: one core trains it in a minute to 99.4 % of MNIST's
+    test images, and judges the 78,000 channels of a full evaluation in five seconds. No dropout
+    and no batch norm, so that a training and an evaluating classifier are the same function.
 
     Attributes:
         name: The data set it was trained on.
@@ -35,18 +35,18 @@ class DigitClassifier(nn.Module):
         super().__init__()
         self.name, self.accuracy, self.fingerprint = "", 0.0, ""
         self.layers = nn.Sequential(
-            nn.Conv2d(1, 32, 5),  # 24 x 24
+            nn.Conv2d(1, 16, 5),  # 24 x 24
             nn.MaxPool2d(2),
             nn.ReLU(),
-            nn.Conv2d(32, 64, 5),  # 8 x 8
+            nn.Conv2d(16, 32, 5),  # 8 x 8
             nn.MaxPool2d(2),
             nn.ReLU(),
             nn.Flatten(),
-            nn.Linear(64 * 4 * 4, 128),
+            nn.Linear(32 * 4 * 4, 128),
             nn.ReLU(),
             nn.Linear(128, 10),
         )
-        # Nearly twice as fast on a CPU.
+        # Nearly twice as fast on a CPU where nothing is learned.
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ def load_classifier(path: Path, name: str = "mnist") -> DigitClassifier:
             what was written.
     """
     where = f"dataset.classifier={path}"
-    command = "mine-run task=classifier data_dir=FOLDER"
+    command = "mine-run task=classifier"
     command += "" if name == "mnist" else f" dataset.name={name}"
     path = Path(path)
     if not path.exists():

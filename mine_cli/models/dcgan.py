@@ -1,0 +1,135 @@
+"""The DCGAN pair of Stacked MNIST: strided convolutions between a vector and a 28 x 28 image.
+
+Sizes, activations, BatchNorm and the start are those of PacGAN's published code, which the
+paper's tables follow: all layers 5 x 5 with stride 2, weights from N(0, 0.02^2), cut at two
+standard deviations in the discriminator's convolutions, biases 0, BatchNorm's gain 1 and its
+epsilon 1e-5. Biases that BatchNorm would take away again are left out. Where that code pads one
+pixel before and two after an even side, these layers pad two and one: its mirror image.
+
+References:
+    | MINE: Mutual Information Neural Estimation (Belghazi et al., 2018), appendix, tables 6 and 7
+    | PacGAN: The power of two samples in generative adversarial networks (Lin et al., 2018)
+    | https://github.com/fjxmlzn/PacGAN, stacked_MNIST_experiments/VEEGAN_experiment/model.py
+    | https://github.com/carpedm20/DCGAN-tensorflow, ops.py, which it is built on
+    | Unsupervised Representation Learning with Deep Convolutional GANs (Radford et al., 2016)
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from mine_cli.errors import BadInput
+
+__all__ = ["Discriminator", "Generator"]
+
+SPREAD = 0.02  # the weights' standard deviation at the start
+SLOPE = 0.2  # of the leaky ReLU, below zero
+SIDES = (2, 4, 7, 14, 28)  # of the maps, halved and rounded up from layer to layer
+
+
+class Generator(nn.Module):
+    """Four transposed convolutions: latents [n, latent_dim] -> images [n, C, 28, 28] in [-1, 1].
+
+    A linear layer to 2 x 2 maps, then 4 x 4, 7 x 7, 14 x 14 and 28 x 28; BatchNorm and ReLU after
+    every layer but the last, then tanh.
+
+    Arguments:
+        latent_dim: The number of coordinates of a latent.
+        shape: Of one image: (1, 28, 28) or (3, 28, 28).
+        channels: How many maps of 2 x 2, 4 x 4, 7 x 7 and 14 x 14.
+
+    Raises:
+        BadInput: for images of another shape, or another number of layers.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        shape: Sequence[int],
+        channels: Sequence[int] = (512, 256, 128, 64),
+    ) -> None:
+        super().__init__()
+        check("generator", shape, channels)
+        first, last = channels[0], channels[-1]
+        layers: list[nn.Module] = [
+            nn.Linear(latent_dim, first * SIDES[0] ** 2, bias=False),
+            nn.Unflatten(1, (first, SIDES[0], SIDES[0])),
+        ]
+        for (before, after), side in zip(pairwise(channels), SIDES[1:], strict=False):
+            layers += [nn.BatchNorm2d(before), nn.ReLU(), doubling(before, after, side)]
+        layers += [nn.BatchNorm2d(last), nn.ReLU()]
+        layers += [doubling(last, shape[0], SIDES[-1], bias=True), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+        self.apply(start)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        return self.layers(latent)
+
+
+class Discriminator(nn.Module):
+    """Four convolutions: images [n, C, 28, 28] -> logits [n].
+
+    Maps of 14 x 14, 7 x 7, 4 x 4 and 2 x 2, then a linear layer; leaky ReLU, and BatchNorm in the
+    second to the fourth. So that a batch is normalised over its own kind, real and generated
+    images are passed in calls of their own.
+
+    Arguments:
+        shape: Of one image: (1, 28, 28) or (3, 28, 28).
+        channels: How many maps of 14 x 14, 7 x 7, 4 x 4 and 2 x 2.
+
+    Raises:
+        BadInput: for images of another shape, or another number of layers.
+    """
+
+    def __init__(
+        self, shape: Sequence[int], channels: Sequence[int] = (64, 128, 256, 512)
+    ) -> None:
+        super().__init__()
+        check("discriminator", shape, channels)
+        layers: list[nn.Module] = [halving(shape[0], channels[0], bias=True), nn.LeakyReLU(SLOPE)]
+        for before, after in pairwise(channels):
+            layers += [halving(before, after), nn.BatchNorm2d(after), nn.LeakyReLU(SLOPE)]
+        layers += [nn.Flatten(), nn.Linear(channels[-1] * SIDES[0] ** 2, 1)]
+        self.layers = nn.Sequential(*layers)
+        self.apply(start)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x).squeeze(-1)
+
+
+def doubling(before: int, after: int, side: int, bias: bool = False) -> nn.ConvTranspose2d:
+    """A transposed convolution [n, before, (side + 1) / 2, ...] -> [n, after, side, ...]."""
+    even = 1 - side % 2
+    return nn.ConvTranspose2d(
+        before, after, 5, stride=2, padding=2, output_padding=even, bias=bias
+    )
+
+
+def halving(before: int, after: int, bias: bool = False) -> nn.Conv2d:
+    """A convolution [n, before, side, ...] -> [n, after, (side + 1) / 2, ...], rounded down."""
+    return nn.Conv2d(before, after, 5, stride=2, padding=2, bias=bias)
+
+
+def start(layer: nn.Module) -> None:
+    """The weights that the published code starts from; BatchNorm's own are torch's."""
+    if isinstance(layer, nn.Conv2d):
+        nn.init.trunc_normal_(layer.weight, std=SPREAD, a=-2 * SPREAD, b=2 * SPREAD)
+    elif isinstance(layer, (nn.ConvTranspose2d, nn.Linear)):
+        nn.init.normal_(layer.weight, std=SPREAD)
+    if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)) and layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+def check(what: str, shape: Sequence[int], channels: Sequence[int]) -> None:
+    """Raise BadInput unless the pair is made for such images."""
+    if tuple(shape) not in ((1, 28, 28), (3, 28, 28)):
+        raise BadInput(
+            f"{what} dcgan: made for images of shape (1, 28, 28) or (3, 28, 28), not "
+            f"{tuple(shape)}; {what}=fully_connected takes any shape"
+        )
+    if len(channels) != len(SIDES) - 1:
+        raise BadInput(
+            f"{what} dcgan: channels has {len(channels)} widths; want {len(SIDES) - 1}, such as "
+            f"{'[128, 64, 32, 16]' if what == 'generator' else '[16, 32, 64, 128]'}"
+        )

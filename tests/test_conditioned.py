@@ -1,0 +1,190 @@
+"""The conditioned convolutions: the paper's layers, z in each of them, the networks' protocol."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+from torch.nn.functional import conv2d, elu
+
+from mine_cli.bounds import DV
+from mine_cli.conditioned import ConditionedConv
+from mine_cli.ensemble import Ensemble
+from mine_cli.errors import BadInput
+from mine_cli.estimator import MutualInformation
+from mine_cli.marginals import AllPairs
+from mine_cli.scoring import score_groups, score_pairs
+
+Shape = tuple[int, ...]
+
+each_case = pytest.mark.parametrize(
+    ("x_shape", "z_shape"),
+    [((3, 28, 28), (10,)), ((1, 28, 28), ()), ((2, 9, 11), (2, 3)), ((1, 14, 28), (1, 14, 28))],
+    ids=str,
+)
+
+
+def rows(
+    n: int, m: int, x_shape: Shape = (3, 28, 28), z_shape: Shape = (10,)
+) -> tuple[Tensor, Tensor]:
+    return torch.randn(n, *x_shape).double(), torch.randn(m, *z_shape).double()
+
+
+def test_it_is_the_papers_network() -> None:
+    """5 x 5, stride 2, no biases of their own, 14 x 14 x 16, 7 x 7 x 32, 4 x 4 x 64, FC 1."""
+    network = ConditionedConv((3, 28, 28), (100,))
+    sizes = [tuple(parameter.shape) for parameter in network.parameters()]
+    assert sizes == [
+        (16, 3, 5, 5), (32, 16, 5, 5), (64, 32, 5, 5), (112, 100), (112,), (1, 1024), (1,),
+    ]  # fmt: skip
+    h, shapes = torch.randn(2, 3, 28, 28), []
+    for convolution in network.convolutions:
+        h = convolution(h)
+        shapes.append(tuple(h.shape[1:]))
+    assert shapes == [(16, 14, 14), (32, 7, 7), (64, 4, 4)]
+
+
+@each_case
+def test_it_computes_its_formula(x_shape: Shape, z_shape: Shape) -> None:
+    network = ConditionedConv(x_shape, z_shape).double()
+    x, z = rows(5, 5, x_shape, z_shape)
+    biases = (z.reshape(5, -1) @ network.biases.weight.T + network.biases.bias).split(
+        [16, 32, 64], 1
+    )
+    h = x
+    for convolution, bias in zip(network.convolutions, biases, strict=True):
+        h = elu(conv2d(h, convolution.weight, stride=2, padding=2) + bias[:, :, None, None])
+    expected = (h.flatten(1) @ network.last.weight.T + network.last.bias).squeeze(1)
+    assert torch.allclose(network(x, z), expected, atol=1e-12)
+
+
+@each_case
+def test_pair_scores_are_the_diagonal_of_the_matrix(x_shape: Shape, z_shape: Shape) -> None:
+    network = ConditionedConv(x_shape, z_shape).double()
+    x, z = rows(4, 6, x_shape, z_shape)
+    a, b = network.embed(x, z)
+    matrix = network.head(a[:, None], b[None])
+    assert matrix.shape == (4, 6)
+    assert torch.allclose(matrix[:, :4].diagonal(), network(x, z[:4]), atol=1e-12)
+    partners = torch.randint(6, (3, 4))
+    pairs = network.head(a, b[partners])
+    assert torch.allclose(pairs, matrix.T.gather(0, partners), atol=1e-12)
+    assert matrix.std() > 0
+    assert network.head(a[0], b[1]).shape == ()
+
+
+def test_pairs_and_groups_are_scored_alike() -> None:
+    network = ConditionedConv((1, 14, 14), (3,)).double()
+    x, z = rows(6, 6, (1, 14, 14), (3,))
+    others = torch.tensor([[j for j in range(6) if j != i] for i in range(6)])
+    t_joint, t_marginal = score_groups(network, x, z, AllPairs(rows=6))
+    joint, marginal = score_pairs(network, x, z, others)
+    assert torch.allclose(t_joint, joint, atol=1e-12)
+    assert torch.allclose(t_marginal.sort(1).values, marginal.sort(1).values, atol=1e-12)
+
+
+@each_case
+def test_every_parameter_gets_a_gradient(x_shape: Shape, z_shape: Shape) -> None:
+    network = ConditionedConv(x_shape, z_shape)
+    x = torch.randn(32, *x_shape, requires_grad=True)
+    z = torch.randn(32, *z_shape, requires_grad=True)
+    (network(x, z) * torch.randn(32)).sum().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.any(), name
+    assert x.grad is not None
+    assert (x.grad != 0).all()
+    assert z.grad is not None
+    assert (z.grad != 0).all()
+
+
+@pytest.mark.parametrize("layer", range(3))
+def test_z_enters_every_layer(layer: int) -> None:
+    """With the linear maps of the other layers at zero, T still depends on z, and only so."""
+    network = ConditionedConv((3, 28, 28), (10,)).double()
+    x, z = rows(4, 4)
+    with torch.no_grad():
+        own = network.biases.weight.split([16, 32, 64])[layer].clone()
+        network.biases.weight.zero_()
+        assert torch.equal(network(x, z), network(x, z.roll(1, 0)))
+        network.biases.weight.split([16, 32, 64])[layer].copy_(own)
+        assert ((network(x, z) - network(x, z.roll(1, 0))).abs() > 1e-6).all()
+
+
+def test_an_untrained_network_reads_next_to_nothing() -> None:
+    x, z = torch.randn(1000, 3, 28, 28), torch.rand(1000, 100) * 2 - 1
+    network = ConditionedConv((3, 28, 28), (100,))
+    with torch.no_grad():
+        t_joint, t_marginal = network(x, z), network(x, z.roll(1, 0))[:, None]
+    assert 1e-4 < t_joint.std() < 0.15
+    assert abs(DV().value(t_joint, t_marginal)) < 0.01
+
+
+def test_stacked_networks_do_what_each_does_alone() -> None:
+    class Pairs(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = ConditionedConv((2, 9, 9), (3,), channels=(4, 6))
+
+        def forward(self, x: Tensor, z: Tensor) -> Tensor:
+            a, b = self.network.embed(x, z)
+            return self.network.head(a, torch.stack([b, b.roll(1, 0)]))
+
+    alone = [Pairs().double() for _ in range(3)]
+    parameters, buffers = stack_module_state(alone)
+    x, z = torch.randn(3, 5, 2, 9, 9).double(), torch.randn(3, 5, 3).double()
+
+    def one(parameters: dict, buffers: dict, x: Tensor, z: Tensor) -> Tensor:
+        return functional_call(alone[0], (parameters, buffers), (x, z))
+
+    together = vmap(one)(parameters, buffers, x, z)
+    together.sin().sum().backward()
+    for r, pairs in enumerate(alone):
+        scores = pairs(x[r], z[r])
+        assert torch.allclose(together[r], scores, atol=1e-12)
+        scores.sin().sum().backward()
+        for name, parameter in pairs.named_parameters():
+            assert torch.allclose(parameters[name].grad[r], parameter.grad, atol=1e-10), name
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_it_learns_that_an_images_brightness_is_its_code(copies: int) -> None:
+    """x = z everywhere, plus noise: 2.8 nats, of which a short training finds some."""
+    terms = [
+        MutualInformation(ConditionedConv((1, 8, 8), (1,), channels=(8, 16)), bound="dv", seed=r)
+        for r in range(copies)
+    ]
+    ensemble = Ensemble(terms, lr=3e-3)
+    generators = [torch.Generator().manual_seed(r) for r in range(copies)]
+    for _ in range(100):
+        z = torch.randn(copies, 128, 1)
+        x = z[..., None, None] + 0.5 * torch.randn(copies, 128, 1, 8, 8)
+        ensemble.step(list(zip(x, z, strict=True)), generators)
+    for term in ensemble.unstack():
+        z = torch.randn(500, 1)
+        x = z[..., None, None] + 0.5 * torch.randn(500, 1, 8, 8)
+        assert term.evaluate(x, z, pairs=20_000).value > 0.8
+        assert term.evaluate(x, z.roll(1, 0), pairs=20_000).value < 0
+
+
+@pytest.mark.parametrize(
+    ("make", "line"),
+    [
+        (lambda: ConditionedConv((20,), (10,)), r"conditioned_conv: x must be an image .*\(20,\)"),
+        (lambda: ConditionedConv((28, 28), (10,)), r"not of shape \(28, 28\); network=mlp takes"),
+        (lambda: ConditionedConv((1, 8, 8), (2,), []), "channels needs at least one layer"),
+        (lambda: ConditionedConv((1, 8, 8), (2,), [4], "rel"), "activation must be one of elu, "),
+    ],
+)
+def test_what_cannot_be_built_is_told_in_one_line(make: Callable[[], object], line: str) -> None:
+    with pytest.raises(BadInput, match=line) as caught:
+        make()
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_one_layer_and_small_images_will_do() -> None:
+    for side, channels in ((1, [4]), (2, [4, 4, 4]), (5, [4])):
+        network = ConditionedConv((1, side, side), (2,), channels)
+        assert network(torch.randn(3, 1, side, side), torch.randn(3, 2)).isfinite().all()
