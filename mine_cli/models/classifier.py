@@ -93,8 +93,9 @@ def load_classifier(path: Path, name: str = "mnist") -> DigitClassifier:
         raise BadInput(f"{where}: not a readable classifier; train one: {command}") from fault
     if state.get("kind") != KIND:
         raise BadInput(f"{where}: a checkpoint of a run, no classifier; train one: {command}")
-    if state["name"] != name:
-        raise BadInput(f"{where}: a classifier of {state['name']}, not of {name}; {command}")
+    if state.get("name") != name:
+        trained_on = state.get("name")
+        raise BadInput(f"{where}: a classifier of {trained_on}, not {name}; train one: {command}")
     classifier = DigitClassifier()
     try:
         mark = fingerprint(state["weights"], name, state["accuracy"])
