@@ -6,13 +6,15 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from mine_cli.files import write_atomically
 
 __all__ = [
     "BLACK", "BLUE", "GREEN", "GREY", "ORANGE", "PINK", "SKY", "YELLOW",
-    "column", "paper", "quiet", "save",
+    "column", "logarithmic", "paler", "paper", "quiet", "save",
 ]  # fmt: skip
 
 # Okabe and Ito's colours, told apart by every kind of colour vision.
@@ -28,7 +30,26 @@ def paper(width: float, height: float) -> Figure:
 def quiet(axes: Axes) -> None:
     """A faint grid and no frame at the top and on the right."""
     axes.grid(alpha=0.25, linewidth=0.6)
+    axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def paler(colour: str) -> tuple[float, ...]:
+    """The same colour on two thirds of white, opaque."""
+    return tuple(1 - 0.35 * (1 - part) for part in to_rgb(colour))
+
+
+def logarithmic(axes: Axes) -> None:
+    """Makes the vertical axis logarithmic, with plain numbers on it; after all is drawn."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    if high < 4 * low:
+        low, high = low / 2, high * 2
+        axes.set_ylim(low, high)
+    steps = (1.0, 2.0, 5.0) if high < 50 * low else (1.0,)
+    axes.yaxis.set_major_locator(LogLocator(subs=steps))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def column(metrics_csv: Path, tag: str) -> tuple[list[int], list[float]]:
