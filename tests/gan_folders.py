@@ -54,7 +54,7 @@ def write(
         mutual = beta * float(rng.uniform(0.01, 0.4))
         norms = {
             "norm/adversarial": float(rng.uniform(0.05, 0.2)),
-            "norm/mutual_information": mutual,
+            "norm/information": mutual,
             "norm/clipped": min(mutual, 0.1),
         }
         tags = {f"gan/{key}": value for key, value in metrics.items() if key != "kl_floor"}

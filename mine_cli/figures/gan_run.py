@@ -151,4 +151,6 @@ def score(nats: float) -> str:
 def percent(share: float) -> str:
     """A share in per cent; its decimals only at the ends, where they matter."""
     shown = 100 * share
-    return f"{shown:.0f} %" if 1 <= shown <= 99 else f"{shown:.3g} %"
+    if shown < 10:
+        return f"{shown:.2g} %"
+    return f"{shown:.0f} %" if shown <= 99 else f"{shown:.3g} %"

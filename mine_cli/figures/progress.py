@@ -14,7 +14,7 @@ __all__ = ["draw_floor", "draw_line", "draw_whole", "progress"]
 NORMS = {
     "norm/clipped": ("beta × information, clipped", style.YELLOW, 3.5),
     "norm/adversarial": ("adversarial loss", style.BLACK, 1.0),
-    "norm/mutual_information": ("beta × information", style.GREEN, 1.0),
+    "norm/information": ("beta × information", style.GREEN, 1.0),
 }
 FEW = 40  # values that can each have a dot
 
