@@ -112,7 +112,7 @@ def estimate(
             result = runs.run_job(job, None if folder is None else Path(folder))
         except Diverged as error:
             result = {"status": "diverged", "note": str(error), "curve": []}
-    curve = result.pop("curve")
+    curve, _ = result.pop("curve"), result.pop("objective", None)
     kept = {key: result.get(key) for key in ("standard_error", "lower_bound")}
     return Estimate(
         mi=result.get("estimate"), status=result["status"], curve=curve, result=result, **kept

@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def job(cfg: DictConfig) -> float:
-    """One run in the folder that Hydra made for it; returns the estimate (nats) for a sweeper."""
+    """One run in the folder that Hydra made for it; returns a sweeper's objective."""
     in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
@@ -90,8 +90,10 @@ def run(cfg: DictConfig, folder: Path, in_sweep: bool) -> float:
     if in_sweep:
         check_folder(folder, ("result.json", "checkpoints"))
         cfg.trainer.progress = False  # a log line of one job in the bar of another
-    estimate = runs.run(cfg, folder)["estimate"]
-    return math.nan if estimate is None else float(estimate)
+    objective = runs.run(cfg, folder)["objective"]
+    if in_sweep:
+        jobs.after_sweep_job(cfg, folder.parent)
+    return math.nan if objective is None else float(objective)
 
 
 def command(cfg: DictConfig, folder: Path) -> str:

@@ -165,12 +165,14 @@ class FullyConnectedGeneratorConf:
     _target_: str = "mine_cli.models.fully_connected.Generator"
     widths: list[int] = field(default_factory=lambda: [500, 500], metadata={"rule": WIDTHS})
     batch_norm: bool = True
+    slope: float = ruled(0.2, at_least(0))
 
 
 @dataclass
 class FullyConnectedDiscriminatorConf:
     _target_: str = "mine_cli.models.fully_connected.Discriminator"
     widths: list[int] = field(default_factory=lambda: [400, 400, 400], metadata={"rule": WIDTHS})
+    slope: float = ruled(0.2, at_least(0))
 
 
 @dataclass

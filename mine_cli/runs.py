@@ -77,7 +77,8 @@ def run_job(job: Job, folder: Path | None) -> dict[str, Any]:
             files.close()
     if result["status"] == "diverged":
         raise Diverged("the estimate is not finite; try a smaller trainer.lr or network")
-    return result | {"curve": task.curve}
+    objective = next(iter(job.compared(result).values()))
+    return result | {"curve": task.curve, "objective": objective}
 
 
 def head_of(job: Job, where: torch.device) -> dict[str, Any]:

@@ -14,20 +14,42 @@ from omegaconf import DictConfig
 
 from mine_cli import runs
 from mine_cli.config import conf_dir
+from mine_cli.models.classifier import ACCURATE, DigitClassifier, save_classifier
 from mine_cli.schemas import USES
+from tests.options import chosen
 
-KEYS = {
-    "schema", "task", "status", "estimate", "standard_error", "lower_bound", "true_mi",
-    "true_mi_note", "error", "fit_value", "fold_sd", "effective_sample_size", "marginal_pairs",
-    "unit", "dataset", "network", "bound", "marginals", "seed", "steps", "seconds",
-    "steps_per_second", "device", "dtype", "metrics", "references", "versions", "commit",
+COMMON = {
+    "schema", "task", "status", "estimate", "true_mi", "true_mi_note", "unit", "dataset", "seed",
+    "steps", "seconds", "steps_per_second", "device", "dtype", "metrics", "versions", "commit",
     "fingerprint",
 }  # fmt: skip
-QUICK = [
+OF_TERM = {
+    "standard_error", "lower_bound", "error", "effective_sample_size", "marginal_pairs", "network",
+    "bound", "marginals",
+}  # fmt: skip
+KEYS = {
+    "mi-estimate": COMMON | OF_TERM | {"fit_value", "fold_sd", "references"},
+    "gan": COMMON | OF_TERM | {"generator", "discriminator", "gan"},
+    "classifier": COMMON | {"classifier"},
+}
+FILES = {
+    "mi-estimate": ("figures/curve.png", "checkpoints/best.pt"),
+    "gan": ("figures/samples.png", "figures/progress.png", "samples/data.npz"),
+    "classifier": (),
+}
+FEW = [
     "trainer.steps=6", "trainer.batch_size=32", "trainer.device=cpu", "trainer.progress=false",
-    "trainer.log_every=2", "trainer.evaluate_every=3", "task.select_rows=60",
-    "task.report_rows=80", "task.pairs=4000", "task.pairs_during_training=2000",
+    "trainer.log_every=2", "trainer.evaluate_every=3",
 ]  # fmt: skip
+FEW_OF = {
+    "mi-estimate": [
+        "task.select_rows=60", "task.report_rows=80", "task.pairs=4000",
+        "task.pairs_during_training=2000",
+    ],
+    "gan": ["task.samples=100", "task.pairs=2000"],
+    "classifier": ["task.path=kept.pt"],
+}  # fmt: skip
+QUICK = [*FEW, *FEW_OF["mi-estimate"]]
 CONF = Path(conf_dir())
 GROUPS = ("task", *USES["gan"], "trainer")
 OPTIONS = [
@@ -38,15 +60,24 @@ EXPERIMENTS = [
     for file in sorted((CONF / "experiment").rglob("*.yaml"))
 ]
 BESIDE = {
-    "dataset=arrays": ["dataset.path=data.npz"],
-    "network=conv": ["dataset=image_label", "network=conv"],
+    "network=conv": ["dataset=image_label"],
+    "network=conditioned_conv": ["dataset=image_label"],
+    "generator=dcgan": ["dataset=stacked_mnist"],
+    "discriminator=dcgan": ["dataset=stacked_mnist"],
 }
+SHOWN = {"js": "jensenshannon", "mlp_wide": "mlp"}
+"""Options whose class has another name."""
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with data.npz and 300 images of noise, as MNIST and as Fashion-MNIST."""
+    """A folder with data.npz and 300 images of noise, as MNIST and as Fashion-MNIST.
+
+    A classifier of each lies there too, as bad as an untrained one is.
+    """
     folder = tmp_path_factory.mktemp("data")
+    for name in ("mnist", "fashion_mnist"):
+        save_classifier(folder / f"classifier_{name}.pt", DigitClassifier(), name, 0.1)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 3))
     np.savez(folder / "data.npz", x=x, z=x[:, :2] + rng.normal(size=(300, 2)))
@@ -70,29 +101,45 @@ def idx(values: np.ndarray[Any, Any]) -> bytes:
 def composed(overrides: list[str], data: Path) -> DictConfig:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        found = compose("config", [*overrides, f"data_dir={data}"])
+        found = compose("config", [*overrides, f"data_dir={data}", f"cache_dir={data}"])
     return found
+
+
+@pytest.fixture(autouse=True)
+def any_classifier_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ACCURATE:
+        monkeypatch.setitem(ACCURATE, name, 0.0)
 
 
 def result_of(overrides: list[str], data: Path, folder: Path) -> dict[str, Any]:
     """result.json of a run, after a look at all that a run leaves."""
     cfg = composed(overrides, data)
+    task = cfg.task.name
     runs.run(cfg, folder)
     result = json.loads((folder / "result.json").read_text())
-    assert result.keys() >= KEYS
-    assert result["schema"] == 1
-    assert result["task"] == "mi-estimate"
-    assert result["unit"] == "nats"
-    assert math.isfinite(result["estimate"])
-    assert result["standard_error"] >= 0
+    assert result.keys() >= KEYS[task]
+    assert (result["schema"], result["task"], result["unit"]) == (1, task, "nats")
     assert result["steps"] == cfg.trainer.steps
     assert len(result["fingerprint"]) == 64
-    assert {"ksg", "gaussian"} == result["references"].keys()
-    assert all("estimate" in found and found["note"] for found in result["references"].values())
-    for name in ("metrics.csv", "figures/curve.png", "checkpoints/last.pt", "checkpoints/best.pt"):
+    if task != "classifier":
+        assert math.isfinite(result["estimate"])
+        assert result["standard_error"] >= 0
+    if task == "mi-estimate":
+        references = result["references"]
+        assert {"ksg", "gaussian"} == references.keys()
+        assert all("estimate" in found and found["note"] for found in references.values())
+    if task == "gan":
+        assert {"modes", "kl", "js", "kl_floor", "samples"} <= result["metrics"].keys()
+    for name in ("metrics.csv", "checkpoints/last.pt", *FILES[task]):
         assert (folder / name).stat().st_size > 0
     assert any((folder / "tb").iterdir()) == cfg.trainer.tensorboard
     return result
+
+
+def few_of(overrides: list[str]) -> list[str]:
+    """Settings that make a run of these overrides short."""
+    task = next((o[5:] for o in overrides if o.startswith("task=")), "mi-estimate")
+    return FEW + FEW_OF[task]
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -101,11 +148,13 @@ def test_every_option(
 ) -> None:
     monkeypatch.chdir(data)
     group, _, name = option.partition("=")
-    result = result_of([option, *BESIDE.get(option, []), *QUICK], data, tmp_path)
-    if group in ("dataset", "network", "bound", "marginals"):
+    overrides = [*chosen(group, name, "data.npz"), *BESIDE.get(option, [])]
+    result = result_of([*overrides, *few_of(overrides)], data, tmp_path)
+    if group in ("generator", "discriminator"):
+        assert result[group]["_target_"] == f"mine_cli.models.{name}.{group.capitalize()}"
+    elif group in USES["gan"]:
         shown = result[group]["_target_"].rpartition(".")[2].lower()
-        short = {"js": "jensenshannon"}.get(name, name)
-        assert shown == short.replace("_", "")
+        assert shown == SHOWN.get(name, name).replace("_", "")
 
 
 @pytest.mark.parametrize("bound", sorted(file.stem for file in (CONF / "bound").glob("*.yaml")))
@@ -127,18 +176,25 @@ def test_every_bound_in_folds(bound: str, data: Path, tmp_path: Path) -> None:
         ["dataset=functions", "dataset.f=cube", "dataset.n=300"],
         ["dataset.cube=true", "dataset.mi=2.0", "trainer.dtype=bfloat16"],
         ["marginals=derangement", "marginals.num=3", "network=noisy_mlp", "units=bits"],
+        ["task=gan", "dataset=digits", "dataset.name=fashion_mnist", "task.beta=0.5"],
+        ["task=gan", "dataset.n=null", "task.code_dim=2", "task.latent_dim=5"],
+        ["task=gan", "task.clip=tensor", "bound=infonce", "task.latent=uniform"],
+        ["task=gan", "task.average=null", "task.statistics_steps=2", "trainer.dtype=bfloat16"],
+        ["task=gan", "marginals=independent", "trainer.schedule=linear", "units=bits"],
         ["dataset.n=300", "split=blocks", "task.fractions=[0.5,0.25,0.25]", "task.patience=1"],
     ],
 )
 def test_settings_within_options(options: list[str], data: Path, tmp_path: Path) -> None:
-    result_of([*QUICK, *options], data, tmp_path)
+    result_of([*few_of(options), *options], data, tmp_path)
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_in_a_few_steps(experiment: str, data: Path, tmp_path: Path) -> None:
     """`experiment=... trainer=smoke`, as one would look at it before a long run."""
-    few = ["trainer=smoke", "trainer.steps=20", "task.patience=null", *QUICK[2:4], *QUICK[6:]]
-    result = result_of([f"experiment={experiment}", *few], data, tmp_path)
+    task = "gan" if experiment.startswith("gan/") else "mi-estimate"
+    few = ["trainer=smoke", "trainer.steps=20", *FEW[2:4], *FEW_OF[task]]
+    patience = ["task.patience=null"] if task == "mi-estimate" else []
+    result = result_of([f"experiment={experiment}", *few, *patience], data, tmp_path)
     assert result["steps"] == 20
 
 

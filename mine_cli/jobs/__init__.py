@@ -12,14 +12,14 @@ from omegaconf import DictConfig
 
 from mine_cli.errors import BadInput
 from mine_cli.jobs.classifier import ClassifierJob
-from mine_cli.jobs.gan import GANJob
+from mine_cli.jobs.gan import GANJob, compare
 from mine_cli.jobs.mi_estimate import MIEstimateJob
 from mine_cli.machine import device
 from mine_cli.results import RunFolder
 from mine_cli.trainer import Task
 from mine_cli.validation import validate
 
-__all__ = ["JOBS", "Job", "RunTask", "check", "dry_run", "job_of"]
+__all__ = ["JOBS", "Job", "RunTask", "after_sweep_job", "check", "dry_run", "job_of"]
 
 
 class RunTask(Task, Protocol):
@@ -91,6 +91,12 @@ def check(cfg: DictConfig) -> None:
         raise BadInput(*faults)
     device(cfg.trainer.device)
     job_of(cfg).check()
+
+
+def after_sweep_job(cfg: DictConfig, sweep: Path) -> None:
+    """What a finished job of a sweep draws of its siblings and itself."""
+    if cfg.task.name == "gan":
+        compare(sweep)
 
 
 def dry_run(cfg: DictConfig) -> str:

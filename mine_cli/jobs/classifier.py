@@ -61,6 +61,7 @@ class ClassifierJob:
             seed=self.cfg.seed,
             where=where,
             autocast=partial(autocast, where, self.cfg.trainer.dtype),
+            num_train=len(rows) * 6 // 7,  # 60,000; the test images come last
         )
         return self.task
 

@@ -1,5 +1,6 @@
 """``task=gan`` made ready to run: three networks, a data set of samples, pictures of them."""
 
+import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -13,11 +14,11 @@ from mine_cli import build, figures
 from mine_cli.errors import BadInput
 from mine_cli.jobs.parts import forward_pass, sections
 from mine_cli.machine import autocast, device
-from mine_cli.results import RunFolder
+from mine_cli.results import RunFolder, read_json
 from mine_cli.tasks.feeds import stream
 from mine_cli.tasks.gan import GAN, SHOWN_IMAGES, Latent, as_bytes
 
-__all__ = ["GANJob"]
+__all__ = ["GANJob", "compare"]
 
 # Where the configuration leaves it open: points in the plane, images.
 LATENT_DIM = (2, 100)
@@ -174,6 +175,29 @@ class GANJob:
         metrics = result["metrics"]
         names = ("kl", "modes", "high_quality", "js")
         return {f"result/{name}": metrics.get(name) for name in names}
+
+
+def compare(sweep: Path) -> None:
+    """Draw the finished runs of a sweep in the same axes, if they differ in beta and seed alone.
+
+    Each run of a sweep calls this at its end, so that the last one finds all that there are.
+    """
+    folders = sorted(path.parent for path in sweep.glob("*/result.json"))
+    arms = {folder: read_json(folder / "result.json") for folder in folders}
+    alike = {json.dumps(without_arm(result), sort_keys=True) for result in arms.values()}
+    betas = {result["gan"]["beta"] for result in arms.values() if "gan" in result}
+    if len(alike) == 1 and len(betas) > 1:
+        figures.compare(folders, sweep / "compare.png")
+
+
+def without_arm(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What the two arms of a comparison have in common: all but beta and the seeds."""
+    parts = ("task", "dataset", "generator", "discriminator", "network", "bound", "gan", "steps")
+    kept = {part: result.get(part) for part in parts}
+    for part, key in (("dataset", "seed"), ("gan", "beta")):
+        if isinstance(kept[part], Mapping):
+            kept[part] = {k: v for k, v in kept[part].items() if k != key}
+    return kept
 
 
 def drawn(folder: Path, *names: str) -> dict[str, Path]:

@@ -188,7 +188,7 @@ def test_the_generator_s_step_leaves_no_gradient_behind() -> None:
 def test_losses_are_those_of_the_standard_objective() -> None:
     gan = made()
     random = gan.random.get_state()
-    latent, fake = gan._fakes()
+    _, fake = gan._fakes()
     real = gan.dataset.draw(64, gan.random)
     with torch.no_grad():
         d_real, d_fake = (gan.discriminator(x).sigmoid() for x in (real, fake))
