@@ -34,12 +34,6 @@ __all__ = [
 ]
 
 SCHEMA = 1  # of result.json; raised when a key changes its meaning or goes away
-CHARTS = {
-    "mutual information": {
-        "estimate and truth": ["Multiline", ["^mi/estimate$", "^mi/true$"]],
-        "held out, and on the training batch": ["Multiline", ["^mi/estimate$", "^train/value$"]],
-    }
-}
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -79,17 +73,22 @@ class RunFolder:
         resume_step: The step of the checkpoint that the run goes on from: everything logged
             after it is cut away. None starts over.
         tensorboard: Whether `tb/` is written.
+        charts: TensorBoard's layout of custom charts: category -> title -> kind and tags.
     """
 
     def __init__(
-        self, path: Path | str, resume_step: int | None = None, tensorboard: bool = True
+        self,
+        path: Path | str,
+        resume_step: int | None = None,
+        tensorboard: bool = True,
+        charts: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = Path(path)
         self.metrics_csv = self.path / "metrics.csv"
         self.result_json = self.path / "result.json"
         self.last = self.path / "checkpoints" / "last.pt"
         self.best = self.path / "checkpoints" / "best.pt"
-        self.resume_step = resume_step
+        self.resume_step, self.charts = resume_step, charts
         self.columns = ["step"]
         self.rows: list[dict[str, str]] = []
         try:
@@ -234,7 +233,8 @@ class RunFolder:
         purge = 0 if self.resume_step is None else self.resume_step + 1
         folder = self.path / "tb"
         writer = SummaryWriter(str(folder), purge_step=purge if folder.exists() else None)
-        writer.add_custom_scalars(CHARTS)
+        if self.charts:
+            writer.add_custom_scalars(dict(self.charts))
         return writer
 
     @staticmethod

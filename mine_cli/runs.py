@@ -57,7 +57,8 @@ def run_job(job: Job, folder: Path | None) -> dict[str, Any]:
         )
     files = None
     if folder is not None:
-        files = RunFolder(folder, state["step"] if state else None, cfg.trainer.tensorboard)
+        step = state["step"] if state else None
+        files = RunFolder(folder, step, cfg.trainer.tensorboard, job.charts)
     trainer = Trainer(task.trainer, files, cfg.units, look=job.look)
     result = head_of(job, where)
     try:

@@ -20,6 +20,7 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 
 from mine_cli import provenance
 from mine_cli.errors import RunFailed
+from mine_cli.jobs.mi_estimate import MIEstimateJob
 from mine_cli.provenance import commit, fingerprint, peak_memory, versions
 from mine_cli.results import RunFolder, read_json, write_json
 from mine_cli.summary import STATUS_ADVICE, per_nat, summary
@@ -177,7 +178,7 @@ def test_tensorboard_holds_the_same_values(tmp_path: Path) -> None:
 
 
 def test_estimate_and_truth_share_a_chart(tmp_path: Path) -> None:
-    RunFolder(tmp_path).close()
+    RunFolder(tmp_path, charts=MIEstimateJob.charts).close()
     [event] = events(tmp_path).Tensors("custom_scalars__config__")
     layout = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0])
     assert list(layout.category[0].chart[0].multiline.tag) == ["^mi/estimate$", "^mi/true$"]

@@ -36,10 +36,15 @@ class GanRun:
 
     @classmethod
     def read(cls, folder: Path) -> "GanRun":
-        path = folder / "result.json"
+        path, data = folder / "result.json", folder / "samples" / "data.npz"
         names = [file.stem for file in (folder / "samples").glob("*.npz")]
         steps = sorted(int(name) for name in names if name.isdecimal())
-        return cls(folder, read_json(path) if path.exists() else {}, steps)
+        if path.exists():
+            return cls(folder, read_json(path), steps)
+        # Until there is a result, the first file of the run tells which arm it is.
+        told = load(data) if data.exists() else {}
+        result = {"gan": {"beta": told["beta"]}, "seed": told["seed"]} if "beta" in told else {}
+        return cls(folder, result, steps)
 
     @property
     def beta(self) -> float:

@@ -33,6 +33,7 @@ class Job(Protocol):
     """One configuration made ready to run."""
 
     cfg: DictConfig
+    charts: Mapping[str, Any]  # of TensorBoard: category -> title -> kind and tags
     warnings: list[str]
 
     def check(self) -> None:

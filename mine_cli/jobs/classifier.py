@@ -23,6 +23,8 @@ __all__ = ["ClassifierJob"]
 class ClassifierJob:
     """A classifier of digits (or clothes) for the metrics of ``task=gan``."""
 
+    charts: Mapping[str, Any] = {}
+
     def __init__(self, cfg: DictConfig) -> None:
         self.cfg = cfg
         self.dataset = build.dataset_of(cfg)

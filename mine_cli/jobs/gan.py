@@ -33,6 +33,19 @@ UNKNOWN = "not known: part of the latent is noise; the estimate is a diagnostic,
 class GANJob:
     """A generator, a discriminator and the information between code and samples."""
 
+    charts: Mapping[str, Any] = {
+        "generator": {
+            "modes captured": ["Multiline", ["^gan/modes$"]],
+            "divergence of the modes, nats": ["Multiline", ["^gan/kl$", "^gan/js$"]],
+            "gradients of the generator, norms": [
+                "Multiline",
+                ["^norm/adversarial$", "^norm/information$", "^norm/clipped$"],
+            ],
+            "information, a diagnostic, nats": ["Multiline", ["^mi/estimate$", "^train/value$"]],
+            "losses": ["Multiline", ["^loss/generator$", "^loss/discriminator$"]],
+        }
+    }
+
     def __init__(self, cfg: DictConfig) -> None:
         self.cfg = cfg
         self.dataset = build.dataset_of(cfg)
@@ -152,7 +165,8 @@ class GANJob:
         """Samples of the data, to be seen beside the generator's."""
         random = torch.Generator().manual_seed(stream(self.cfg.seed, "shown"))
         x = self.dataset.draw(SHOWN_IMAGES if self.images else self.samples, random)
-        files.keep("data", {"x": as_bytes(x) if self.images else x.numpy()})
+        arm = {"beta": self.cfg.task.beta, "seed": self.cfg.seed}
+        files.keep("data", {"x": as_bytes(x) if self.images else x.numpy()} | arm)
 
     def look(self, folder: Path, step: int) -> Mapping[str, Path]:
         return drawn(folder, "samples")
@@ -193,10 +207,9 @@ def compare(sweep: Path) -> None:
 def without_arm(result: Mapping[str, Any]) -> dict[str, Any]:
     """What the two arms of a comparison have in common: all but beta and the seeds."""
     parts = ("task", "dataset", "generator", "discriminator", "network", "bound", "gan", "steps")
-    kept = {part: result.get(part) for part in parts}
+    kept = {part: result.get(part) or {} for part in parts}
     for part, key in (("dataset", "seed"), ("gan", "beta")):
-        if isinstance(kept[part], Mapping):
-            kept[part] = {k: v for k, v in kept[part].items() if k != key}
+        kept[part] = {k: v for k, v in kept[part].items() if k != key}
     return kept
 
 

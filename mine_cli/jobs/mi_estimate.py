@@ -50,6 +50,16 @@ class Pairs:
 class MIEstimateJob:
     """An estimate on the configured data set, or on one that is given."""
 
+    charts: Mapping[str, Any] = {
+        "mutual information": {
+            "estimate and truth": ["Multiline", ["^mi/estimate$", "^mi/true$"]],
+            "held out, and on the training batch": [
+                "Multiline",
+                ["^mi/estimate$", "^train/value$"],
+            ],
+        }
+    }
+
     def __init__(self, cfg: DictConfig, dataset: Any = None) -> None:
         self.cfg = cfg
         self.data = Pairs(build.dataset_of(cfg) if dataset is None else dataset)
