@@ -36,7 +36,7 @@ __all__ = ["GAN", "Latent"]
 COLLAPSED = 0.1  # of the modes: with fewer left, the generator has collapsed
 SHOWN_IMAGES = 64
 SAMPLES_AT_ONCE = 1000
-NORMALISING_BATCHES = 20  # from which BatchNorm's statistics are taken before samples are judged
+NORMALISING_BATCHES = 10  # from which BatchNorm's statistics are taken before samples are judged
 MOST_ROWS = 2500  # of the information's diagnostic
 
 
@@ -224,14 +224,13 @@ class GAN:
     def evaluate(self, step: int) -> dict[str, float | None]:
         """What the samples are worth, and the information in them as a diagnostic."""
         random = torch.Generator(self.device).manual_seed(self.seeds["evaluation"])
-        latent, x = self.draw_samples(self.samples, random)
+        _, x = self.draw_samples(self.samples, random)
         self.found = {"metrics": {"samples": self.samples} | self._judged(x), "information": {}}
         fixed = ("samples", "modes_there", "kl_floor")
         metrics = {k: v for k, v in self.found["metrics"].items() if k not in fixed}
         shown = {f"gan/{name}": value for name, value in metrics.items()}
         if self.conf.beta > 0:
-            rows = min(self.samples, MOST_ROWS)
-            evaluation = self._information(x[:rows], self.latent.code(latent[:rows]))
+            evaluation = self._information(random)
             self.curve.append(evaluation.value)
             self.found["information"] = {
                 "estimate": evaluation.value,
@@ -257,28 +256,35 @@ class GAN:
             self.seen["good_histogram"] = good.cpu().numpy()
         return mode_metrics(verdict, law) | {"modes_there": len(law)}
 
-    def _information(self, x: Tensor, codes: Tensor) -> Evaluation:
+    def _information(self, random: torch.Generator) -> Evaluation:
+        """The bound on fresh samples of the very generator that the network was trained on."""
+        rows = min(self.samples, MOST_ROWS)
+        latent, x = self.draw_samples(rows, random, averaged=False)
         options: dict[str, Any] = {"pairs": self.conf.pairs}
         if self.term.bound.needs == "matrix":
             _, rows = group_shape(self.trainer.batch_size, self.term.marginals)
             options = {"negatives": rows - 1, "training_negatives": rows - 1}
-        return self.term.evaluate(x, codes, **options)
+        return self.term.evaluate(x, self.latent.code(latent), **options)
 
     @torch.no_grad()
-    def draw_samples(self, n: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+    def draw_samples(
+        self, n: int, random: torch.Generator, averaged: bool = True
+    ) -> tuple[Tensor, Tensor]:
         """Latents and samples of the generator as it is judged, float32."""
-        judged, size = self.judged_generator(random), SAMPLES_AT_ONCE
+        judged, size = self.judged_generator(random, averaged), SAMPLES_AT_ONCE
         latent = self.latent.draw(n, random)
         samples = [judged(part).float() for part in latent.split(size)]
         return latent, torch.cat(samples)
 
     @torch.no_grad()
-    def judged_generator(self, random: torch.Generator) -> nn.Module:
+    def judged_generator(self, random: torch.Generator, averaged: bool = True) -> nn.Module:
         """The generator (its average, if one is kept) in evaluation mode.
 
         BatchNorm's statistics are taken anew: those of the training are of other weights.
         """
-        source = self.generator if self.average is None else self.average.module
+        source = self.generator
+        if averaged and self.average is not None:
+            source = self.average.module
         judged = copy.deepcopy(source)
         n = max(self.trainer.batch_size, 500)
         update_bn((self.latent.draw(n, random) for _ in range(NORMALISING_BATCHES)), judged)
