@@ -2,6 +2,7 @@
 
 All have the same data, layer sizes, activation (GELU), batch size and learning rate. `Ours` is the
 program's own `Trainer` and `MIEstimate`; the other two are what one would write by hand.
+`ByHand` and `Trained` are what these loops share with those of other tasks.
 """
 
 import math
@@ -12,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -22,9 +23,9 @@ from mine_cli.data.gaussian import Gaussian
 from mine_cli.results import RunFolder
 from mine_cli.tasks.mi_estimate import MIEstimate
 from mine_cli.tasks.parts import Parts
-from mine_cli.trainer import Trainer, TrainingRecord
+from mine_cli.trainer import Task, Trainer, TrainingRecord
 
-__all__ = ["HandWritten", "Ordinary", "Ours", "gaussian"]
+__all__ = ["ByHand", "HandWritten", "Ordinary", "Ours", "Trained", "gaussian"]
 
 LR = 2e-3
 RATE = 0.01  # of the moving average
@@ -48,23 +49,11 @@ def perceptron(dim: int, widths: tuple[int, ...], device: str) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(size, 1)).to(device)
 
 
-class Loop:
-    """What the two hand-made loops share: network, data and the moving average of e^T."""
+class ByHand:
+    """A loop of its own, timed from outside."""
 
-    def __init__(self, x: Tensor, z: Tensor, widths: tuple[int, ...], batch: int) -> None:
-        self.x, self.z, self.batch = x, z, batch
-        self.device = str(x.device)
-        torch.manual_seed(0)
-        self.network = perceptron(x.shape[1], widths, self.device)
-        self.average: Tensor | None = None
-
-    def loss(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
-        """MINE's loss with the bias-corrected gradient, in plain float32."""
-        mean = t_marginal.exp().mean()
-        now = mean.detach()
-        before = now if self.average is None else self.average
-        self.average = (1 - RATE) * before + RATE * now
-        return mean / self.average - t_joint.mean()
+    def __init__(self, device: str) -> None:
+        self.device = device
 
     def seconds(self, steps: int) -> float:
         """The wall time of that many steps."""
@@ -76,6 +65,25 @@ class Loop:
 
     def run(self, steps: int) -> None:
         raise NotImplementedError
+
+
+class Loop(ByHand):
+    """What the two hand-made loops share: network, data and the moving average of e^T."""
+
+    def __init__(self, x: Tensor, z: Tensor, widths: tuple[int, ...], batch: int) -> None:
+        super().__init__(str(x.device))
+        self.x, self.z, self.batch = x, z, batch
+        torch.manual_seed(0)
+        self.network = perceptron(x.shape[1], widths, self.device)
+        self.average: Tensor | None = None
+
+    def loss(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
+        """MINE's loss with the bias-corrected gradient, in plain float32."""
+        mean = t_marginal.exp().mean()
+        now = mean.detach()
+        before = now if self.average is None else self.average
+        self.average = (1 - RATE) * before + RATE * now
+        return mean / self.average - t_joint.mean()
 
 
 class Ordinary(Loop):
@@ -132,7 +140,38 @@ class HandWritten(Loop):
             self.optimizer.step()
 
 
-class Ours:
+class Trained:
+    """A task in the program's own `Trainer`, logging into a folder.
+
+    Arguments:
+        cfg: the whole configuration.
+        task: what is trained, on the device.
+        device: where it is trained.
+    """
+
+    def __init__(self, cfg: DictConfig, task: Task, device: str) -> None:
+        self.cfg, self.task, self.device = cfg, task, device
+        # Kept between blocks: a run opens its files once, not every few hundred steps.
+        self.folder = tempfile.TemporaryDirectory()
+        self.files = RunFolder(Path(self.folder.name))
+
+    def train(self, steps: int) -> TrainingRecord:
+        """Train that many steps; where the time went."""
+        conf = OmegaConf.to_object(self.cfg.trainer)
+        conf.steps = steps
+        synchronise(self.device)
+        return Trainer(conf, self.files).fit(self.task)
+
+    def seconds(self, steps: int) -> float:
+        """The wall time of that many steps and their logging, without evaluations and checkpoints.
+
+        The trainer reads the last loss before it stops the clock: the device has finished then.
+        """
+        record = self.train(steps)
+        return record.stepping_seconds + record.logging_seconds
+
+
+class Ours(Trained):
     """`Trainer` with `MIEstimate` on the default configuration, logging into a folder.
 
     Arguments:
@@ -152,7 +191,7 @@ class Ours:
         networks: int = 1,
         overrides: tuple[str, ...] = (),
     ) -> None:
-        self.cfg = composed(
+        cfg = composed(
             [
                 f"dataset.dim={x.shape[1]}",
                 f"network.widths={list(widths)}",
@@ -170,31 +209,13 @@ class Ours:
         held_out = (x[:SELECT_ROWS], z[:SELECT_ROWS])
         part = Parts(fit=(x, z), select=held_out, report=held_out)
         shapes = (tuple(x.shape[1:]), tuple(z.shape[1:]))
-        self.task = MIEstimate(
-            OmegaConf.to_object(self.cfg.task),
-            OmegaConf.to_object(self.cfg.trainer),
-            partial(term, self.cfg, *shapes),
+        task = MIEstimate(
+            OmegaConf.to_object(cfg.task),
+            OmegaConf.to_object(cfg.trainer),
+            partial(term, cfg, *shapes),
             [part] * networks,
         )
-        self.device = str(x.device)
-        # Kept between blocks: a run opens its files once, not every few hundred steps.
-        self.folder = tempfile.TemporaryDirectory()
-        self.files = RunFolder(Path(self.folder.name))
-
-    def train(self, steps: int) -> TrainingRecord:
-        """Train that many steps; where the time went."""
-        conf = OmegaConf.to_object(self.cfg.trainer)
-        conf.steps = steps
-        synchronise(self.device)
-        return Trainer(conf, self.files).fit(self.task)
-
-    def seconds(self, steps: int) -> float:
-        """The wall time of that many steps and their logging, without evaluations and checkpoints.
-
-        The trainer reads the last loss before it stops the clock: the device has finished then.
-        """
-        record = self.train(steps)
-        return record.stepping_seconds + record.logging_seconds
+        super().__init__(cfg, task, str(x.device))
 
 
 def synchronise(device: str) -> None:

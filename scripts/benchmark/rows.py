@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from adversarial import IMAGES, PLANE, Adversarial, Plain, images, points
 from loops import HandWritten, Ordinary, Ours, gaussian
 from timing import in_turns, interleaved, slope
 
@@ -27,6 +28,8 @@ class Sizes:
     fixed_rows: int = 10**4
     widths: tuple[int, ...] = (100, 100)
     batch: int = 512
+    adversarial_steps: int = 100
+    image_steps: int = 20
 
     @classmethod
     def quick(cls) -> "Sizes":
@@ -42,6 +45,8 @@ class Sizes:
             fixed_rows=500,
             widths=(16, 16),
             batch=64,
+            adversarial_steps=2,
+            image_steps=1,
         )
 
 
@@ -170,6 +175,31 @@ def ensemble(sizes: Sizes, device: str) -> Iterator[Measured]:
         )
 
 
+def adversarial(sizes: Sizes, device: str) -> Iterator[Measured]:
+    """A step of the adversarial pair against a plain loop, and what the information adds to it."""
+    for what, data, options, steps in (
+        ("25 Gaussians", points(sizes.fixed_rows), PLANE, sizes.adversarial_steps),
+        ("quarter DCGAN", images(sizes.fixed_rows), IMAGES, sizes.image_steps),
+    ):
+        ours, informed = (Adversarial(data, options, beta, device) for beta in (0.0, 1.0))
+        found = interleaved(ours, Plain(ours), sizes.pairs, steps)
+        yield Measured(
+            f"adversarial step, {what}: ours / plain loop",
+            f"{found.median:.2f}",
+            "at most 1.1",
+            found.median <= 1.1,
+            found.detail(),
+        )
+        found = interleaved(informed, ours, sizes.pairs, steps)
+        yield Measured(
+            f"adversarial step, {what}: with information / without",
+            f"{found.median:.2f}",
+            "at most 2.5",
+            found.median <= 2.5,
+            found.detail(),
+        )
+
+
 ROWS: dict[str, Callable[[Sizes, str], Iterator[Measured]]] = {
     "step": step,
     "wide": wide,
@@ -177,4 +207,5 @@ ROWS: dict[str, Callable[[Sizes, str], Iterator[Measured]]] = {
     "evaluation": evaluation,
     "scaling": scaling,
     "ensemble": ensemble,
+    "adversarial": adversarial,
 }
