@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+import torch._functorch.config as functorch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
@@ -129,6 +130,7 @@ class GAN:
         self.generate: Callable[[Tensor], Tensor] = self.generator
         self.discriminate: Callable[[Tensor], Tensor] = self.discriminator
         if trainer.compile:
+            keep_graphs()
             self.generate, self.discriminate = map(torch.compile, (generator, discriminator))
         self.seen: dict[str, Any] = {}
         self.found: dict[str, Any] = {}
@@ -332,6 +334,16 @@ class GAN:
         metrics["estimate_status"] = information.pop("status", None)
         collapsed = "modes" in metrics and metrics["modes"] < COLLAPSED * metrics["modes_there"]
         return {"status": "collapsed" if collapsed else "ok", **information, "metrics": metrics}
+
+
+def keep_graphs() -> None:
+    """Let compiled graphs outlive a backward pass: the generator's is run backward twice.
+
+    Otherwise the first pass may write over what the graph has saved; a graph that was compiled
+    so, for beta = 0, is found in torch's cache on disk, and refuses the second pass.
+    """
+    if hasattr(functorch, "donated_buffer"):  # since torch 2.5
+        functorch.donated_buffer = False
 
 
 def as_bytes(images: Tensor) -> Any:
