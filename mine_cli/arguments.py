@@ -1,7 +1,7 @@
 """The command line, read before Hydra reads it: `dry_run` and `resume` say where output goes."""
 
 from argparse import ArgumentError, ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -11,6 +11,7 @@ from hydra.errors import HydraException
 
 from mine_cli.errors import BadInput
 from mine_cli.resume import MAY_CHANGE, check_resumable
+from mine_cli.schemas import SECTIONS
 
 __all__ = ["for_hydra"]
 
@@ -28,10 +29,14 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
 
     Raises:
         BadInput: where `resume` names no run of ours, or something stands beside it that may
-            not change; where `dry_run` is to look at a sweep; for a YAML that cannot be read.
+            not change; where `dry_run` is to look at a sweep; for a YAML that cannot be read; for
+            a group without an option, which Hydra answers with a traceback.
     """
     check_own_yaml(arguments)
     given = dict(a.split("=", 1) for a in arguments if "=" in a and not a.startswith("-"))
+    faults = [f"{g}=null: want one of its options, or leave it out" for g in empty(given)]
+    if faults:
+        raise BadInput(*faults)
     folder = unquoted(given["resume"]) if "resume" in given else "None"
     if folder not in ("None", ""):
         return resuming(Path(folder), arguments)
@@ -40,6 +45,11 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
             raise BadInput("dry_run=true: looks at one run; leave out -m")
         return [*arguments, *WRITES_NOTHING]
     return list(arguments)
+
+
+def empty(given: Mapping[str, str]) -> list[str]:
+    """The groups that are given no option."""
+    return [g for g in (*SECTIONS, "experiment") if given.get(g, "-").lower() in ("null", "")]
 
 
 def resuming(folder: Path, arguments: Sequence[str]) -> list[str]:

@@ -22,26 +22,33 @@ def validate(cfg: DictConfig) -> list[str]:
     A user's own `_target_`, for which there is no schema, is taken as it is.
     """
     faults = list(section_faults("", cfg, Run))
-    task = OmegaConf.select(cfg, "task.name")
+    # Task and data set decide what else there has to be.
+    task, option = OmegaConf.select(cfg, "task.name"), option_of(cfg, "dataset")
+    if task not in USES:
+        return [*faults, f"task: must be one of {', '.join(USES)}"]
+    if option is not None and option not in DATASETS[task]:
+        wanted = ", ".join(DATASETS[task])
+        return [*faults, f"dataset={option}: task={task} takes one of {wanted}"]
     for section in SECTIONS:
         node = OmegaConf.select(cfg, section)
         if unused(task, section):
             if node is not None:
-                faults.append(f"{section}: task={task} takes none; want {section}=null")
+                faults.append(f"{section}: task={task} takes none; leave it out")
             continue
         schema = schema_of(section, node)
         if schema is not None:
             faults += section_faults(f"{section}.", node, schema)
-        elif section == "task" or not is_own(node):
-            own = "" if section == "task" else ", or a YAML of your own with a _target_"
-            faults.append(f"{section}: must be one of {', '.join(SECTIONS[section])}{own}")
+        elif not is_own(node):
+            shipped = ", ".join(SECTIONS[section])
+            own = "or a YAML of your own with a _target_"
+            faults.append(f"{section}: must be one of {shipped}, {own}")
     # A combination is judged only where its parts are sound by themselves.
-    return faults or [*kind_faults(cfg), *data_faults(cfg), *pairing_faults(cfg)]
+    return faults or [*splitting_faults(cfg), *data_faults(cfg), *pairing_faults(cfg)]
 
 
 def unused(task: Any, section: str) -> bool:
     """Whether a shipped task builds nothing from a section."""
-    return section not in ("task", "trainer") and section not in USES.get(task, SECTIONS)
+    return section not in ("task", "trainer") and section not in USES[task]
 
 
 def schema_of(section: str, node: Any) -> Any:
@@ -86,12 +93,9 @@ def obeys(value: Any, rule: Rule) -> bool:
         return False
 
 
-def kind_faults(cfg: DictConfig) -> Iterator[str]:
-    """A data set of another kind than the task's, and settings of another task."""
-    task, option = cfg.task.name, option_of(cfg, "dataset")
-    if option is not None and option not in DATASETS[task]:
-        yield f"dataset={option}: task={task} takes one of {', '.join(DATASETS[task])}"
-    if task == "mi-estimate":
+def splitting_faults(cfg: DictConfig) -> Iterator[str]:
+    """Settings of the split, where the task has none."""
+    if cfg.task.name == "mi-estimate":
         return
     for key, usual in (("folds", 1), ("split", "random")):
         if cfg[key] != usual:
@@ -147,5 +151,5 @@ def pairing_faults(cfg: DictConfig) -> Iterator[str]:
 
 def option_of(cfg: DictConfig, section: str) -> str | None:
     """The shipped option that a section follows, or None for a user's own."""
-    schema = schema_of(section, cfg[section])
+    schema = schema_of(section, OmegaConf.select(cfg, section))
     return next((name for name, shipped in SECTIONS[section].items() if shipped is schema), None)

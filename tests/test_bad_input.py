@@ -3,6 +3,7 @@
 import errno
 import os
 import pickle
+import re
 import subprocess
 import sys
 import time
@@ -16,7 +17,10 @@ import numpy as np
 import pytest
 import torch
 
+from mine_cli import checkpoint
 from mine_cli.data.tables import KINDS
+from mine_cli.models.classifier import DigitClassifier, save_classifier
+from tests.image_folders import write_images
 from tests.program import run, started
 from tests.test_resume import SMALL, VARIANTS, found
 
@@ -54,7 +58,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (other / "checkpoints").mkdir()
     (other / "checkpoints" / "last.pt").write_bytes(pickle.dumps({"state": 1}))
     (folder / "taken" / ".hydra").mkdir(parents=True)
+    write_images(folder / "images")
+    write_classifiers(folder)
     return folder
+
+
+def write_classifiers(folder: Path) -> None:
+    """An untrained classifier that is said to be good, and two files that hold none."""
+    save_classifier(folder / "untrained.pt", DigitClassifier(), "mnist", 0.99)
+    (folder / "cut.pt").write_bytes((folder / "untrained.pt").read_bytes()[:9000])
+    other = checkpoint.load(folder / "untrained.pt")
+    other["weights"]["layers.0.bias"][0] += 0.01
+    checkpoint.save(folder / "changed.pt", other)
 
 
 def refused(folder: Path, code: int, *arguments: str, **options: Any) -> str:
@@ -70,6 +85,7 @@ def refused(folder: Path, code: int, *arguments: str, **options: Any) -> str:
 
 ARRAYS = "dataset=arrays dataset.path="
 COLUMNS = "dataset.x=a dataset.z=b"
+STACKS = "task=gan dataset=stacked_mnist data_dir=images dataset.classifier="
 FAULTS = {
     "dataset.rho=1": "dataset.rho=1.0: must lie strictly between -1 and 1, or null",
     "dataset.rho=-2": "dataset.rho=-2.0: must lie strictly between -1 and 1, or null",
@@ -113,6 +129,28 @@ FAULTS = {
     ".hydra/config.yaml mine-run wrote",
     "resume=absent": "resume=absent: no such folder; want the folder of an earlier run",
     "+dataset.roh=1": "dataset.roh: no such key; want one of dim, rho, mi, cube, n, seed",
+    "network=null": "network=null: want one of its options, or leave it out",
+    "task=gan task.code_dim=5 task.latent_dim=4": "task.code_dim=5: larger than the latent, which "
+    "has task.latent_dim=4; want at most 4",
+    "task=gan task.code_dim=3": "task.code_dim=3: larger than the latent, which has "
+    "task.latent_dim=2; want at most 2",
+    "task=gan task.beta=-1": "task.beta=-1.0: must be at least 0",
+    "task=gan task.clip=norm": "task.clip=norm: must be one of global, tensor, none",
+    "task=gan folds=3": "folds=3: only task=mi-estimate splits its data; leave it out",
+    "task=gan dataset=gaussian": "dataset=gaussian: task=gan takes one of gaussian_grid, ",
+    "dataset=spiral": "dataset=spiral: task=mi-estimate takes one of gaussian, ",
+    "task=gan generator=dcgan": "generator dcgan: made for images of shape (1, 28, 28) or "
+    "(3, 28, 28), not (2,); generator=fully_connected takes any shape",
+    "task=gan network=conv": "network conv: x must be an image (channels, height, width), not of "
+    "shape (2,); network=mlp takes any shape",
+    f"{STACKS}absent.pt": "dataset.classifier=absent.pt: no such file; train one first: mine-run "
+    "task=classifier\n",
+    f"{STACKS}absent.pt dataset.name=fashion_mnist": "dataset.classifier=absent.pt: no such file; "
+    "train one first: mine-run task=classifier dataset.name=fashion_mnist\n",
+    f"{STACKS}untrained.pt dataset.name=fashion_mnist": "dataset.classifier=untrained.pt: a "
+    "classifier of mnist, not fashion_mnist; train one: mine-run task=classifier dataset.name=f",
+    f"{STACKS}cut.pt": "dataset.classifier=cut.pt: not a readable classifier; train one: mine-run",
+    f"{STACKS}changed.pt": "dataset.classifier=changed.pt: a damaged classifier; train it anew: ",
 }
 
 
@@ -121,6 +159,16 @@ def test_a_fault_is_one_line_and_exit_2(arguments: str, folder: Path) -> None:
     said = refused(folder, 2, *arguments.split())
     assert said.startswith(f"mine-run: {FAULTS[arguments]}")
     assert said.count("\n") == 1
+
+
+def test_a_classifier_is_measured_not_believed(folder: Path) -> None:
+    """Its file says 99 %."""
+    said = refused(folder, 2, *f"{STACKS}untrained.pt".split())
+    (share,) = re.findall(
+        r"reads ([\d.]+)% of the test images of mnist right: want at least 98%", said
+    )
+    assert float(share) < 50
+    assert said.endswith("train it anew: mine-run task=classifier\n")
 
 
 HYDRAS = {
@@ -187,8 +235,10 @@ def no_network() -> None:
     torchvision.datasets.mnist.download_and_extract_archive = down
 
 
-def test_missing_images_without_a_network(folder: Path) -> None:
-    said = refused(folder, 2, "dataset=image_label", "data_dir=absent", before=no_network)
+@pytest.mark.parametrize("arguments", ["dataset=image_label", f"{STACKS}untrained.pt"])
+def test_missing_images_without_a_network(arguments: str, folder: Path) -> None:
+    given = [a for a in arguments.split() if not a.startswith("data_dir=")]
+    said = refused(folder, 2, *given, "data_dir=absent", before=no_network)
     assert said.count("\n") == 1
     files = [f"{part}-{kind}" for part in ("train", "t10k") for kind in ("images-idx3", "labels-")]
     assert all(file in said for file in files)

@@ -2,7 +2,6 @@
 
 import json
 import math
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from mine_cli import runs
 from mine_cli.config import conf_dir
 from mine_cli.models.classifier import ACCURATE, DigitClassifier, save_classifier
 from mine_cli.schemas import USES
+from tests.image_folders import write_images
 from tests.options import chosen
 
 COMMON = {
@@ -81,21 +81,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 3))
     np.savez(folder / "data.npz", x=x, z=x[:, :2] + rng.normal(size=(300, 2)))
-    for name in ("MNIST", "FashionMNIST"):
-        raw = folder / name / "raw"
-        raw.mkdir(parents=True)
-        for part, n in (("train", 250), ("t10k", 50)):
-            images = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)
-            labels = (np.arange(n) % 10).astype(np.uint8)
-            (raw / f"{part}-images-idx3-ubyte").write_bytes(idx(images))
-            (raw / f"{part}-labels-idx1-ubyte").write_bytes(idx(labels))
-    return folder
-
-
-def idx(values: np.ndarray[Any, Any]) -> bytes:
-    """A file in the format of MNIST: magic number, shape, bytes."""
-    head = struct.pack(f">4B{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
-    return head + values.tobytes()
+    return write_images(folder)
 
 
 def composed(overrides: list[str], data: Path) -> DictConfig:
