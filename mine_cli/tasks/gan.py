@@ -19,8 +19,9 @@ import torch
 import torch._functorch.config as functorch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
+from torch.optim.swa_utils import update_bn
 
+from mine_cli.average import MovingAverage
 from mine_cli.clipping import clip_adaptively, global_norm
 from mine_cli.ensemble import Ensemble
 from mine_cli.estimator import MutualInformation, adam, descend, frozen
@@ -122,11 +123,9 @@ class GAN:
             "discriminator": adam(discriminator.parameters(), self.rates["discriminator"], *rest),
             "statistics": self.ensemble.optimizer,
         }
-        self.average: AveragedModel | None = None
+        self.average: MovingAverage | None = None
         if conf.average is not None:
-            self.average = AveragedModel(
-                self.generator, multi_avg_fn=get_ema_multi_avg_fn(conf.average)
-            )
+            self.average = MovingAverage(self.generator, conf.average)
         self.generate: Callable[[Tensor], Tensor] = self.generator
         self.discriminate: Callable[[Tensor], Tensor] = self.discriminator
         if trainer.compile:
@@ -213,7 +212,7 @@ class GAN:
             parameter.grad = direction
         descend(self.optimizers["generator"])
         if self.average is not None:
-            self.average.update_parameters(self.generator)
+            self.average.follow()
         return metrics
 
     def _extra_codes(self) -> Tensor | None:
@@ -286,7 +285,7 @@ class GAN:
         """
         source = self.generator
         if averaged and self.average is not None:
-            source = self.average.module
+            source = self.average.module()
         judged = copy.deepcopy(source)
         n = max(self.trainer.batch_size, 500)
         update_bn((self.latent.draw(n, random) for _ in range(NORMALISING_BATCHES)), judged)
