@@ -4,10 +4,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mine_cli.api import Estimate, estimate, load
+    from mine_cli.api import Estimate, estimate, load, load_generator
     from mine_cli.estimator import MutualInformation
 
-__all__ = ["Estimate", "MutualInformation", "__version__", "estimate", "load"]
+__all__ = [
+    "Estimate",
+    "MutualInformation",
+    "__version__",
+    "estimate",
+    "load",
+    "load_generator",
+]
 
 __version__ = "0.1.0"
 
@@ -17,6 +24,7 @@ HOMES = {
     "MutualInformation": "mine_cli.estimator",
     "estimate": "mine_cli.api",
     "load": "mine_cli.api",
+    "load_generator": "mine_cli.api",
 }
 
 

@@ -26,8 +26,9 @@ from mine_cli.estimator import MutualInformation
 from mine_cli.jobs.mi_estimate import MIEstimateJob
 from mine_cli.resume import saved_import_folders
 from mine_cli.schemas import SECTIONS
+from mine_cli.tasks.gan import Latent
 
-__all__ = ["Estimate", "estimate", "load"]
+__all__ = ["Estimate", "Sampler", "estimate", "load", "load_generator"]
 
 # What the command line knows and a call from Python has no use for.
 NOT_HERE = {
@@ -195,15 +196,7 @@ def load(folder: str | Path) -> MutualInformation:
     Raises:
         BadInput: the folder holds no run of this program, or none that kept a network.
     """
-    folder = Path(folder)
-    config = folder / ".hydra" / "config.yaml"
-    if not config.exists():
-        raise BadInput(f"{folder}: not a run of mine-run; want a folder with .hydra/config.yaml")
-    cfg = OmegaConf.load(config)
-    if not isinstance(cfg, DictConfig) or any(section not in cfg for section in SECTIONS):
-        raise BadInput(f"{folder}: not a run of mine-run; its configuration is another program's")
-    best = checkpoint.load(folder / "checkpoints" / "best.pt")
-    import_from(saved_import_folders(folder))
+    cfg, best = finished(Path(folder), "mi-estimate")
     x_shape, z_shape = (tuple(shape) for shape in best["shapes"])
     terms = []
     for state in best["members"]:
@@ -214,6 +207,51 @@ def load(folder: str | Path) -> MutualInformation:
     # The committee takes each network's own constant off.
     loaded.calibrated.fill_(True)
     return loaded.eval()
+
+
+def load_generator(folder: str | Path) -> "Sampler":
+    """The generator of a ``task=gan`` run as it was judged last: the average, if one was kept.
+
+    Raises:
+        BadInput: the folder holds no such run, or none that was ever judged.
+    """
+    cfg, best = finished(Path(folder), "gan")
+    latent = Latent(best["latent_dim"], cfg.task.latent, best["code_dim"])
+    generator = build.module(cfg.generator, "generator", 0, latent.dim, tuple(best["shape"]))
+    generator.load_state_dict(best["generator"])
+    return Sampler(generator, latent).eval()
+
+
+class Sampler(nn.Module):
+    """A trained generator and what it starts from: ``sampler(latent [n, dim])`` gives samples."""
+
+    def __init__(self, generator: nn.Module, latent: Latent) -> None:
+        super().__init__()
+        self.generator, self.latent = generator, latent
+
+    def forward(self, latent: Tensor) -> Tensor:
+        return self.generator(latent)
+
+    @torch.no_grad()
+    def sample(self, n: int, seed: int = 0) -> Tensor:
+        """n samples on the generator's device, images in [-1, 1]."""
+        device = next(self.generator.parameters()).device
+        return self(self.latent.draw(n, torch.Generator(device).manual_seed(seed)))
+
+
+def finished(folder: Path, task: str) -> tuple[DictConfig, dict[str, Any]]:
+    """The configuration of a run of a task, and what it kept of its best, or latest, evaluation."""
+    config = folder / ".hydra" / "config.yaml"
+    if not config.exists():
+        raise BadInput(f"{folder}: not a run of mine-run; want a folder with .hydra/config.yaml")
+    cfg = OmegaConf.load(config)
+    if not isinstance(cfg, DictConfig) or any(section not in cfg for section in SECTIONS):
+        raise BadInput(f"{folder}: not a run of mine-run; its configuration is another program's")
+    if cfg.task.name != task:
+        raise BadInput(f"{folder}: a run of task={cfg.task.name}; want one of task={task}")
+    best = checkpoint.load(folder / "checkpoints" / "best.pt")
+    import_from(saved_import_folders(folder))
+    return cfg, best
 
 
 class Committee(nn.Module):

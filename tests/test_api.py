@@ -15,6 +15,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.version import getbase
 
 import mine_cli
+from mine_cli import runs
+from mine_cli.api import composed, keep_configuration
 from mine_cli.errors import BadInput
 
 QUICK: dict[str, Any] = {
@@ -256,3 +258,41 @@ def test_a_loaded_run_refuses_rows_of_another_shape(tmp_path: Path) -> None:
         term.pointwise(x, z[:, :1])
     with pytest.raises(BadInput, match="x has 300 rows and z has 299"):
         term.pointwise(x, z[1:])
+
+
+# The generator of a run
+
+
+@pytest.fixture(scope="module")
+def adversarial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short run of task=gan."""
+    folder = tmp_path_factory.mktemp("gan")
+    few = (
+        "trainer.steps=4", "trainer.batch_size=32", "trainer.device=cpu", "task.samples=100",
+        "trainer.progress=false", "task.pairs=2000", "task.latent_dim=3", "task.code_dim=2",
+        "trainer.tensorboard=false",
+    )  # fmt: skip
+    cfg = composed(["task=gan", *few])
+    keep_configuration(cfg, folder / "run")
+    runs.run(cfg, folder / "run")
+    return folder / "run"
+
+
+def test_a_generator_is_the_one_that_was_judged(adversarial: Path) -> None:
+    sampler = mine_cli.load_generator(adversarial)
+    assert (sampler.latent.dim, sampler.latent.code_dim) == (3, 2)
+    assert not sampler.generator.training
+    samples = sampler.sample(500, seed=1)
+    assert samples.shape == (500, 2)
+    assert torch.equal(samples, sampler.sample(500, seed=1))
+    judged = torch.from_numpy(np.load(adversarial / "samples" / "00000004.npz")["x"])
+    # Other latents, the same law: means within five of their standard errors.
+    error = (judged.var(0) / 100 + samples.var(0) / 500).sqrt()
+    assert ((judged.mean(0) - samples.mean(0)).abs() < 5 * error).all()
+
+
+def test_a_folder_of_another_task_is_refused(adversarial: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="a run of task=gan; want one of task=mi-estimate"):
+        mine_cli.load(adversarial)
+    with pytest.raises(BadInput, match="not a run of mine-run"):
+        mine_cli.load_generator(tmp_path)

@@ -34,7 +34,12 @@ KEYS = {
 }
 FILES = {
     "mi-estimate": ("figures/curve.png", "checkpoints/best.pt"),
-    "gan": ("figures/samples.png", "figures/progress.png", "samples/data.npz"),
+    "gan": (
+        "figures/samples.png",
+        "figures/progress.png",
+        "samples/data.npz",
+        "checkpoints/best.pt",
+    ),
     "classifier": (),
 }
 FEW = [

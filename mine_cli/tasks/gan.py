@@ -225,7 +225,14 @@ class GAN:
     def evaluate(self, step: int) -> dict[str, float | None]:
         """What the samples are worth, and the information in them as a diagnostic."""
         random = torch.Generator(self.device).manual_seed(self.seeds["evaluation"])
-        _, x = self.draw_samples(self.samples, random)
+        judged = self.judged_generator(random)
+        _, x = self.draw_samples(judged, self.samples, random)
+        self.best = {
+            "generator": judged.state_dict(),
+            "latent_dim": self.latent.dim,
+            "code_dim": self.latent.code_dim,
+            "shape": list(x.shape[1:]),
+        }
         self.found = {"metrics": {"samples": self.samples} | self._judged(x), "information": {}}
         fixed = ("samples", "modes_there", "kl_floor")
         metrics = {k: v for k, v in self.found["metrics"].items() if k not in fixed}
@@ -260,7 +267,8 @@ class GAN:
     def _information(self, random: torch.Generator) -> Evaluation:
         """The bound on fresh samples of the very generator that the network was trained on."""
         rows = min(self.samples, MOST_ROWS)
-        latent, x = self.draw_samples(rows, random, averaged=False)
+        trained = self.judged_generator(random, averaged=False)
+        latent, x = self.draw_samples(trained, rows, random)
         options: dict[str, Any] = {"pairs": self.conf.pairs}
         if self.term.bound.needs == "matrix":
             _, rows = group_shape(self.trainer.batch_size, self.term.marginals)
@@ -269,12 +277,11 @@ class GAN:
 
     @torch.no_grad()
     def draw_samples(
-        self, n: int, random: torch.Generator, averaged: bool = True
+        self, judged: nn.Module, n: int, random: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Latents and samples of the generator as it is judged, float32."""
-        judged, size = self.judged_generator(random, averaged), SAMPLES_AT_ONCE
+        """Latents, and what a generator in evaluation mode makes of them, float32."""
         latent = self.latent.draw(n, random)
-        samples = [judged(part).float() for part in latent.split(size)]
+        samples = [judged(part).float() for part in latent.split(SAMPLES_AT_ONCE)]
         return latent, torch.cat(samples)
 
     @torch.no_grad()

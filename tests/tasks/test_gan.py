@@ -97,7 +97,7 @@ def information(gan: GAN) -> float:
         with torch.no_grad():
             x = judged(latent)
         term.step(x, gan.latent.code(latent))
-    latent, x = gan.draw_samples(2000, random)
+    latent, x = gan.draw_samples(judged, 2000, random)
     return term.evaluate(x, gan.latent.code(latent), pairs=100_000).value
 
 
@@ -317,7 +317,10 @@ def test_a_resumed_training_is_the_same_bit_for_bit(conf: GANConf) -> None:
     second.load_state_dict(copy.deepcopy(first.state_dict()))
     for step in range(5, 11):
         second.train_step(step)
-    draws = [gan.draw_samples(50, torch.Generator().manual_seed(0))[1] for gan in (whole, second)]
+    draws = []
+    for gan in (whole, second):
+        random = torch.Generator().manual_seed(0)
+        draws.append(gan.draw_samples(gan.judged_generator(random), 50, random)[1])
     assert torch.equal(*draws)
     for a, b in zip(whole.parameters(), second.parameters(), strict=True):
         assert torch.equal(a, b)
