@@ -240,7 +240,7 @@ class Sampler(nn.Module):
 
 
 def finished(folder: Path, task: str) -> tuple[DictConfig, dict[str, Any]]:
-    """The configuration of a run of a task, and what it kept of its best, or latest, evaluation."""
+    """The configuration of a run of a task, and the network that it reported."""
     config = folder / ".hydra" / "config.yaml"
     if not config.exists():
         raise BadInput(f"{folder}: not a run of mine-run; want a folder with .hydra/config.yaml")

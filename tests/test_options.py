@@ -64,11 +64,17 @@ EXPERIMENTS = [
     str(file.relative_to(CONF / "experiment").with_suffix(""))
     for file in sorted((CONF / "experiment").rglob("*.yaml"))
 ]
+SMALL = [
+    "generator.channels=[8,8,4,4]", "discriminator.channels=[4,4,8,8]", "network.channels=[4,4,4]",
+]  # fmt: skip
+"""Of images: at full width a step takes a second."""
 BESIDE = {
     "network=conv": ["dataset=image_label"],
-    "network=conditioned_conv": ["dataset=image_label"],
-    "generator=dcgan": ["dataset=stacked_mnist"],
-    "discriminator=dcgan": ["dataset=stacked_mnist"],
+    "network=conditioned_conv": ["dataset=image_label", "marginals=derangement"],
+    "generator=dcgan": ["dataset=stacked_mnist", *SMALL],
+    "discriminator=dcgan": ["dataset=stacked_mnist", *SMALL],
+    "dataset=stacked_mnist": SMALL,
+    "dataset=digits": SMALL,
 }
 SHOWN = {"js": "jensenshannon", "mlp_wide": "mlp"}
 """Options whose class has another name."""
@@ -167,7 +173,7 @@ def test_every_bound_in_folds(bound: str, data: Path, tmp_path: Path) -> None:
         ["dataset=functions", "dataset.f=cube", "dataset.n=300"],
         ["dataset.cube=true", "dataset.mi=2.0", "trainer.dtype=bfloat16"],
         ["marginals=derangement", "marginals.num=3", "network=noisy_mlp", "units=bits"],
-        ["task=gan", "dataset=digits", "dataset.name=fashion_mnist", "task.beta=0.5"],
+        ["task=gan", "dataset=digits", "dataset.name=fashion_mnist", *SMALL],
         ["task=gan", "dataset.n=null", "task.code_dim=2", "task.latent_dim=5"],
         ["task=gan", "task.clip=tensor", "bound=infonce", "task.latent=uniform"],
         ["task=gan", "task.average=null", "task.statistics_steps=2", "trainer.dtype=bfloat16"],
@@ -184,6 +190,7 @@ def test_every_experiment_in_a_few_steps(experiment: str, data: Path, tmp_path: 
     """`experiment=... trainer=smoke`, as one would look at it before a long run."""
     task = "gan" if experiment.startswith("gan/") else "mi-estimate"
     few = ["trainer=smoke", "trainer.steps=20", *FEW[2:4], *FEW_OF[task]]
+    few += SMALL if "stacked" in experiment else []
     patience = ["task.patience=null"] if task == "mi-estimate" else []
     result = result_of([f"experiment={experiment}", *few, *patience], data, tmp_path)
     assert result["steps"] == 20

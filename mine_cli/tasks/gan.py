@@ -294,7 +294,7 @@ class GAN:
         if averaged and self.average is not None:
             source = self.average.module()
         judged = copy.deepcopy(source)
-        n = max(self.trainer.batch_size, 500)
+        n = max(self.trainer.batch_size, 200)
         update_bn((self.latent.draw(n, random) for _ in range(NORMALISING_BATCHES)), judged)
         return judged.eval()
 
