@@ -34,6 +34,25 @@ VARIANTS = {
     "extra": ("dataset.n=600", "marginals=independent", "dataset.cube=true", "references=none"),
     "crossed": ("bound=infonce", "network=separable", "references=none"),
 }
+ADVERSARIAL = (
+    "task=gan", "trainer.device=cpu", "trainer.batch_size=32", "trainer.steps=90",
+    "trainer.log_every=3", "trainer.evaluate_every=14", "trainer.checkpoint_every=5",
+    "trainer.tensorboard=false", "task.samples=200", "task.pairs=5000",
+    "generator.widths=[32,32]", "discriminator.widths=[32,32]", "network.widths=[32,32]",
+    "hydra.run.dir=run",
+)  # fmt: skip
+COMMANDS = {name: (*SMALL, *options) for name, options in VARIANTS.items()} | {
+    "gan": ADVERSARIAL,
+    "gan_baseline": (*ADVERSARIAL, "task.beta=0", "task.average=null"),
+    "gan_more_steps": (
+        *ADVERSARIAL, "task.discriminator_steps=2", "task.generator_steps=2",
+        "task.statistics_steps=2", "task.average=null",
+    ),
+    "gan_part": (
+        *ADVERSARIAL, "task.latent_dim=4", "task.code_dim=2", "marginals=independent",
+        "network=noisy_mlp", "dataset=spiral", "dataset.n=null", "task.clip=tensor",
+    ),
+}  # fmt: skip
 # Beside the timings the commit: somebody may work in the checkout while the tests run.
 LEFT_OUT = ("seconds", "steps_per_second", "commit")
 
@@ -44,7 +63,9 @@ def found(folder: Path) -> tuple[str, dict[str, Any]]:
         table = [dict(row) for row in csv.DictReader(file)]
     kept = [{k: v for k, v in row.items() if not k.startswith("time/")} for row in table]
     result = json.loads((folder / "result.json").read_text())
-    return json.dumps(kept), {k: v for k, v in result.items() if k not in LEFT_OUT}
+    samples = {file.name: file.read_bytes() for file in folder.glob("samples/*")}
+    told = {k: v for k, v in result.items() if k not in LEFT_OUT}
+    return json.dumps(kept), told | {"samples": samples}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +75,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Any:
     @cache
     def uninterrupted(variant: str) -> tuple[str, dict[str, Any]]:
         folder = tmp_path_factory.mktemp(variant)
-        done = run(folder, *SMALL, *VARIANTS[variant])
+        done = run(folder, *COMMANDS[variant])
         assert done.returncode == 0, done.stderr
         assert json.loads((folder / "run" / "result.json").read_text())["steps"] == 90
         return found(folder / "run")
@@ -99,14 +120,29 @@ def test_kill_at_ten_random_steps(step: int, tmp_path: Path, uninterrupted: Any)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "fresh"])
+@pytest.mark.parametrize("variant", [name for name in COMMANDS if name != "fresh"])
 def test_kill_again_and_again(variant: str, tmp_path: Path, uninterrupted: Any) -> None:
     """Each attempt goes on from the one before it."""
     steps = sorted(random.Random(variant).sample(range(5, 75), 3))
-    commands = [(*SMALL, *VARIANTS[variant]), ("resume=run",), ("resume=run",)]
+    commands = [COMMANDS[variant], ("resume=run",), ("resume=run",)]
     for step, arguments in zip(steps, commands, strict=True):
         kill(tmp_path, step, random.uniform(0, 0.01), *arguments)
     assert resumed(tmp_path) == uninterrupted(variant)
+
+
+def test_adversarial_training_killed_then_interrupted(tmp_path: Path, uninterrupted: Any) -> None:
+    """Its samples are the same too, byte by byte."""
+    kill(tmp_path, random.randrange(5, 45), random.uniform(0, 0.01), *COMMANDS["gan"])
+    with started(tmp_path, "resume=run") as program:
+        program.wait_until(lambda: last_step(tmp_path / "run") >= 60)
+        program.signal(signal.SIGINT)
+        assert program.wait() == 130, program.stderr
+        assert program.stderr.count("go on with: mine-run resume=run\n") == 1
+        assert "Traceback" not in program.stderr
+    metrics, result = resumed(tmp_path)
+    assert (metrics, result) == uninterrupted("gan")
+    names = ["data", *(f"{step:08}" for step in (0, 14, 28, 42, 56, 70, 84, 90))]
+    assert sorted(result["samples"]) == sorted(f"{name}.npz" for name in names)
 
 
 def die_in_write(call: str, number: int) -> None:
