@@ -90,9 +90,11 @@ def run(cfg: DictConfig, folder: Path, in_sweep: bool) -> float:
     if in_sweep:
         check_folder(folder, ("result.json", "checkpoints"))
         cfg.trainer.progress = False  # a log line of one job in the bar of another
-    objective = runs.run(cfg, folder)["objective"]
-    if in_sweep:
-        jobs.after_sweep_job(cfg, folder.parent)
+    try:
+        objective = runs.run(cfg, folder)["objective"]
+    finally:  # also of a run that diverged, or was resumed later by itself
+        if in_sweep or (folder.parent / "multirun.yaml").exists():
+            jobs.after_sweep_job(cfg, folder.parent)
     return math.nan if objective is None else float(objective)
 
 

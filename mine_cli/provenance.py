@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["commit", "fingerprint", "peak_memory", "versions"]
+__all__ = ["ELSEWHERE", "commit", "fingerprint", "peak_memory", "versions"]
 
 PACKAGES = ("torch", "numpy", "hydra-core", "omegaconf", "mine-run")
 # What may differ between two runs that must give the same numbers: where files lie, on what

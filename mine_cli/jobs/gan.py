@@ -14,6 +14,7 @@ from mine_cli import build, figures
 from mine_cli.errors import BadInput
 from mine_cli.jobs.parts import forward_pass, sections
 from mine_cli.machine import autocast, device
+from mine_cli.provenance import ELSEWHERE
 from mine_cli.results import RunFolder, read_json
 from mine_cli.tasks.feeds import stream
 from mine_cli.tasks.gan import GAN, SHOWN_IMAGES, Latent, as_bytes
@@ -23,6 +24,8 @@ __all__ = ["GANJob", "compare"]
 # Where the configuration leaves it open: points in the plane, images.
 LATENT_DIM = (2, 100)
 SAMPLES = (2500, 26_000)
+PARTS = ("dataset", "generator", "discriminator", "network", "bound", "marginals")
+ARM = {"dataset": {"seed"}, "gan": {"beta"}}  # what the runs of a comparison may differ in
 INFINITE = (
     "infinite: the samples are a function of the code, and both have densities; the estimate is a "
     "diagnostic, not a result"
@@ -145,12 +148,11 @@ class GANJob:
             "marginal_pairs", "error",
         )  # fmt: skip
         whole = self.latent.code_dim == self.latent.dim
-        parts = ("dataset", "generator", "discriminator", "network", "bound", "marginals")
         return {
             **dict.fromkeys(unknown),
             "true_mi": None,
             "true_mi_note": INFINITE if whole else UNKNOWN,
-            **sections(self.cfg, *parts),
+            **sections(self.cfg, *PARTS, "trainer"),
             "gan": sections(self.cfg, "task")["task"]
             | {"latent_dim": self.latent.dim, "code_dim": self.latent.code_dim},
         }
@@ -179,8 +181,7 @@ class GANJob:
 
     def settings(self) -> dict[str, Any]:
         cfg = self.cfg
-        names = ("dataset", "generator", "discriminator", "network", "bound", "marginals")
-        return {name: build.type_name(cfg[name]) for name in names} | {
+        return {name: build.type_name(cfg[name]) for name in PARTS} | {
             "beta": cfg.task.beta, "clip": cfg.task.clip, "seed": cfg.seed,
             "lr": cfg.trainer.lr, "batch_size": cfg.trainer.batch_size,
         }  # fmt: skip
@@ -205,11 +206,11 @@ def compare(sweep: Path) -> None:
 
 
 def without_arm(result: Mapping[str, Any]) -> dict[str, Any]:
-    """What the two arms of a comparison have in common: all but beta and the seeds."""
-    parts = ("task", "dataset", "generator", "discriminator", "network", "bound", "gan", "steps")
-    kept = {part: result.get(part) or {} for part in parts}
-    for part, key in (("dataset", "seed"), ("gan", "beta")):
-        kept[part] = {k: v for k, v in kept[part].items() if k != key}
+    """What the arms of a comparison have in common: all but beta, the seeds and the place."""
+    kept: dict[str, Any] = {"task": result.get("task")}
+    for part in (*PARTS, "gan", "trainer"):
+        left_out = ARM.get(part, set()) | ELSEWHERE.get(part, set())
+        kept[part] = {k: v for k, v in (result.get(part) or {}).items() if k not in left_out}
     return kept
 
 
@@ -224,7 +225,7 @@ def passed(what: str, module: Any, x: Tensor) -> Tensor:
     try:
         with torch.no_grad():
             return module.eval()(x)
-    except (RuntimeError, TypeError, ValueError) as error:
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
         raise BadInput(
             f"{what}: {type(module).__name__} cannot take {list(x.shape)}: "
             f"{str(error).splitlines()[0]}"

@@ -23,7 +23,7 @@ def forward_pass(term: MutualInformation, x: Tensor, z: Tensor) -> None:
     try:
         with torch.no_grad():
             scores = term.eval().network(x, z)
-    except (RuntimeError, TypeError, ValueError) as error:
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
         raise BadInput(
             f"network: {type(term.network).__name__} cannot score x {list(x.shape)} with z "
             f"{list(z.shape)}: {str(error).splitlines()[0]}"
