@@ -6,10 +6,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import OmegaConf
+from hydra.core.utils import JobReturn
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
 
 from mine_cli import __version__
 from mine_cli.arguments import for_hydra
@@ -20,6 +23,26 @@ SMOKE = (
     "trainer=smoke", "trainer.device=cpu", "trainer.tensorboard=false", "references=none",
     "task.select_rows=300", "task.report_rows=500", "task.pairs=10000",
 )  # fmt: skip
+FEW_SAMPLES = (
+    "task=gan", "trainer.steps=6", "trainer.batch_size=32", "trainer.device=cpu",
+    "trainer.evaluate_every=6", "trainer.tensorboard=false", "task.samples=200",
+    "task.pairs=2000", "generator.widths=[16]", "discriminator.widths=[16]",
+    "network.widths=[16]", "hydra.sweep.dir=sweep",
+)  # fmt: skip
+ARMS = """\
+# @package _global_
+defaults:
+  - override /task: gan
+
+task:
+  average: null
+
+hydra:
+  mode: MULTIRUN
+  sweeper:
+    params:
+      task.beta: 0,0.5
+"""
 OWN_NETWORK = """\
 from torch import nn
 
@@ -219,6 +242,68 @@ def test_a_sweep_goes_on_after_a_failed_job(command: Command, tmp_path: Path) ->
     assert "mine-run: dataset.rho=1.5: must lie strictly between -1 and 1" in done.stderr
     assert "Traceback" not in done.stderr
     assert sorted(f.parent.name for f in tmp_path.glob("sweep/*/result.json")) == ["0", "2"]
+
+
+class Returned(Callback):
+    """Keeps what a sweeper is told of each job."""
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        with Path("returned").open("a") as file:
+            print(job_return.return_value, file=file)
+
+
+def check_arms(sweep: Path, *betas: float) -> list[dict[str, Any]]:
+    """The results of a sweep of adversarial arms, drawn in one picture."""
+    results = [json.loads(path.read_text()) for path in sorted(sweep.glob("*/result.json"))]
+    assert [result["gan"]["beta"] for result in results] == [*betas]
+    assert all(result["steps"] == 6 for result in results)
+    assert (sweep / "compare.png").stat().st_size > 10_000
+    return results
+
+
+@pytest.fixture
+def arms(tmp_path: Path) -> Path:
+    """A folder of one's own with an experiment that sweeps beta."""
+    (tmp_path / "my_conf" / "experiment").mkdir(parents=True)
+    (tmp_path / "my_conf" / "experiment" / "arms.yaml").write_text(ARMS)
+    return tmp_path / "my_conf"
+
+
+def test_an_experiment_starts_both_arms_and_draws_them(
+    arms: Path, command: Command, tmp_path: Path
+) -> None:
+    """Without -m; the sweeper minimises the divergence; a resumed arm is drawn anew."""
+    told = f"+hydra.callbacks.told._target_={__name__}.Returned"
+    done = command("-cd", str(arms), "experiment=arms", *FEW_SAMPLES[1:], told)
+    assert done.returncode == 0, done.stderr
+    results = check_arms(tmp_path / "sweep", 0, 0.5)
+    returned = [float(line) for line in (tmp_path / "returned").read_text().split()]
+    assert returned == [result["metrics"]["kl"] for result in results]
+    assert [result["gan"]["average"] for result in results] == [None, None]
+
+    (tmp_path / "sweep" / "compare.png").unlink()
+    done = command("resume=sweep/0")
+    assert done.returncode == 0, done.stderr
+    check_arms(tmp_path / "sweep", 0, 0.5)
+
+
+@pytest.mark.slow
+def test_a_sweep_of_both_arms(command: Command, tmp_path: Path) -> None:
+    done = command("-m", *FEW_SAMPLES, "task.beta=0,1", "seed=0,1", "bound=js")
+    assert done.returncode == 0, done.stderr
+    check_arms(tmp_path / "sweep", 0, 0, 1, 1)
+
+
+def test_dry_run_of_an_experiment_of_arms_looks_at_one(
+    arms: Path, command: Command, tmp_path: Path
+) -> None:
+    before = made(tmp_path)
+    done = command("-cd", str(arms), "experiment=arms", *FEW_SAMPLES[1:], "dry_run=true")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "Everything builds and one forward pass ran; nothing was written."
+    assert [line.split()[0] for line in lines[:2]] == ["dataset", "latent"]
+    assert made(tmp_path) == before
 
 
 @pytest.fixture
