@@ -11,6 +11,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mine_cli.bounds import DV
+from mine_cli.conditioned import ConditionedConv
 from mine_cli.errors import BadInput
 from mine_cli.layers import ACTIVATIONS, inner, split_linear
 from mine_cli.networks import MLP, Bilinear, Conv, NoisyMLP, Separable, SeparableQuadratic
@@ -23,6 +24,7 @@ def name_of(part: Any) -> str:
 
 
 ANY_SHAPE = [MLP, NoisyMLP, Separable, SeparableQuadratic, Bilinear]
+OF_IMAGES = [Conv, ConditionedConv]
 SHAPES: list[tuple[Shape, Shape]] = [((3,), (2,)), ((1, 8, 8), (10,)), ((), (4,)), ((2, 3), ())]
 IMAGES: list[tuple[Shape, Shape]] = [
     ((1, 28, 28), (10,)),
@@ -33,12 +35,13 @@ IMAGES: list[tuple[Shape, Shape]] = [
 each_case = pytest.mark.parametrize(
     ("make", "x_shape", "z_shape"),
     [(make, *shapes) for make in ANY_SHAPE for shapes in SHAPES]
-    + [(Conv, *shapes) for shapes in IMAGES],
+    + [(make, *shapes) for make in OF_IMAGES for shapes in IMAGES],
     ids=name_of,
 )
 each_network = pytest.mark.parametrize(  # for what does not depend on shapes
     ("make", "x_shape", "z_shape"),
-    [(make, (3,), (2,)) for make in ANY_SHAPE] + [(Conv, (1, 14, 14), (10,))],
+    [(make, (3,), (2,)) for make in ANY_SHAPE]
+    + [(make, (1, 14, 14), (10,)) for make in OF_IMAGES],
     ids=name_of,
 )
 
@@ -287,10 +290,11 @@ def test_bilinear_is_one_matrix_and_a_constant() -> None:
 
 def test_convolutions_see_every_pixel() -> None:
     # Odd and even sides: the border next to the other half of an image must not be dropped.
-    for shape in [(1, 14, 28), (1, 28, 14), (1, 13, 15)]:
-        x = torch.randn(4, *shape, requires_grad=True)
-        Conv(shape, (10,))(x, torch.randn(4, 10)).square().sum().backward()
-        assert (x.grad != 0).all()
+    for make in OF_IMAGES:
+        for shape in [(1, 14, 28), (1, 28, 14), (1, 13, 15)]:
+            x = torch.randn(4, *shape, requires_grad=True)
+            make(shape, (10,))(x, torch.randn(4, 10)).square().sum().backward()
+            assert (x.grad != 0).all()
 
 
 # Bad input
