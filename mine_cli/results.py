@@ -129,9 +129,7 @@ class RunFolder:
 
         buffer = io.BytesIO()
         numpy.savez_compressed(buffer, **arrays)
-        path = self.path / "samples" / f"{name}.npz"
-        path.parent.mkdir(exist_ok=True)
-        write_atomically(path, buffer.getvalue())
+        write_atomically(self.path / "samples" / f"{name}.npz", buffer.getvalue())
 
     def picture(self, tag: str, png: Path, step: int) -> None:
         """Shows a PNG that stands in `figures/` in TensorBoard as well."""

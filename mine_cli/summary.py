@@ -86,9 +86,14 @@ def numbers(result: Mapping[str, Any], units: str) -> list[str]:
         rows = known(result, "effective_sample_size")
         beside = "" if rows is None else f"worth {rows:,.0f} independent rows"
         lines.append(row("marginal pairs", f" {pairs:,.0f}", beside))
-    if units != "nats":
-        lines += explained(f"Shown in {units}; result.json and metrics.csv are in nats.")
-    return lines
+    return lines + in_units(units)
+
+
+def in_units(units: str) -> list[str]:
+    """What is to be said of numbers that are not shown as they are written."""
+    if units == "nats":
+        return []
+    return explained(f"Shown in {units}; result.json and metrics.csv are in nats.")
 
 
 def of_generator(result: Mapping[str, Any], units: str) -> list[str]:
@@ -98,7 +103,7 @@ def of_generator(result: Mapping[str, Any], units: str) -> list[str]:
     if status in STATUS_ADVICE:
         lines += explained(STATUS_ADVICE[status])
     if (modes := known(metrics, "modes")) is not None:
-        lines.append(row("modes", f" {modes:.0f} of {known(metrics, 'modes_there'):.0f}"))
+        lines.append(row("modes", f" {modes:,.0f} of {known(metrics, 'modes_there'):,.0f}"))
     for key, label, beside in (
         ("high_quality", "high quality", "of the samples, within 3 sigma of a mode"),
         ("confidence", "confidence", "of the classifier, on average"),
@@ -114,10 +119,10 @@ def of_generator(result: Mapping[str, Any], units: str) -> list[str]:
         if (nats := known(metrics, key)) is not None:
             lines.append(row(label, f"{value(nats, units)} {units}", beside))
     if (estimate := known(result, "estimate")) is not None:
-        note = f"a diagnostic ({metrics.get('estimate_status')}), no result: the truth is "
+        note = f"a diagnostic ({metrics.get('estimate_status')}); the truth is "
         note += str(result.get("true_mi_note")).partition(";")[0].partition(":")[0]
         lines.append(row("information", f"{value(estimate, units)} {units}", note))
-    return lines
+    return lines + in_units(units)
 
 
 def explained_briefly(result: Mapping[str, Any]) -> str:
@@ -130,8 +135,9 @@ def of_classifier(result: Mapping[str, Any], units: str) -> list[str]:
     """How good a classifier is, and where it was kept."""
     metrics, status = result.get("metrics") or {}, str(result.get("status"))
     accuracy, images = known(metrics, "accuracy"), known(metrics, "test_images")
-    shown = " unknown" if accuracy is None else f" {100 * accuracy:.2f} %   status: {status}"
-    lines = [row("accuracy", shown, "" if images is None else f"of {images:,.0f} test images")]
+    shown = " unknown" if accuracy is None else f" {100 * accuracy:.2f} %"
+    beside = "" if images is None else f" on {images:,.0f} test images"
+    lines = [row("accuracy", shown, f"status: {status}{beside}")]
     if status in STATUS_ADVICE:
         lines += explained(STATUS_ADVICE[status])
     else:

@@ -39,6 +39,7 @@ class FakeTask:
         self.best_value = -math.inf
         self.finished = False
         self.taken: list[int] = []
+        self.curve: list[float] = []
 
     def train_step(self, step: int) -> dict[str, Tensor]:
         self.taken.append(step)
@@ -59,6 +60,9 @@ class FakeTask:
             self.best_value, self.best = value, {"network": copy.deepcopy(self._weights())}
         self.finished = step == self.finish_at
         return {"mi/estimate": value, "mi/true": 1.0, "mi/unknown": None}
+
+    def arrays(self) -> dict[str, Any]:
+        return {}
 
     def parameters(self) -> Iterable[Tensor]:
         return self.network.parameters()

@@ -20,6 +20,7 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 
 from mine_cli import provenance
 from mine_cli.errors import RunFailed
+from mine_cli.jobs.gan import INFINITE, UNKNOWN
 from mine_cli.jobs.mi_estimate import MIEstimateJob
 from mine_cli.provenance import commit, fingerprint, peak_memory, versions
 from mine_cli.results import RunFolder, read_json, write_json
@@ -217,6 +218,43 @@ def test_without_tensorboard_there_is_no_folder_for_it(tmp_path: Path) -> None:
     folder.picture("curve", tmp_path / "absent.png", 0)
     folder.close()
     assert not (tmp_path / "tb").exists()
+
+
+# samples
+
+
+def test_samples_are_read_back_as_they_were(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path, tensorboard=False)
+    points = numpy.random.default_rng(0).normal(size=(5, 2)).astype(numpy.float32)
+    counts = numpy.arange(25)
+    for name in ("data", "00000007"):
+        folder.keep(name, {"x": points, "histogram": counts, "beta": 0.5})
+    folder.close()
+    assert sorted(os.listdir(tmp_path / "samples")) == ["00000007.npz", "data.npz"]
+    with numpy.load(tmp_path / "samples" / "00000007.npz", allow_pickle=False) as found:
+        assert numpy.array_equal(found["x"], points)
+        assert found["x"].dtype == numpy.float32
+        assert numpy.array_equal(found["histogram"], counts)
+        assert float(found["beta"]) == 0.5
+    contents = {file.read_bytes() for file in tmp_path.glob("samples/*.npz")}
+    assert len(contents) == 1  # no time of day in it: a resumed run writes the same file
+
+
+def test_samples_are_whole_or_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = RunFolder(tmp_path, tensorboard=False)
+    folder.keep("00000007", {"x": numpy.ones(3)})
+    before = (tmp_path / "samples" / "00000007.npz").read_bytes()
+
+    def fail(*arguments: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("mine_cli.files.os.fsync", fail)
+    for name in ("00000007", "00000014"):
+        with pytest.raises(RunFailed, match=rf"^cannot write .*{name}\.npz: No space left"):
+            folder.keep(name, {"x": numpy.zeros(1000)})
+    folder.close()
+    assert os.listdir(tmp_path / "samples") == ["00000007.npz"]
+    assert (tmp_path / "samples" / "00000007.npz").read_bytes() == before
 
 
 # result.json
@@ -481,3 +519,95 @@ def test_summary_shows_warnings() -> None:
     text = summary(RESULT | {"warnings": ["column 3 of x is constant"], "note": "stopped"})
     assert "! column 3 of x is constant" in text
     assert "! stopped" in text
+
+
+GENERATED: dict[str, Any] = {
+    "task": "gan",
+    "status": "ok",
+    "estimate": 3.2188,
+    "true_mi": None,
+    "true_mi_note": INFINITE,
+    "dataset": {"_target_": "mine_cli.data.mixtures.GaussianGrid", "side": 5, "sigma": 0.05},
+    "gan": {"beta": 0.5},
+    "metrics": {
+        "modes": 24.0, "modes_there": 25, "high_quality": 0.6132, "kl": 0.0312, "js": 0.0071,
+        "kl_high_quality": 0.0544, "kl_floor": 0.0048, "confidence": None,
+        "estimate_status": "at_ceiling", "samples": 2500,
+    },
+}  # fmt: skip
+
+
+def shown(result: dict[str, Any], units: str = "nats") -> dict[str, str]:
+    """The summary's rows by their labels."""
+    rows = [line.split(None, 1) for line in summary(result, units).splitlines() if line.strip()]
+    return {row[0]: row[-1] for row in rows}
+
+
+def test_summary_of_a_generator_says_what_its_samples_are_worth() -> None:
+    found = shown(GENERATED)
+    assert found["gan:"] == "GaussianGrid side=5 sigma=0.05"
+    assert " ".join(found["status"].split()) == "ok with the information in its code, beta 0.5"
+    assert found["modes"] == "24 of 25"
+    text = summary(GENERATED)
+    lines = text.splitlines()
+    assert any("high quality" in line and "61.3 %" in line for line in lines)
+    assert found["KL"].startswith("0.0312 nats")
+    assert " ".join(found["its"].split()).startswith("floor 0.0048 nats")
+    assert found["JS"].startswith("0.0071 nats")
+    assert "confidence" not in text
+    assert max(map(len, lines)) <= 100
+
+
+def test_summary_of_a_generator_reports_the_information_as_a_diagnostic() -> None:
+    said = " ".join(shown(GENERATED)["information"].split())
+    assert said == "3.2188 nats a diagnostic (at_ceiling); the truth is infinite"
+    said = shown(GENERATED | {"true_mi_note": UNKNOWN})["information"]
+    assert said.endswith("; the truth is not known")
+    assert "estimate " not in summary(GENERATED)
+    assert "true MI" not in summary(GENERATED)
+
+
+def test_summary_of_the_twin_has_no_information() -> None:
+    twin = GENERATED | {"gan": {"beta": 0.0}, "estimate": None}
+    assert "beta 0: without it" in shown(twin)["status"]
+    assert "information" not in shown(twin)
+
+
+def test_summary_of_a_generator_in_bits() -> None:
+    text = summary(GENERATED, "bits")
+    assert f"{0.0312 / math.log(2):.4f} bits" in text
+    assert f"{3.2188 / math.log(2):.4f} bits" in text
+    assert "Shown in bits" in text
+    assert "nats" not in text.replace("are in nats", "")
+
+
+@pytest.mark.parametrize("status", ["collapsed", "diverged"])
+def test_summary_of_a_generator_that_failed(status: str) -> None:
+    nothing = {"metrics": {}, "estimate": None} if status == "diverged" else {}
+    text = " ".join(summary(GENERATED | {"status": status} | nothing).split())
+    assert f"status {status}" in text
+    assert STATUS_ADVICE[status] in text
+    assert "None" not in text
+
+
+def test_summary_of_images_tells_the_classifier_s_confidence() -> None:
+    metrics = {"modes": 997.0, "modes_there": 1000, "kl": 0.05, "confidence": 0.951}
+    text = summary(GENERATED | {"metrics": metrics})
+    assert "997 of 1,000" in text
+    assert "95.1 %" in text
+    assert "high quality" not in text
+
+
+def test_summary_of_a_classifier() -> None:
+    result = {
+        "task": "classifier", "status": "ok", "classifier": "cache/classifier_mnist.pt",
+        "metrics": {"accuracy": 0.99314, "loss": 0.02, "test_images": 10_000},
+    }  # fmt: skip
+    found = shown(result)
+    assert " ".join(found["accuracy"].split()) == "99.31 % status: ok on 10,000 test images"
+    assert " ".join(found["kept"].split()) == "as cache/classifier_mnist.pt"
+    bad = result | {"status": "inaccurate"}
+    text = " ".join(summary(bad).split())
+    assert "99.31 % status: inaccurate on 10,000 test images" in text
+    assert STATUS_ADVICE["inaccurate"] in text
+    assert "kept as" not in text

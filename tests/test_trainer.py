@@ -32,6 +32,7 @@ from mine_cli.trainer import (
     device,
     learning_rate,
     seed_everything,
+    set_rate,
 )
 from tests.fake_task import FakeTask
 
@@ -182,6 +183,48 @@ def test_times_are_booked_on_their_parts(tmp_path: Path) -> None:
     parts = ("stepping", "evaluation", "checkpoint", "logging")
     total = sum(getattr(record, f"{part}_seconds") for part in parts)
     assert record.seconds == pytest.approx(total)
+
+
+class Seen(FakeTask):
+    """Leaves the steps that it has taken to be looked at."""
+
+    def arrays(self) -> dict[str, Any]:
+        return {"x": numpy.array(self.taken)}
+
+
+def test_what_an_evaluation_leaves_is_kept_and_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pictures are drawn from the folder's files, then shown at their step."""
+    drawn: list[tuple[int, list[int]]] = []
+    pictures: list[tuple[str, Path, int]] = []
+
+    def look(folder: Path, step: int) -> dict[str, Path]:
+        with numpy.load(folder / "samples" / f"{step:08d}.npz") as arrays:
+            drawn.append((step, [*arrays["x"]]))
+        return {"samples": folder / "a.png", "others": folder / "b.png"}
+
+    monkeypatch.setattr(RunFolder, "picture", lambda folder, *shown: pictures.append(shown))
+    folder = RunFolder(tmp_path, tensorboard=False)
+    Trainer(conf(), folder, look=look).fit(Seen())
+    folder.close()
+    steps = [0, 5, 10, 15, 20]
+    assert sorted(os.listdir(tmp_path / "samples")) == [f"{step:08d}.npz" for step in steps]
+    assert drawn == [(step, [*range(1, step + 1)]) for step in steps]
+    expected = [("samples", tmp_path / "a.png"), ("others", tmp_path / "b.png")]
+    assert pictures == [(*picture, step) for step in steps for picture in expected]
+
+
+@pytest.mark.parametrize("task", [FakeTask, Seen])
+def test_nothing_is_shown_of_nothing_or_in_memory(task: type[FakeTask], tmp_path: Path) -> None:
+    def look(path: Path, step: int) -> dict[str, Path]:
+        raise AssertionError("there is nothing to look at")
+
+    folder = None if task is Seen else RunFolder(tmp_path, tensorboard=False)
+    Trainer(conf(), folder, look=look).fit(task())
+    assert not (tmp_path / "samples").exists()
+    if folder is not None:
+        folder.close()
 
 
 # Going on with a run
@@ -480,6 +523,28 @@ def test_schedule_rises_then_falls_to_zero() -> None:
     assert rates[549] == pytest.approx(1e-3)
     assert rates[-1] == pytest.approx(0.0, abs=1e-12)
     assert all(a > b for a, b in pairwise(rates[99:]))
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.1])
+def test_linear_and_constant_schedules(warmup: float) -> None:
+    """The same warm-up; then a straight line down to zero, or the peak for ever."""
+    rising = round(1000 * warmup)
+    straight, level = (
+        [learning_rate(step, 1000, 2e-3, warmup, schedule) for step in range(1, 1001)]
+        for schedule in ("linear", "constant")
+    )
+    assert straight[:rising] == level[:rising]
+    assert level[rising:] == [2e-3] * (1000 - rising)
+    falls = [a - b for a, b in pairwise(straight[max(rising - 1, 0) :])]
+    assert falls == pytest.approx([2e-3 / (1000 - rising)] * len(falls))
+    assert straight[-1] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_the_peak_is_the_network_s_own_not_the_run_s() -> None:
+    weights = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
+    optimizer = torch.optim.SGD([{"params": [w], "lr": 9.0} for w in weights])
+    set_rate(optimizer, conf(steps=10, warmup=0.0, schedule="linear", lr=5.0), 5, peak=0.2)
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.1, 0.1])
 
 
 @pytest.mark.parametrize(("warmup", "first"), [(0.0, 1.0), (0.03, 1 / 3), (1.0, 0.01)])
