@@ -19,9 +19,7 @@ class Clipped(NamedTuple):
     clipped_norm: Tensor
 
 
-def clip_adaptively(
-    adversarial: Tensors, information: Tensors, how: str = "global"
-) -> Clipped:
+def clip_adaptively(adversarial: Tensors, information: Tensors, how: str = "global") -> Clipped:
     r"""The gradient of the information term, no longer than that of the adversarial loss.
 
     .. math:: g_a = \min(\|g_u\|, \|g_m\|)\, \frac{g_m}{\|g_m\|}
