@@ -1,5 +1,6 @@
 """On an NVIDIA GPU: the same estimate as on the CPU, half precision and resuming included."""
 
+import math
 import signal
 import subprocess
 import sys
@@ -8,10 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from mine_cli.results import read_json
+from tests.image_folders import write_images
 from tests.test_resume import last_step
 
 pytestmark = [
@@ -24,12 +27,22 @@ SETTINGS = (
 )  # fmt: skip
 
 
-def mine_run(folder: Path, *arguments: str) -> dict[str, Any]:
+def mine_run(cwd: Path, *arguments: str, folder: str = "run") -> dict[str, Any]:
     """A run from nothing: a process that has used a GPU cannot be forked."""
     entry = [sys.executable, "-P", "-m", "mine_cli", *arguments]
-    done = subprocess.run(entry, cwd=folder, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(entry, cwd=cwd, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
-    return read_json(folder / "run" / "result.json")
+    return read_json(cwd / folder / "result.json")
+
+
+def kill_at(folder: Path, step: int, *arguments: str) -> None:
+    """Starts a run and kills it once it has come to a step."""
+    entry = [sys.executable, "-P", "-m", "mine_cli", *arguments]
+    with subprocess.Popen(entry, cwd=folder, stderr=subprocess.DEVNULL) as process:
+        while last_step(folder / "run") < step and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert not (folder / "run" / "result.json").exists()
 
 
 @pytest.fixture(scope="module")
@@ -77,12 +90,74 @@ def test_auto_takes_the_gpu(tmp_path: Path) -> None:
 @pytest.mark.parametrize("device", ["cuda", "cpu"])
 def test_a_killed_run_resumes_on_the_gpu_or_on_the_cpu(device: str, tmp_path: Path) -> None:
     options = ("trainer.device=cuda", "trainer.checkpoint_every=50", "trainer.log_every=10")
-    entry = [sys.executable, "-P", "-m", "mine_cli", *SETTINGS, *options]
-    with subprocess.Popen(entry, cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
-        while last_step(tmp_path / "run") < 200 and process.poll() is None:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-    assert not (tmp_path / "run" / "result.json").exists()
+    kill_at(tmp_path, 200, *SETTINGS, *options)
     result = mine_run(tmp_path, "resume=run", f"trainer.device={device}")
     assert result["steps"] == 1500
     assert abs(result["error"]) < 0.1
+
+
+# Adversarial networks
+
+ON_GPU = "trainer.device=cuda"
+POINTS = (
+    "task=gan", "trainer.steps=300", "trainer.evaluate_every=100", "trainer.checkpoint_every=50",
+    "trainer.log_every=10", "trainer.tensorboard=false", "task.pairs=20000", "hydra.run.dir=run",
+)  # fmt: skip
+IMAGES = (
+    *POINTS, "dataset=stacked_mnist", "data_dir=images", "cache_dir=cache", "task.samples=1000",
+    "generator.channels=[64,32,16,8]", "discriminator.channels=[8,16,32,64]",
+)  # fmt: skip
+
+
+def check_generated(run_folder: Path, shape: tuple[int, ...]) -> None:
+    """A finished run whose metrics are finite and whose samples were kept."""
+    result = read_json(run_folder / "result.json")
+    assert result["status"] in ("ok", "collapsed")
+    assert result["steps"] == 300
+    metrics = {name: result["metrics"][name] for name in ("modes", "kl", "js", "kl_floor")}
+    assert all(math.isfinite(value) for value in metrics.values())
+    assert math.isfinite(result["estimate"])
+    for name in ("data", "00000000", "00000100", "00000200", "00000300"):
+        with np.load(run_folder / "samples" / f"{name}.npz") as arrays:
+            assert arrays["x"].shape == shape
+            assert np.isfinite(arrays["x"]).all()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("trainer.dtype=float32",),
+        ("trainer.dtype=bfloat16",),
+        ("trainer.compile=true", "trainer.dtype=bfloat16"),
+        ("bound=infonce", "network=separable", "task.generator_steps=2"),
+    ],
+    ids=["float32", "bfloat16", "compile", "infonce"],
+)
+def test_points_are_generated(options: tuple[str, ...], tmp_path: Path) -> None:
+    result = mine_run(tmp_path, *POINTS, *options, ON_GPU)
+    check_generated(tmp_path / "run", (2500, 2))
+    assert result["device"] == torch.cuda.get_device_name(0)
+    assert result["peak_memory"] > 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("task.generator_steps=2",), ("trainer.compile=true", "trainer.dtype=bfloat16")],
+    ids=["float32", "compile"],
+)
+def test_stacks_are_generated_and_judged(options: tuple[str, ...], tmp_path: Path) -> None:
+    """By a classifier that is trained there too."""
+    write_images(tmp_path / "images", legible=True)
+    where = ("data_dir=images", "cache_dir=cache", ON_GPU)
+    training = ("trainer.steps=200", "trainer.batch_size=64", "hydra.run.dir=judge")
+    mine_run(tmp_path, "task=classifier", *where, *training, folder="judge")
+    result = mine_run(tmp_path, *IMAGES, *options, ON_GPU)
+    check_generated(tmp_path / "run", (64, 3, 28, 28))
+    assert result["network"]["_target_"] == "mine_cli.conditioned.ConditionedConv"
+    assert 0 < result["metrics"]["confidence"] <= 1
+
+
+def test_killed_adversarial_training_goes_on(tmp_path: Path) -> None:
+    kill_at(tmp_path, 120, *POINTS, ON_GPU)
+    mine_run(tmp_path, "resume=run")
+    check_generated(tmp_path / "run", (2500, 2))
