@@ -229,7 +229,7 @@ def test_a_classifier_that_is_not_there_is_refused_before_the_images_are_read(
 def test_a_classifier_of_other_images_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "c.pt"
     save_classifier(path, DigitClassifier(), "fashion_mnist", 0.9)
-    with pytest.raises(BadInput, match=r"a classifier of fashion_mnist, not of mnist"):
+    with pytest.raises(BadInput, match=r"a classifier of fashion_mnist, not mnist"):
         StackedMNIST(data_dir=tmp_path, classifier=path)
 
 
