@@ -113,7 +113,7 @@ def test_it_learns_that_an_images_brightness_is_its_code(copies: int) -> None:
         z = torch.randn(copies, 128, 1)
         x = z[..., None, None] + 0.5 * torch.randn(copies, 128, 1, 8, 8)
         ensemble.step(list(zip(x, z, strict=True)), generators)
-    for term in ensemble.unstack():
+    for term in ensemble.terms:
         z = torch.randn(500, 1)
         x = z[..., None, None] + 0.5 * torch.randn(500, 1, 8, 8)
         assert term.evaluate(x, z, pairs=20_000).value > 0.8

@@ -56,7 +56,6 @@ def train(ensemble: Ensemble, shapes: tuple, members: range, steps: int) -> None
     generators = [torch.Generator().manual_seed(m) for m in members]
     for step in range(steps):
         ensemble.step([batches(shapes, step, m) for m in members], generators)
-    ensemble.unstack()
 
 
 @torch.no_grad()
@@ -100,8 +99,7 @@ def test_terms_can_be_taken_out_and_put_back() -> None:
     train(ensemble, VECTORS, range(2), 5)
     for term, state in zip(ensemble.terms, saved, strict=True):
         term.load_state_dict(state)
-    ensemble.restack()
-    for term, state in zip(ensemble.unstack(), saved, strict=True):
+    for term, state in zip(ensemble.terms, saved, strict=True):
         for key, value in term.state_dict().items():
             assert torch.equal(value, state[key])
 

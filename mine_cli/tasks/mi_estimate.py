@@ -5,7 +5,6 @@ r"""``task=mi-estimate``: the mutual information of a data set, as an honest num
 sees the rows it is reported on.
 """
 
-import copy
 import logging
 import math
 from collections.abc import Callable, Iterable
@@ -61,7 +60,7 @@ class Member:
         self.best_quality, self.best_step, self.waited = quality, step, 0
         self.term.log_partition.fill_(found.log_partition)
         self.term.calibrated.fill_(True)
-        self.best_state = copy.deepcopy(self.term.state_dict())
+        self.best_state = {name: value.clone() for name, value in self.term.state_dict().items()}
         return True
 
     def exhausted(self, patience: int | None) -> bool:
@@ -152,7 +151,6 @@ class MIEstimate:
 
     def evaluate(self, step: int) -> dict[str, float | None]:
         """The bound on the select rows; keeps each network at its best."""
-        self.ensemble.unstack()
         found = [
             m.term.evaluate(*m.parts.select, **self._crossing(self.conf.pairs_during_training))
             for m in self.members
@@ -189,7 +187,6 @@ class MIEstimate:
         return self.ensemble.parameters()
 
     def state_dict(self) -> dict[str, Any]:
-        self.ensemble.unstack()
         return {
             "members": [m.state_dict() for m in self.members],
             "optimizer": self.ensemble.optimizer.state_dict(),
@@ -201,7 +198,6 @@ class MIEstimate:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for member, saved in zip(self.members, state["members"], strict=True):
             member.load_state_dict(saved)
-        self.ensemble.restack()
         self.ensemble.optimizer.load_state_dict(state["optimizer"])
         self.curve, self.best = state["curve"], state["best"]
         self.finished = state["finished"]

@@ -57,7 +57,6 @@ def trained(task: MIEstimate) -> MIEstimate:
 
 
 def state(task: MIEstimate) -> list[Tensor]:
-    task.ensemble.unstack()
     return [value.clone() for m in task.members for value in m.term.state_dict().values()]
 
 
