@@ -152,7 +152,7 @@ def _unfit(**variables: Tensor) -> str:
 def _ties(k: int, **variables: Tensor) -> str:
     """Say that x or z has too many equal rows for KSG, or nothing."""
     for name, values in variables.items():
-        label = identical_rows(values, values[:, :0])
+        label = identical_rows(values)
         share = float((label.bincount()[label] > k + 1).double().mean())
         if share > MOST_TIED:
             return f"{share:.0%} of the rows share their {name} with more than {k} others"

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor, nn
 
-from mine_cli.data.images import DATASETS, NUM_LABELS, load
+from mine_cli.data.images import DATASETS, NUM_LABELS, load, to_signed
 from mine_cli.data.pool import Pool
 from mine_cli.errors import BadInput
 from mine_cli.metrics import Verdict
@@ -157,11 +157,6 @@ def check(name: str, n: int | None = None) -> None:
         faults.append(f"dataset.n={n}: want at least 1, or null for fresh draws")
     if faults:
         raise BadInput(*faults)
-
-
-def to_signed(pixels: Tensor) -> Tensor:
-    """Bytes to float32 in [-1, 1], in any shape."""
-    return pixels.float().div_(127.5).sub_(1)
 
 
 @torch.no_grad()

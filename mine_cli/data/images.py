@@ -18,7 +18,16 @@ from torchvision import datasets
 from mine_cli.data import Rows
 from mine_cli.errors import BadInput
 
-__all__ = ["DATASETS", "ImageHalves", "ImageLabel", "label_entropy", "load"]
+__all__ = [
+    "DATASETS",
+    "ImageHalves",
+    "ImageLabel",
+    "check_name",
+    "label_entropy",
+    "load",
+    "load_parts",
+    "to_signed",
+]
 
 DATASETS: dict[str, type[datasets.MNIST]] = {
     "mnist": datasets.MNIST,
@@ -67,7 +76,7 @@ class ImageLabel:
         shuffle_labels: bool = False,
         seed: int = 0,
     ) -> None:
-        _check_name(name)
+        check_name(name)
         self.name, self.data_dir = name, Path(data_dir).expanduser()
         self.shuffle_labels, self.seed = shuffle_labels, seed
         self._rows: Rows | None = None
@@ -107,7 +116,7 @@ class ImageHalves:
     def __init__(
         self, name: str = "mnist", data_dir: str | Path = "data", axis: str = "horizontal"
     ) -> None:
-        _check_name(name)
+        check_name(name)
         if axis not in AXES:
             raise BadInput(f"dataset.axis={axis}: want {' or '.join(AXES)}")
         self.name, self.data_dir, self.axis = name, Path(data_dir).expanduser(), axis
@@ -134,6 +143,26 @@ def load(name: str, data_dir: Path) -> tuple[Tensor, Tensor]:
 
     The 60,000 training images come first. Nothing is written where the files are there already.
     """
+    train, test, *labels = _load_bytes(name, data_dir)
+    return torch.cat([train, test]).float().div_(255), torch.cat(labels).long()
+
+
+def load_parts(name: str, data_dir: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the images and labels of `load` as train, train labels, test and test labels.
+
+    The images are in [-1, 1].
+    """
+    train, test, labels, test_labels = _load_bytes(name, data_dir)
+    return to_signed(train), labels.long(), to_signed(test), test_labels.long()
+
+
+def to_signed(pixels: Tensor) -> Tensor:
+    """Bytes to float32 in [-1, 1], in any shape."""
+    return pixels.float().div_(127.5).sub_(1)
+
+
+def _load_bytes(name: str, data_dir: Path) -> list[Tensor]:
+    """Training and test images, [n, 1, 28, 28] uint8, and the labels of both, [n] uint8."""
     source = DATASETS[name]
     folder = data_dir / source.__name__ / "raw"
     missing = _missing(folder)
@@ -150,11 +179,12 @@ def load(name: str, data_dir: Path) -> tuple[Tensor, Tensor]:
         raise BadInput(
             f"{folder}: not 28 x 28 images with labels 0-9 ({shapes}): want them fetched anew"
         )
-    pixels = torch.from_numpy(np.concatenate([train, test]))[:, None].float().div_(255)
-    return pixels, torch.from_numpy(np.concatenate(labels)).long()
+    # copied, since what is read from a file may not be written to, and tensors may
+    return [torch.tensor(part) for part in (train[:, None], test[:, None], *labels)]
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raise BadInput unless there are images of that name."""
     if name not in DATASETS:
         raise BadInput(f"dataset.name={name}: want {' or '.join(DATASETS)}")
 

@@ -14,13 +14,15 @@ __all__ = [
     "Split",
     "Standardise",
     "folds",
+    "found_among",
     "group_column",
     "identical_rows",
     "straddling",
     "three_way",
+    "two_way",
 ]
 
-# Numbers hashed at once by `identical_rows`: bounds its memory to some 128 MiB.
+# Numbers hashed at once by `_hashes`: bounds its memory to some 128 MiB.
 HASHED_AT_ONCE = 1 << 22
 
 # A deviation below this share of a column's largest value is the rounding of its mean.
@@ -108,6 +110,18 @@ def folds(
     return splits
 
 
+def two_way(
+    n: int, share: float, groups: Tensor | None = None, generator: Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """Part n rows at random: those that train, and a share of them, in (0, 1), that tests.
+
+    Rows of one label in `groups`, [n], stay together.
+    """
+    rows, sizes = _order(n, "random", groups, generator)
+    (cut,) = _boundaries(sizes, [1 - share], "random")
+    return rows[:cut], rows[cut:]
+
+
 def _order(
     n: int, how: str, groups: Tensor | None, generator: Generator | None
 ) -> tuple[Tensor, Tensor]:
@@ -151,15 +165,25 @@ def _boundaries(sizes: Tensor, shares: Sequence[float], how: str) -> list[int]:
     return starts[cuts].tolist()
 
 
-def identical_rows(x: Tensor, z: Tensor) -> Tensor:
-    """Label rows so that identical pairs (x_i, z_i) share a label, [n] int64.
+def identical_rows(*variables: Tensor) -> Tensor:
+    """Label rows so that identical rows (x_i, z_i, ...) share a label, [n] int64.
 
     Rows are compared by a 64-bit hash of their bits: a chance collision merely keeps two rows in
     the same part.
     """
+    return _hashes(*variables).unique(return_inverse=True)[1]
+
+
+def found_among(rows: Tensor, others: Tensor) -> Tensor:
+    """Whether each of `rows`, [n, ...], is identical to one of `others`, [m, ...]; [n] bool."""
+    return torch.isin(_hashes(rows), _hashes(others))
+
+
+def _hashes(*variables: Tensor) -> Tensor:
+    """Hash rows that may stretch over several tensors, [n] int64."""
     generator = torch.Generator().manual_seed(0)
-    total = torch.zeros(len(x), dtype=torch.int64)
-    for values in (x, z):
+    total = torch.zeros(len(variables[0]), dtype=torch.int64)
+    for values in variables:
         flat = values.detach().cpu().reshape(len(values), -1)
         shape = (flat.shape[1],)
         factors = torch.randint(-(2**62), 2**62, shape, generator=generator) * 2 + 1
@@ -169,7 +193,7 @@ def identical_rows(x: Tensor, z: Tensor) -> Tensor:
             # whole numbers differ, over the rest of the word.
             bits = (flat[start : start + step].float() + 0.0).view(torch.int32).long()
             total[start : start + step] += ((bits ^ (bits >> 17)) * factors).sum(1)
-    return total.unique(return_inverse=True)[1]
+    return total
 
 
 def straddling(labels: Tensor, split: Split) -> int:

@@ -9,10 +9,12 @@ from mine_cli.data.split import (
     Split,
     Standardise,
     folds,
+    found_among,
     group_column,
     identical_rows,
     straddling,
     three_way,
+    two_way,
 )
 from mine_cli.errors import BadInput
 
@@ -98,6 +100,32 @@ def test_duplicate_rows_stay_together(n: int, copies: int, seed: int) -> None:
     assert straddling(same, split) == 0
 
 
+@given(
+    n=st.integers(2, 200),
+    num=st.integers(2, 40),
+    share=st.floats(0.05, 0.5),
+    seed=st.integers(0, 99),
+)
+def test_two_parts_are_disjoint_cover_all_rows_and_keep_groups(
+    n: int, num: int, share: float, seed: int
+) -> None:
+    groups = labels(n, num, seed)
+    train, test = two_way(n, share, groups, seeded(seed))
+    assert torch.equal(torch.cat([train, test]).sort().values, torch.arange(n))
+    assert len(train)
+    assert len(test)
+    assert not set(groups[train].tolist()) & set(groups[test].tolist())
+
+
+def test_two_parts_follow_share_and_generator() -> None:
+    (train, test), (_, again), (_, other) = (
+        two_way(1000, 0.1, torch.arange(1000), seeded(seed)) for seed in (1, 1, 2)
+    )
+    assert (len(train), len(test)) == (900, 100)
+    assert torch.equal(test, again)
+    assert not torch.equal(test, other)
+
+
 def test_sizes_follow_the_fractions() -> None:
     split = three_way(1000, [0.8, 0.1, 0.1], generator=seeded())
     assert [len(part) for part in parts(split)] == [800, 100, 100]
@@ -124,6 +152,13 @@ def test_straddling_counts_copies_in_other_parts() -> None:
     x[6], x[7] = x[0], x[1]
     split = three_way(8, [0.5, 0.25, 0.25], "blocks")
     assert straddling(identical_rows(x, x), split) == 2
+
+
+def test_rows_are_found_among_others() -> None:
+    x = torch.arange(12.0).view(6, 2)
+    assert found_among(x[[5, 0]], x[:3]).tolist() == [False, True]
+    assert found_among(-0.0 * x[:1], x[:1] * 0).tolist() == [True]
+    assert torch.equal(identical_rows(x, x[:, :0]), identical_rows(x))
 
 
 def test_zero_and_minus_zero_are_the_same_value() -> None:
@@ -162,6 +197,7 @@ def test_an_unknown_split(how: str) -> None:
         (lambda: folds(9, 1, 0.1), "folds=1"),
         (lambda: folds(9, 2, 1.0), "select rows"),
         (lambda: folds(9, 10, 0.1), "9 different rows left for 10 parts"),
+        (lambda: two_way(9, 0.1, torch.zeros(9)), "1 different rows left for 2 parts"),
         (lambda: folds(3, 2, 0.1), "1 different rows left for 2 parts"),
     ],
 )

@@ -1,0 +1,116 @@
+"""What a supervised task trains and reports on: inputs with labels, in a training and a test part.
+
+A data set for such a task is any object with ``labelled() -> Labelled``, and needs no base class.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from mine_cli.data.split import found_among
+from mine_cli.errors import BadInput
+
+__all__ = ["Labelled", "labelled_data", "overlap"]
+
+
+@dataclass
+class Labelled:
+    """Inputs and their labels; row i of `x` belongs to row i of `y`.
+
+    Arguments:
+        x: Inputs that train, [n, ...], float32.
+        y: Their labels, [n], int64, in [0, num_classes).
+        test_x: Inputs that nothing is trained on or chosen by, [m, ...], float32.
+        test_y: Their labels, [m].
+        num_classes: Number of classes.
+        names: Names of the classes, where they have any.
+        bounds: Least and largest value that an input can have, where there are such.
+        warnings: One line each: what the user should know about these data.
+    """
+
+    x: Tensor
+    y: Tensor
+    test_x: Tensor
+    test_y: Tensor
+    num_classes: int
+    names: list[str] = field(default_factory=list)
+    bounds: tuple[float, float] | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        faults = [*self._faults()]
+        if faults:
+            raise BadInput(*(f"dataset: {fault}" for fault in faults))
+
+    def _faults(self) -> Iterator[str]:
+        if self.num_classes < 2:
+            yield f"num_classes={self.num_classes}: want at least 2 classes"
+        if self.names and len(self.names) != self.num_classes:
+            yield f"{len(self.names)} names for num_classes={self.num_classes}: want one a class"
+        if self.x.shape[1:] != self.test_x.shape[1:]:
+            rows, others = list(self.x.shape[1:]), list(self.test_x.shape[1:])
+            yield f"test_x has rows of shape {others}, x of shape {rows}: want the same"
+        for x_name, y_name in (("x", "y"), ("test_x", "test_y")):
+            x, y = getattr(self, x_name), getattr(self, y_name)
+            if len(x) != len(y):
+                yield f"{x_name} has {len(x)} rows, {y_name} has {len(y)}: want as many in each"
+            elif not len(x):
+                yield f"{x_name} has no rows: want at least one"
+            else:
+                yield from _faults_of_inputs(x_name, x, self.bounds)
+                yield from _faults_of_labels(y_name, y, self.num_classes)
+
+
+def _faults_of_inputs(name: str, x: Tensor, bounds: tuple[float, float] | None) -> Iterator[str]:
+    if x.dtype != torch.float32:
+        yield f"{name} holds {_type(x)}: want float32"
+        return
+    bad = ~x.isfinite().flatten(1).all(1) if x.dim() > 1 else ~x.isfinite()
+    if bad.any():
+        yield f"{name}: NaN or infinite in {_rows(bad)}: want numbers"
+    elif bounds is not None and (x.min() < bounds[0] or x.max() > bounds[1]):
+        reach = f"[{float(x.min()):g}, {float(x.max()):g}]"
+        yield f"{name}: values in {reach}: want them within bounds={bounds}"
+
+
+def _faults_of_labels(name: str, y: Tensor, num_classes: int) -> Iterator[str]:
+    if y.dim() != 1 or y.dtype != torch.int64:
+        yield f"{name} has shape {list(y.shape)} and holds {_type(y)}: want [n] of int64"
+        return
+    bad = (y < 0) | (y >= num_classes)
+    if bad.any():
+        found = ", ".join(map(str, y[bad].unique()[:5].tolist()))
+        yield (
+            f"{name}: labels outside 0 to {num_classes - 1} ({found}) in {_rows(bad)}: "
+            f"want each below num_classes={num_classes}"
+        )
+
+
+def _rows(bad: Tensor) -> str:
+    """The first of the marked rows, counted from 1, and how many others there are."""
+    first = int(bad.nonzero()[0]) + 1
+    others = int(bad.sum()) - 1
+    return f"row {first} and {others} more" if others else f"row {first}"
+
+
+def _type(values: Tensor) -> str:
+    return str(values.dtype).removeprefix("torch.")
+
+
+def overlap(train_x: Tensor, test_x: Tensor) -> int:
+    """Count the test rows that are identical, in all features, to a training row."""
+    return int(found_among(test_x, train_x).sum())
+
+
+def labelled_data(dataset: object) -> Labelled:
+    """Return what a data set gives a supervised task; raise BadInput where that is nothing."""
+    kind, labelled = type(dataset).__name__, getattr(dataset, "labelled", None)
+    if not callable(labelled):
+        raise BadInput(f"dataset: {kind} has no labelled(): want data with labels and a test part")
+    found = labelled()
+    if not isinstance(found, Labelled):
+        told = type(found).__name__
+        raise BadInput(f"dataset: {kind}.labelled() gave {told}: want data.labelled.Labelled")
+    return found

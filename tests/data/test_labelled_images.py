@@ -1,0 +1,81 @@
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from mine_cli.data.images import load
+from mine_cli.data.labelled import overlap
+from mine_cli.data.labelled_images import CLOTHES, LabelledImages
+from mine_cli.errors import BadInput
+from tests.image_folders import write_images
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_images(tmp_path_factory.mktemp("images"), train=60, test=20)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
+def test_the_parts_are_those_of_the_files(name: str, folder: Path) -> None:
+    data = LabelledImages(name, folder).labelled()
+    images, labels = load(name, folder)
+    assert data.x.shape == (60, 1, 28, 28)
+    assert data.test_x.shape == (20, 1, 28, 28)
+    assert torch.allclose(torch.cat([data.x, data.test_x]), images * 2 - 1, atol=1e-6)
+    assert torch.equal(torch.cat([data.y, data.test_y]), labels)
+    assert (data.num_classes, data.bounds, data.warnings) == (10, (-1.0, 1.0), [])
+    assert (data.x.min(), data.x.max()) == (-1, 1)
+
+
+def test_names_of_the_classes(folder: Path) -> None:
+    assert LabelledImages("mnist", folder).labelled().names == list("0123456789")
+    assert LabelledImages("fashion_mnist", folder).labelled().names == list(CLOTHES)
+
+
+def test_one_permutation_for_all_images(folder: Path) -> None:
+    plain = LabelledImages("mnist", folder).labelled()
+    moved = LabelledImages("mnist", folder, permute=True).labelled()
+    assert not torch.equal(moved.x, plain.x)
+    where = LabelledImages("mnist", folder, permute=True).permuted(
+        torch.arange(784.0).view(1, 1, 28, 28)
+    )
+    assert torch.equal(where.flatten().sort().values, torch.arange(784.0))
+    back = where.flatten().long().argsort()
+    for found, true in ((moved.x, plain.x), (moved.test_x, plain.test_x)):
+        assert torch.equal(found.flatten(1)[:, back].view_as(true), true)
+    assert torch.equal(moved.y, plain.y)
+    assert torch.equal(moved.test_y, plain.test_y)
+
+
+def test_the_permutation_follows_the_seed(folder: Path) -> None:
+    first, again, other = (
+        LabelledImages("mnist", folder, permute=True, seed=seed).labelled() for seed in (1, 1, 2)
+    )
+    assert torch.equal(first.x, again.x)
+    assert not torch.equal(first.x, other.x)
+    plain, also_plain = (LabelledImages("mnist", folder, seed=seed).labelled() for seed in (1, 2))
+    assert torch.equal(plain.x, also_plain.x)
+
+
+def test_the_files_are_read_once(folder: Path) -> None:
+    data = LabelledImages("mnist", folder)
+    assert data.labelled() is data.labelled()
+
+
+def test_unknown_names() -> None:
+    with pytest.raises(BadInput, match=r"dataset.name=cifar: want mnist or fashion_mnist"):
+        LabelledImages("cifar")
+
+
+@pytest.mark.parametrize(
+    ("name", "folder_name"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")]
+)
+def test_the_real_images(name: str, folder_name: str) -> None:
+    data_dir = Path(os.environ.get("MINE_RUN_DATA", "data"))
+    if not (data_dir / folder_name).is_dir():
+        pytest.skip(f"{name} is not under {data_dir} (MINE_RUN_DATA names the folder)")
+    data = LabelledImages(name, data_dir).labelled()
+    assert (len(data.x), len(data.test_x)) == (60_000, 10_000)
+    assert data.y.bincount().min() > 5_000
+    assert overlap(data.x, data.test_x) == 0
