@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from mine_cli.figures import style
 from mine_cli.figures.gan_run import GanRun, score
 
-__all__ = ["draw_floor", "draw_line", "draw_whole", "progress"]
+__all__ = ["draw_floor", "draw_line", "draw_whole", "positive", "progress"]
 
 # The clipped norm is most often that of the adversarial loss: a broad line behind a thin one.
 NORMS = {

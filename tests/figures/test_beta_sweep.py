@@ -1,0 +1,131 @@
+"""The information plane over beta, and the places of its labels."""
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
+
+from mine_cli import figures
+from mine_cli.figures import style
+from mine_cli.figures.labels import label_points
+from tests.bottleneck_folders import H_Y, bottleneck_run
+from tests.figures.test_methods import LAST, rows_of, sweep_of
+
+BETAS = (1e-3, 1e-2, 1e-1)
+
+
+def written(axes: Axes) -> list[Annotation]:
+    """The labels of points, without their leaders."""
+    return [text for text in axes.texts if isinstance(text, Annotation) and text.get_text()]
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_plane_is_two_files(tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path, *(("mine_gaussian", beta) for beta in BETAS), seeds=3)
+    assert figures.plane_of_sweep(sweep) == sweep / "plane.png"
+    assert imread(sweep / "plane.png").std() > 0.05
+    rows = rows_of(sweep / "plane.csv")
+    assert [float(row["beta"]) for row in rows] == list(BETAS)
+    assert {row["measure"] for row in rows} == {"i_xz_reference"}
+    assert all(float(row["i_zy_se"]) >= 0 and float(row["h_y"]) == H_Y for row in rows)
+    information = [float(row["i_xz"]) for row in rows]
+    assert information == sorted(information, reverse=True)
+
+
+def test_points_are_joined_in_order_of_beta_and_labelled(
+    tmp_path: Path, kept: list[Figure]
+) -> None:
+    sweep = sweep_of(tmp_path, *(("mine_gaussian", beta) for beta in BETAS[::-1]), ("vib", 0.0))
+    figures.plane_of_sweep(sweep)
+    [axes] = kept[0].axes
+    vib, mine = (container.lines[0] for container in axes.containers)
+    rows = rows_of(sweep / "plane.csv")
+    assert list(mine.get_xdata()) == [float(row["i_xz"]) for row in rows[1:]]
+    assert list(mine.get_ydata()) == [float(row["i_zy"]) for row in rows[1:]]
+    assert (vib.get_color(), mine.get_color()) == (style.ORANGE, style.GREEN)
+    assert [text.get_text() for text in written(axes)] == ["0", "0.001", "0.01", "0.1"]
+    assert axes.get_xlabel() == "I(X;Z) (nats; critic-free reference, lower end)"
+    assert axes.get_ylabel() == "I(Z;Y), lower bound (nats)"
+    assert f"H(Y) = {H_Y:.2f}" in [text.get_text() for text in axes.texts]
+
+
+def test_measures_that_differ_are_in_the_legend(tmp_path: Path, kept: list[Figure]) -> None:
+    arms = [(method, beta) for method in ("vib_additive", "mine_additive") for beta in BETAS]
+    figures.plane_of_sweep(sweep_of(tmp_path, *arms, seeds=1))
+    [axes] = kept[0].axes
+    assert "by the measure in the legend" in axes.get_xlabel()
+    legend = [text.get_text() for text in kept[0].legends[0].get_texts()]
+    assert legend[:2] == [
+        "vib_additive: KL, an upper bound, 1 seed",
+        "mine_additive: held-out MI term, 1 seed",
+    ]
+
+
+def test_one_beta_or_a_deterministic_encoder_is_no_plane(tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path, ("none", 0.0), ("vib", 1e-3), ("mine_gaussian", 1e-3))
+    assert figures.plane_of_sweep(sweep) is None
+    assert list(sweep.glob("plane.*")) == []
+    assert figures.plane_of_sweep(tmp_path / "nothing") is None
+
+
+def test_what_was_outrun_is_left_out_and_counted(tmp_path: Path, kept: list[Figure]) -> None:
+    sweep = sweep_of(tmp_path, *(("mine_additive", beta) for beta in BETAS))
+    for seed, status in ((7, "outrun"), (8, "diverged")):
+        bottleneck_run(
+            sweep / status, "mine_additive", 1e-3, seed, steps=LAST, status=status,
+            metrics={"i_xz_term": -2e7},
+        )  # fmt: skip
+    figures.plane_of_sweep(sweep)
+    assert [row["seeds"] for row in rows_of(sweep / "plane.csv")] == ["2", "2", "2"]
+    [axes] = kept[0].axes
+    assert axes.get_title(loc="left").endswith("; 2 that diverged or were outrun left out")
+    assert axes.get_xlim()[0] > 0
+
+
+def test_information_over_decades_is_logarithmic(tmp_path: Path, kept: list[Figure]) -> None:
+    figures.plane_of_sweep(sweep_of(tmp_path, ("mine_additive", 0.0), ("mine_additive", 1.0)))
+    [axes] = kept[0].axes
+    assert axes.get_xscale() == "log"
+    assert "log scale" in axes.get_xlabel()
+
+
+# Labels
+
+
+def boxes(axes: Axes) -> list[Bbox]:
+    return [text.get_window_extent() for text in written(axes)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_labels_do_not_overlap(seed: int) -> None:
+    random = numpy.random.default_rng(seed)
+    figure = style.paper(7, 5)
+    axes = figure.add_subplot()
+    x, y = random.uniform(0, 10, 20), 2 + 0.05 * random.standard_normal(20)
+    axes.plot(numpy.sort(x), y, "o-")
+    axes.margins(0.1)
+    axes.set_ylim(0, 2.6)
+    labels = [(a, b, f"{k:.3g}", style.BLUE) for k, (a, b) in enumerate(zip(x, y, strict=True))]
+    label_points(figure, axes, labels)
+    figure.draw_without_rendering()
+    found = boxes(axes)
+    assert len(found) == 20
+    assert not any(one.overlaps(other) for one, other in combinations(found, 2))
+    frame = axes.get_window_extent()
+    assert all(frame.contains(*box.min) and frame.contains(*box.max) for box in found)
+
+
+def test_a_lone_label_is_below_its_point() -> None:
+    figure = style.paper(4, 3)
+    axes = figure.add_subplot()
+    axes.plot([0.5], [0.5], "o")
+    label_points(figure, axes, [(0.5, 0.5, "0.1", style.BLUE)])
+    [label] = written(axes)
+    assert label.get_position() == pytest.approx((0, -11))
+    label_points(figure, axes, [])
