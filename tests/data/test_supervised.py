@@ -317,3 +317,29 @@ def test_the_test_file_counts_in_the_fingerprint(tmp_path: Path) -> None:
 def test_the_files_are_read_once(tmp_path: Path) -> None:
     data = Arrays(**files(tmp_path))
     assert data.labelled() is data.labelled()
+
+
+def test_parquet_gives_the_same_rows(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow", reason="pyarrow is an extra")
+    pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is an extra")
+    tables = ((TABLE, LABELS, "train"), (TEST, TEST_LABELS, "test"))
+    for table, labels, name in tables:
+        columns = dict(zip("abc", table.T, strict=True))
+        kind = pa.array(ANIMALS[labels]).dictionary_encode()
+        pq.write_table(
+            pa.table({**columns, "kind": kind, "yes": labels > 0}), tmp_path / f"{name}.parquet"
+        )
+        csv(tmp_path / f"{name}.csv", table, ANIMALS[labels])
+    found = [
+        Arrays(
+            tmp_path / f"train.{kind}",
+            ["a", "b", "c"],
+            "kind",
+            test_path=tmp_path / f"test.{kind}",
+        ).labelled()
+        for kind in ("parquet", "csv")
+    ]
+    assert same(*found)
+    yes = Arrays(tmp_path / "train.parquet", "a", "yes", test_path=tmp_path / "test.parquet")
+    assert yes.labelled().names == ["False", "True"]
+    assert torch.equal(yes.labelled().test_y, torch.from_numpy(TEST_LABELS > 0).long())
