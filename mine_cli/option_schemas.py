@@ -44,6 +44,7 @@ __all__ = [
     "InfoNCEConf",
     "JensenShannonConf",
     "MLPConf",
+    "MNISTConf",
     "MineConf",
     "MineFConf",
     "NoisyMLPConf",
@@ -92,6 +93,8 @@ class ArraysConf:
     x: Any = None
     z: Any = None
     categorical: list[Any] = field(default_factory=list)
+    test_path: Any = None
+    seed: int = ruled(0, SEED)  # not the root's: runs of all seeds are tested on the same rows
 
 
 @dataclass
@@ -109,6 +112,15 @@ class ImageHalvesConf:
     name: str = ruled("mnist", IMAGES)
     data_dir: str = DATA_DIR
     axis: str = ruled("horizontal", one_of("horizontal", "vertical"))
+
+
+@dataclass
+class MNISTConf:
+    _target_: str = "mine_cli.data.labelled_images.LabelledImages"
+    name: str = ruled("mnist", IMAGES)
+    data_dir: str = DATA_DIR
+    permute: bool = False
+    seed: int = ruled(0, SEED)  # not the root's: runs of all seeds see the same images
 
 
 @dataclass

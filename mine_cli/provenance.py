@@ -19,7 +19,7 @@ PACKAGES = ("torch", "numpy", "hydra-core", "omegaconf", "mine-run")
 ELSEWHERE = {
     "": {"data_dir", "cache_dir", "hydra", "resume", "dry_run", "units"},
     "task": {"path"},
-    "dataset": {"path", "data_dir", "classifier"},
+    "dataset": {"path", "test_path", "data_dir", "classifier"},
     "trainer": {"device", "progress", "tensorboard", "log_every", "checkpoint_every"},
 }
 

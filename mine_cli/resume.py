@@ -24,7 +24,7 @@ __all__ = [
 
 MAY_CHANGE = (
     "trainer.steps", "trainer.device", "trainer.progress", "data_dir", "cache_dir", "dataset.path",
-    "dataset.classifier",
+    "dataset.test_path", "dataset.classifier",
 )  # fmt: skip
 """The keys that may be given beside `resume`: how far, on what, and where the data lie."""
 

@@ -135,6 +135,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "arrays": options.ArraysConf,
         "image_label": options.ImageLabelConf,
         "image_halves": options.ImageHalvesConf,
+        "mnist": options.MNISTConf,
         "gaussian_grid": options.GaussianGridConf,
         "gaussian_ring": options.GaussianRingConf,
         "spiral": options.SpiralConf,
@@ -180,6 +181,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
 TERM = ("network", "bound", "marginals")
 MODELS = ("generator", "discriminator")
 PAIRS = ("gaussian", "functions", "arrays", "image_label", "image_halves")
+LABELLED = ("mnist", "fashion_mnist", "arrays")
 SAMPLES = ("gaussian_grid", "gaussian_ring", "spiral", "stacked_mnist", "digits")
 USES: dict[str, tuple[str, ...]] = {
     "mi-estimate": ("dataset", *TERM),
@@ -192,6 +194,7 @@ DATASETS: dict[str, tuple[str, ...]] = {
     "mi-estimate": PAIRS,
     "gan": SAMPLES,
     "classifier": ("image_label",),
+    "infobottleneck": LABELLED,
 }
 """Task -> the shipped data sets that it takes."""
 

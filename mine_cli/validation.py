@@ -109,6 +109,8 @@ def data_faults(cfg: DictConfig) -> Iterator[str]:
     dataset, option = cfg.dataset, option_of(cfg, "dataset")
     if option == "gaussian" and dataset.rho is None and dataset.mi is None:
         yield "dataset.rho=null: want a correlation, or dataset.mi in nats"
+    if option == "arrays" and dataset.test_path is not None:
+        yield "dataset.test_path: only task=infobottleneck has a test set; leave it out"
     if cfg.split.startswith("groups:") and option not in (None, "arrays"):
         yield f"split={cfg.split}: dataset={option} has no columns; only dataset=arrays has"
     if option not in ("gaussian", "functions"):

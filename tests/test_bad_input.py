@@ -116,6 +116,8 @@ FAULTS = {
     f"{ARRAYS}constant.npz": "constant.npz: x[0], x[1]: the same value in every row: want it left "
     "out",
     f"{ARRAYS}good.npz dataset.x=q": "dataset.x=q: not there: good.npz has x, z",
+    f"{ARRAYS}good.npz dataset.test_path=few.npz": "dataset.test_path: only task=infobottleneck "
+    "has a test set; leave it out",
     f"{ARRAYS}short.csv {COLUMNS}": "short.csv line 3: 1 cells: want 2, as in line 1",
     f"{ARRAYS}word.csv {COLUMNS}": "word.csv line 3, column a: 'many' is no number: want a number",
     f"{ARRAYS}latin.csv {COLUMNS}": "latin.csv: not a readable .csv file: ",
@@ -138,6 +140,7 @@ FAULTS = {
     "task=gan task.clip=norm": "task.clip=norm: must be one of global, tensor, none",
     "task=gan folds=3": "folds=3: only task=mi-estimate splits its data; leave it out",
     "task=gan dataset=gaussian": "dataset=gaussian: task=gan takes one of gaussian_grid, ",
+    "dataset=mnist": "dataset=mnist: task=mi-estimate takes one of gaussian, ",
     "dataset=spiral": "dataset=spiral: task=mi-estimate takes one of gaussian, ",
     "task=gan generator=dcgan": "generator dcgan: made for images of shape (1, 28, 28) or "
     "(3, 28, 28), not (2,); generator=fully_connected takes any shape",

@@ -16,7 +16,7 @@ from mine_cli.errors import BadInput
 from mine_cli.resume import saved_configuration
 from mine_cli.schemas import SECTIONS, USES, TrainerConf
 from mine_cli.validation import fit_rows
-from tests.options import chosen
+from tests.options import LATER, chosen
 
 DEFAULT = """\
 seed: 0
@@ -83,7 +83,7 @@ OPTIONS = [
     for file in sorted(Path(conf_dir()).glob("*/*.yaml"))
     if file.parent.name in SECTIONS
 ]
-VARIANTS = {("network", "mlp_wide"): "mlp"}
+VARIANTS = {("network", "mlp_wide"): "mlp", ("dataset", "fashion_mnist"): "mnist"}
 """Options that are another's schema with other values."""
 
 EXPERIMENTS = sorted(
@@ -111,7 +111,7 @@ def test_default_is_what_it_was(composed: Composer) -> None:
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_composes_and_is_valid(group: str, option: str, composed: Composer) -> None:
     cfg = composed(*chosen(group, option))
-    assert validate(cfg) == []
+    assert (group, option) in LATER or validate(cfg) == []
     schema = SECTIONS[group].get(VARIANTS.get((group, option), option), TrainerConf)
     assert OmegaConf.get_type(cfg[group]) is schema
 
@@ -261,6 +261,19 @@ def test_a_bad_value_is_told_in_one_line(override: str, composed: Composer) -> N
         (["task=gan", "dataset=gaussian"], "dataset=gaussian: task=gan takes one of"),
         (["task=gan", "task.beta=-1"], "task.beta=-1.0: must be at least 0"),
         (["task=gan", "task.average=1"], "task.average=1.0: must lie strictly between 0 and 1"),
+        (
+            ["dataset=arrays", "dataset.path=a.npz", "dataset.test_path=b.npz"],
+            "dataset.test_path: only task=infobottleneck has a test set; leave it out",
+        ),
+        (
+            ["dataset=arrays", "dataset.path=a.npz", "dataset.seed=-1"],
+            "dataset.seed=-1: must lie between 0 and 2^32 - 1",
+        ),
+        (
+            ["dataset=fashion_mnist"],
+            "dataset=mnist: task=mi-estimate takes one of gaussian, functions, ",
+        ),
+        (["task=gan", "dataset=mnist"], "dataset=mnist: task=gan takes one of gaussian_grid, "),
         (["task=gan", "folds=3"], "folds=3: only task=mi-estimate splits its data"),
         (["task=gan", "~generator"], "generator: must be one of fully_connected, dcgan"),
         (["task=classifier", "dataset=image_halves"], "dataset=image_halves: task=classifier"),
@@ -361,6 +374,7 @@ def test_only_steps_device_progress_and_paths_change_on_resume(run_folder: Path)
         "trainer.device=cpu",
         "trainer.progress=false",
         "++dataset.path=[x.npy,z.npy]",
+        "dataset.test_path=t.npz",
         "data_dir=elsewhere",
         "trainer.lr=1",
         "resume=ignored",
@@ -368,6 +382,7 @@ def test_only_steps_device_progress_and_paths_change_on_resume(run_folder: Path)
     cfg = saved_configuration(run_folder, typed)
     assert (cfg.trainer.steps, cfg.trainer.device, cfg.trainer.progress) == (40, "cpu", False)
     assert (cfg.dataset.path, cfg.data_dir) == (["x.npy", "z.npy"], "elsewhere")
+    assert cfg.dataset.test_path == "t.npz"
     assert cfg.trainer.lr == 0.002
     assert cfg.resume == str(run_folder)
 

@@ -16,7 +16,7 @@ from mine_cli.config import conf_dir
 from mine_cli.models.classifier import ACCURATE, DigitClassifier, save_classifier
 from mine_cli.schemas import USES
 from tests.image_folders import write_images
-from tests.options import chosen
+from tests.options import LATER, chosen
 
 COMMON = {
     "schema", "task", "status", "estimate", "true_mi", "true_mi_note", "unit", "dataset", "seed",
@@ -76,7 +76,10 @@ BESIDE = {
     "dataset=stacked_mnist": SMALL,
     "dataset=digits": SMALL,
 }
-SHOWN = {"js": "jensenshannon", "mlp_wide": "mlp"}
+SHOWN = {
+    "js": "jensenshannon", "mlp_wide": "mlp", "mnist": "labelledimages",
+    "fashion_mnist": "labelledimages",
+}  # fmt: skip
 """Options whose class has another name."""
 
 
@@ -145,6 +148,8 @@ def test_every_option(
 ) -> None:
     monkeypatch.chdir(data)
     group, _, name = option.partition("=")
+    if (group, name) in LATER:
+        pytest.skip("no task takes it yet")
     overrides = [*chosen(group, name, "data.npz"), *BESIDE.get(option, [])]
     result = result_of([*overrides, *few_of(overrides)], data, tmp_path)
     if group in ("generator", "discriminator"):

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 
 from mine_cli.data import Rows
-from mine_cli.data.columns import MIN_ROWS, labels, twins, variable
+from mine_cli.data.columns import labels, lengths, twins, variable
+from mine_cli.data.labelled import Labelled
+from mine_cli.data.supervised import Sheet, labelled_from, read_sheet
 from mine_cli.data.tables import Array, Table, files_of, listed, open_table
 from mine_cli.errors import BadInput
 
@@ -29,6 +31,10 @@ class Arrays:
         categorical: Names among these that hold classes (numbers or text): one-hot coded, the
             classes in ascending order.
         group_column: Name of a column (text or numbers) whose rows of one value belong together.
+        test_path: For a supervised task: the file, or pair of files, of the rows that test, with
+            the same columns. None: a random tenth of the rows.
+        seed: Draws that tenth. The other seeds of a run leave it alone, so that runs are compared
+            on the same rows, and what was chosen with one seed saw no test row of another.
     """
 
     def __init__(
@@ -38,16 +44,21 @@ class Arrays:
         z: Names = None,
         categorical: Sequence[str | int] = (),
         group_column: str | None = None,
+        test_path: str | Path | Sequence[str | Path] | None = None,
+        seed: int = 0,
     ) -> None:
         self.path, self.x, self.z = path, _names(x), _names(z)
         self.categorical = _names(categorical) or []
         self.group_column = group_column
+        self.test_path, self.seed = test_path, seed
         self._rows: Rows | None = None
+        self._labelled: Labelled | None = None
 
     @property
     def files(self) -> list[Path]:
         """The files that are read."""
-        return files_of(self.path)
+        tested = [] if self.test_path is None else files_of(self.test_path)
+        return [*files_of(self.path), *tested]
 
     def rows(self) -> Rows:
         """Read and check the file once; raise BadInput with every fault found."""
@@ -67,6 +78,28 @@ class Arrays:
         groups = found[self.group_column] if self.group_column is not None else None
         chosen = [{name: found[name] for name in names} for names in (x, z)]
         return _rows(f"{table.where}: ", chosen, self.categorical, groups)
+
+    def labelled(self) -> Labelled:
+        """Read and check the files once as features x and labels z, which are classes anyway."""
+        if self._labelled is None:
+            table = open_table(self.path)
+            x, z = self._chosen(table)
+            train = read_sheet(table, x, z, self.categorical)
+            test = None if self.test_path is None else self._test_sheet(table, x, z)
+            self._labelled = labelled_from(train, self.categorical, test, self.seed)
+        return self._labelled
+
+    def _test_sheet(self, train: Table, x: Sequence[str], z: Sequence[str]) -> Sheet:
+        """Read the columns of the test file; raise BadInput where it has others."""
+        assert self.test_path is not None
+        table = open_table(self.test_path, "dataset.test_path")
+        missing = [name for name in (*x, *z) if name not in table.names]
+        if missing:
+            raise BadInput(
+                f"dataset.test_path={table.where}: no {listed(missing)} there, but "
+                f"{listed(table.names)}: want the columns of {train.where}"
+            )
+        return read_sheet(table, x, z, self.categorical)
 
     def _chosen(self, table: Table) -> tuple[list[str], list[str]]:
         """Return the names that make x and z; raise BadInput with every fault in the choice."""
@@ -155,7 +188,7 @@ def _rows(
     categorical: Collection[str],
     groups: Array | None,
 ) -> Rows:
-    faults = _lengths(where, chosen[0] | chosen[1], groups)
+    faults = lengths(where, chosen[0] | chosen[1], groups)
     if any(array.size == 0 for arrays in chosen for array in arrays.values()):
         raise BadInput(*faults or [f"{where}no columns: want at least one in x and in z"])
     x, z = (variable(where, arrays, categorical) for arrays in chosen)
@@ -173,18 +206,6 @@ def _rows(
         x_names=x.names,
         z_names=z.names,
     )
-
-
-def _lengths(where: str, arrays: dict[str, Array], groups: Array | None) -> list[str]:
-    """Return the faults in the numbers of rows."""
-    lengths = {name: len(array) for name, array in arrays.items() if array.ndim}
-    if groups is not None:
-        lengths["the groups"] = len(groups) if groups.ndim else 1
-    if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name} has {n}" for name, n in lengths.items())
-        return [f"{where}rows: {told}: want as many in each"]
-    n = min(lengths.values(), default=MIN_ROWS)
-    return [f"{where}{n} rows: want at least {MIN_ROWS}"] if n < MIN_ROWS else []
 
 
 def _array(values: object) -> Array:

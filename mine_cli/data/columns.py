@@ -7,19 +7,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mine_cli.data.classes import classes, numbered
 from mine_cli.data.tables import Array, listed
 from mine_cli.errors import BadInput
 
-__all__ = ["MIN_ROWS", "Variable", "labels", "twins", "variable"]
+__all__ = ["MIN_ROWS", "Variable", "labels", "lengths", "twins", "unusable", "variable"]
 
 # With fewer, no part of a three-way split says anything.
 MIN_ROWS = 100
 
 # At most so many different whole numbers in a column look like classes.
 FEW_VALUES = 20
-
-# More classes than this are taken for an identifier.
-MOST_CLASSES = 1000
 
 # A column whose steps in float32 are larger than this share of its spread draws a warning.
 COARSE = 1e-3
@@ -32,11 +30,18 @@ class Variable:
     values: Tensor = field(default_factory=lambda: torch.empty(0, 0))
     names: list[str] = field(default_factory=list)
     categorical: bool = False
+    classes: dict[str, Array] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
-def variable(where: str, arrays: Mapping[str, Array], categorical: Collection[str]) -> Variable:
+def variable(
+    where: str,
+    arrays: Mapping[str, Array],
+    categorical: Collection[str],
+    constants: bool = False,
+    like: Variable | None = None,
+) -> Variable:
     """Join arrays of n rows into one variable; those named in `categorical` are one-hot coded.
 
     A single array keeps its shape, [n, ...]; several are joined as columns, and a one-dimensional
@@ -46,19 +51,21 @@ def variable(where: str, arrays: Mapping[str, Array], categorical: Collection[st
         where: What every message begins with: the file, or nothing.
         arrays: The arrays by name, numbers or (categorical) text.
         categorical: Names of those that hold classes.
+        constants: Whether a column may hold the same value in every row.
+        like: Other rows of the same columns, whose classes code these rows.
     """
     made = Variable()
     parts: list[Array] = []
     for name, array in arrays.items():
-        fault = _unusable(array, name in categorical, alone=len(arrays) == 1)
+        fault = unusable(array, name in categorical, alone=len(arrays) == 1)
         if fault:
             made.faults.append(f"{where}{name}: {fault}")
             continue
         flat = array[:, None] if array.ndim == 1 else array
         if name in categorical:
-            _add_classes(made, parts, where, name, flat)
+            _add_classes(made, parts, where, name, flat, constants, like)
         else:
-            _add_numbers(made, parts, where, name, flat)
+            _add_numbers(made, parts, where, name, flat, constants)
     if made.faults or len({len(part) for part in parts}) != 1:
         return made  # unequal lengths are told by whoever knows all of them
     joined = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
@@ -69,7 +76,7 @@ def variable(where: str, arrays: Mapping[str, Array], categorical: Collection[st
     return made
 
 
-def _unusable(array: Array, categorical: bool, alone: bool) -> str:
+def unusable(array: Array, categorical: bool, alone: bool) -> str:
     """Say why an array cannot be used, or nothing."""
     kinds = "biufUS" if categorical else "biuf"
     if array.ndim == 0:
@@ -83,7 +90,9 @@ def _unusable(array: Array, categorical: bool, alone: bool) -> str:
     return ""
 
 
-def _add_numbers(made: Variable, parts: list[Array], where: str, name: str, array: Array) -> None:
+def _add_numbers(
+    made: Variable, parts: list[Array], where: str, name: str, array: Array, constants: bool
+) -> None:
     names = _column_names(name, array)
     finite = np.isfinite(array)
     if not finite.all():
@@ -100,13 +109,14 @@ def _add_numbers(made: Variable, parts: list[Array], where: str, name: str, arra
         return
     axis = 0 if array.ndim == 2 else None
     constant = np.atleast_1d(narrow.min(axis=axis) == narrow.max(axis=axis))
-    if constant.any():
+    if constant.any() and not constants:
         which = listed([n for n, c in zip(names, constant, strict=True) if c])
         made.faults.append(f"{where}{which}: the same value in every row: want it left out")
         return
     if array.dtype.kind != "f" or array.dtype.itemsize > 4:
         steps = np.atleast_1d(np.spacing(np.abs(narrow).max(axis=axis)))
         coarse = steps > COARSE * np.atleast_1d(array.std(axis=axis, dtype=np.float64))
+        coarse &= np.atleast_1d(array.max(axis=axis) > array.min(axis=axis))
         if coarse.any():
             which = listed([n for n, c in zip(names, coarse, strict=True) if c])
             made.warnings.append(
@@ -117,39 +127,32 @@ def _add_numbers(made: Variable, parts: list[Array], where: str, name: str, arra
     parts.append(narrow)
 
 
-def _add_classes(made: Variable, parts: list[Array], where: str, name: str, array: Array) -> None:
+def _add_classes(
+    made: Variable,
+    parts: list[Array],
+    where: str,
+    name: str,
+    array: Array,
+    constants: bool,
+    like: Variable | None,
+) -> None:
     for column, column_name in zip(array.T, _column_names(name, array), strict=True):
-        column = _as_numbers(column)
-        if column.dtype.kind == "f" and not np.isfinite(column).all():
-            made.faults.append(f"{where}{column_name}: NaN or infinite: want a class in each row")
-            continue
-        classes, index = np.unique(column, return_inverse=True)
-        if len(classes) == 1:
-            made.faults.append(
-                f"{where}{column_name}: the same class in every row: want it left out"
-            )
-        elif len(classes) > MOST_CLASSES:
-            made.faults.append(
-                f"{where}{column_name}: {len(classes)} classes: want at most {MOST_CLASSES}"
-            )
+        if like is None:
+            values, index, fault = classes(column)
+            if len(values) == 1 and not constants:
+                fault = "the same class in every row: want it left out"
         else:
-            code = np.zeros((len(column), len(classes)), np.float32)
-            code[np.arange(len(column)), index] = 1
-            parts.append(code)
-            made.names += [f"{column_name}={value}" for value in classes.tolist()]
-
-
-def _as_numbers(values: Array) -> Array:
-    """Turn text into numbers where all of it is: classes of a .csv are those of the .npz."""
-    if values.dtype.kind == "S":
-        values = np.char.decode(values, "utf-8", "replace")
-    if values.dtype.kind != "U":
-        return values
-    try:
-        numbers = values.astype(np.float64)
-    except ValueError:
-        return values
-    return numbers if np.isfinite(numbers).all() else values
+            values = like.classes[column_name]
+            index, unknown = numbered(column, values)
+            fault = f"{listed(unknown)}: no class of the training rows" if unknown else ""
+        if fault:
+            made.faults.append(f"{where}{column_name}: {fault}")
+            continue
+        code = np.zeros((len(column), len(values)), np.float32)
+        code[np.arange(len(column)), index] = 1
+        parts.append(code)
+        made.names += [f"{column_name}={value}" for value in values.tolist()]
+        made.classes[column_name] = values
 
 
 def _column_names(name: str, array: Array) -> list[str]:
@@ -175,7 +178,7 @@ def _warn_of_classes(
         columns = array.reshape(len(array), -1).T
         for column, column_name in zip(columns, _column_names(name, array), strict=True):
             whole = array.dtype.kind in "biu" or (column == np.floor(column)).all()
-            if whole and len(np.unique(column)) <= FEW_VALUES:
+            if whole and 1 < len(np.unique(column)) <= FEW_VALUES:
                 few.append(column_name)
     if few:
         made.warnings.append(
@@ -190,6 +193,20 @@ def labels(values: Array) -> Tensor:
         told = f"shape {list(values.shape)}, type {values.dtype}"
         raise BadInput(f"groups: {told}: want one number or text a row")
     return torch.from_numpy(np.unique(values, return_inverse=True)[1].astype(np.int64))
+
+
+def lengths(
+    where: str, arrays: Mapping[str, Array], groups: Array | None = None, fewest: int = MIN_ROWS
+) -> list[str]:
+    """Return the faults in the numbers of rows."""
+    found = {name: len(array) for name, array in arrays.items() if array.ndim}
+    if groups is not None:
+        found["the groups"] = len(groups) if groups.ndim else 1
+    if len(set(found.values())) > 1:
+        told = ", ".join(f"{name} has {n}" for name, n in found.items())
+        return [f"{where}rows: {told}: want as many in each"]
+    n = min(found.values(), default=fewest)
+    return [f"{where}{n} rows: want at least {fewest}"] if n < fewest else []
 
 
 def twins(x: Variable, z: Variable) -> list[str]:

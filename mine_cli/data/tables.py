@@ -55,15 +55,20 @@ def files_of(path: PathLike | Sequence[PathLike]) -> list[Path]:
     return [Path(part).expanduser() for part in parts]
 
 
-def open_table(path: PathLike | Sequence[PathLike]) -> Table:
-    """Look into a file, or a pair of .npy files; raise BadInput where that cannot be read."""
+def open_table(path: PathLike | Sequence[PathLike], key: str = "dataset.path") -> Table:
+    """Look into a file, or a pair of .npy files; raise BadInput where that cannot be read.
+
+    Arguments:
+        path: The file or files.
+        key: The key that named them, for messages.
+    """
     files = files_of(path)
     kinds = [file.suffix.lower() for file in files]
     readers = {".npz": _npz, ".csv": _csv, ".parquet": _parquet}
     if kinds != [".npy", ".npy"] and (len(kinds) != 1 or kinds[0] not in readers):
-        raise BadInput(f"dataset.path={_given(files)}: want {KINDS}")
+        raise BadInput(f"{key}={_given(files)}: want {KINDS}")
     missing = [
-        f"dataset.path={file}: {'not a file' if file.exists() else 'no such file'}: want {KINDS}"
+        f"{key}={file}: {'not a file' if file.exists() else 'no such file'}: want {KINDS}"
         for file in files
         if not file.is_file()
     ]
