@@ -24,8 +24,8 @@ def plane(folder: Path) -> Path | None:
         | 2017), Figure 2 https://arxiv.org/abs/1703.00810
 
     Returns:
-        The path of the PNG, `figures/plane.png` in that folder; None where no measure was logged,
-        as with a deterministic encoder, whose information is infinite.
+        The path of the PNG, `figures/plane.png` in that folder; None where no measure was logged
+        twice, as with a deterministic encoder, whose information is infinite.
     """
     run = BottleneckRun.read(folder)
     measure, rows = path_of(run)
@@ -57,12 +57,12 @@ def plane(folder: Path) -> Path | None:
 
 
 def path_of(run: BottleneckRun) -> tuple[Measure | None, list[tuple[int, float, float]]]:
-    """The best measure of I(X; Z) that was logged; steps with its value and that of I(Z; Y)."""
+    """The best measure of I(X; Z) that was logged twice; its steps, values, and I(Z; Y) there."""
     known = dict(zip(*run.curve("mi/z_y"), strict=True))
     for measure in MEASURES:
         rows = zip(*run.curve(measure.column), strict=True)
         found = [(step, value, known[step]) for step, value in rows if step in known]
-        if found:
+        if len(found) > 1:
             return measure, found
     return None, []
 
@@ -73,7 +73,8 @@ def draw_entropy(axes: Axes, entropy: float | None) -> None:
         axes.axhline(entropy, color=style.GREY, linestyle="--", linewidth=1.2)
         place = axes.get_yaxis_transform()
         text: dict[str, Any] = {"va": "bottom", "fontsize": 8.5, "color": style.GREY}
-        axes.text(0.01, entropy, f"H(Y) = {entropy:.2f}", transform=place, **text)
+        paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # over other lines
+        axes.text(0.01, entropy, f"H(Y) = {entropy:.2f}", transform=place, bbox=paper, **text)
         low, high = axes.get_ylim()
         axes.set_ylim(top=max(high, entropy + 0.08 * (entropy - low)))
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 
 from mine_cli.figures import style
 from mine_cli.figures.bottleneck import draw_ceiling, headed
@@ -41,6 +41,7 @@ def learning(folder: Path) -> Path | None:
         axes.margins(x=0.02)
         axes.legend(frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     panels[-1].set_xlabel("training step")
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     panels[-1].xaxis.set_major_formatter("{x:,.0f}")
     figure.suptitle(headed(run), fontsize=11)
     figure.align_ylabels(panels)

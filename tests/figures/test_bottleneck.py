@@ -203,6 +203,14 @@ def test_the_path_through_the_plane(gaussian: Path, kept: list[Figure]) -> None:
     assert axes.get_ylim()[1] > H_Y
 
 
+def test_one_evaluation_is_no_path(tmp_path: Path, kept: list[Figure]) -> None:
+    folder = bottleneck_run(tmp_path, steps=(0,))
+    assert figures.plane(folder) is None
+    figures.learning(folder)
+    kept[0].draw_without_rendering()
+    assert [text.get_text() for text in kept[0].axes[-1].get_xticklabels()].count("0") == 1
+
+
 @pytest.mark.parametrize(
     ("method", "dropped", "words"),
     [
