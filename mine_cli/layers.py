@@ -12,6 +12,7 @@ from mine_cli.errors import BadInput
 __all__ = [
     "Noise",
     "PairLayers",
+    "activate",
     "flat",
     "image_encoder",
     "inner",

@@ -1,0 +1,106 @@
+"""Encoders of the information bottleneck: laws, noise from one stream, gradients, their start."""
+
+import math
+
+import pytest
+import torch
+from torch import Generator, Tensor, nn
+
+from mine_cli.ensemble import Stack
+from mine_cli.models.encoders import Additive, Bottleneck, Deterministic, Gaussian, Propagated
+
+SHAPE = (1, 4, 4)
+SMALL = {"features": 6, "widths": (8, 8)}
+ENCODERS = {
+    "deterministic": lambda **k: Deterministic(SHAPE, **SMALL, **k),
+    "gaussian": lambda **k: Gaussian(SHAPE, **SMALL, **k),
+    "additive": lambda **k: Additive(SHAPE, **SMALL, **k),
+    "propagated": lambda **k: Propagated(SHAPE, **SMALL, noise_dim=5, **k),
+}
+
+
+def stream(seed: int = 0) -> Generator:
+    return Generator().manual_seed(seed)
+
+
+def codes(encoder: nn.Module, x: Tensor, seed: int = 0) -> Tensor:
+    return encoder(x, encoder.draw_noise(len(x), stream(seed)))
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_codes_have_their_shape_and_every_parameter_a_gradient(name: str) -> None:
+    model = Bottleneck(ENCODERS[name](dropout=0.2), 6, 3)
+    x = torch.randn(7, *SHAPE)
+    logits, z, divergence = model(x, model.encoder.draw_noise(7, stream()))
+    assert (logits.shape, z.shape, divergence.shape) == ((7, 3), (7, 6), (7,))
+    logits.square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_noise_comes_from_its_stream_alone(name: str) -> None:
+    encoder, x = ENCODERS[name](), torch.randn(7, *SHAPE)
+    first, again, other = (codes(encoder, x, seed) for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert torch.equal(first, other) == (not encoder.random)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_stacked_as_alone(name: str) -> None:
+    models = [Bottleneck(ENCODERS[name](dropout=0.3), 6, 3) for _ in range(3)]
+    xs = [torch.randn(5, *SHAPE) for _ in models]
+    noises = [m.encoder.draw_noise(5, stream(r)) for r, m in enumerate(models)]
+    alone = [m(x, noise) for m, x, noise in zip(models, xs, noises, strict=True)]
+    together = Stack(models)(list(zip(xs, noises, strict=True)))
+    for found, expected in zip(together, zip(*alone, strict=True), strict=True):
+        torch.testing.assert_close(found, torch.stack(expected))
+
+
+def test_dropout_masks_train_alone_and_keep_the_mean() -> None:
+    encoder = ENCODERS["deterministic"](dropout=0.4)
+    mask = encoder.draw_noise(5000, stream())["mask0"]
+    assert mask.unique().tolist() == pytest.approx([0.0, 1 / 0.6])
+    assert mask.mean().item() == pytest.approx(1, abs=0.02)
+    assert encoder.eval().draw_noise(5, stream()) == {}
+    x = torch.randn(5, *SHAPE)
+    assert torch.equal(codes(encoder, x, 0), codes(encoder, x, 1))
+
+
+def test_gaussian_codes_follow_their_law() -> None:
+    encoder = ENCODERS["gaussian"]()
+    with torch.no_grad():
+        encoder.body.layers[-1].bias[6:] = 5.0  # standard deviations near log 2
+    x = torch.randn(1, *SHAPE).expand(20_000, *SHAPE)
+    mean, std = encoder.law(x[:1], {})
+    z = codes(encoder, x)
+    torch.testing.assert_close(z.mean(0), mean[0], atol=0.03, rtol=0)
+    torch.testing.assert_close(z.std(0), std[0], atol=0.03, rtol=0)
+
+
+def test_divergence_is_that_of_torch() -> None:
+    model = Bottleneck(ENCODERS["gaussian"](), 6, 3)
+    x = torch.randn(7, *SHAPE)
+    _, _, found = model(x, model.encoder.draw_noise(7, stream()))
+    law = torch.distributions.Normal(*model.encoder.law(x, {}))
+    standard = torch.distributions.Normal(0.0, 1.0)
+    expected = torch.distributions.kl_divergence(law, standard).sum(1)
+    torch.testing.assert_close(found, expected)
+
+
+def test_additive_noise_has_its_deviation() -> None:
+    encoder = Additive((4,), features=4, widths=(), sigma=0.5)
+    with torch.no_grad():
+        encoder.body.layers[0].weight.copy_(torch.eye(4))
+    z = codes(encoder, torch.zeros(20_000, 4))
+    torch.testing.assert_close(z.std(0), torch.full((4,), 0.5), atol=0.02, rtol=0)
+
+
+def test_weights_start_from_glorot_s_law() -> None:
+    model = Bottleneck(Deterministic((784,)), 256, 10)
+    first = model.encoder.body.layers[0]
+    bound = math.sqrt(6 / (784 + 1024))
+    assert first.weight.abs().max().item() == pytest.approx(bound, rel=1e-3)
+    assert first.weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.01)
+    assert not first.bias.any()
+    sizes = [tuple(layer.weight.shape) for layer in model.encoder.body.layers]
+    assert sizes == [(1024, 784), (1024, 1024), (256, 1024)]
