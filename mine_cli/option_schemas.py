@@ -13,6 +13,7 @@ from mine_cli.rules import (
     POSITIVE,
     SEED,
     SHARE,
+    Rule,
     at_least,
     between,
     list_of,
@@ -22,6 +23,7 @@ from mine_cli.rules import (
 )
 
 __all__ = [
+    "AdditiveConf",
     "AllPairsConf",
     "ArraysConf",
     "BilinearConf",
@@ -31,11 +33,13 @@ __all__ = [
     "DCGANGeneratorConf",
     "DVConf",
     "DerangementConf",
+    "DeterministicConf",
     "DigitsConf",
     "FullyConnectedDiscriminatorConf",
     "FullyConnectedGeneratorConf",
     "FunctionsConf",
     "GaussianConf",
+    "GaussianEncoderConf",
     "GaussianGridConf",
     "GaussianRingConf",
     "ImageHalvesConf",
@@ -48,6 +52,7 @@ __all__ = [
     "MineConf",
     "MineFConf",
     "NoisyMLPConf",
+    "PropagatedConf",
     "SeparableConf",
     "SeparableQuadraticConf",
     "ShuffleConf",
@@ -201,6 +206,35 @@ class DCGANDiscriminatorConf:
     channels: list[int] = field(
         default_factory=lambda: [64, 128, 256, 512], metadata={"rule": WIDTHS}
     )
+
+
+@dataclass
+class DeterministicConf:
+    _target_: str = "mine_cli.models.encoders.Deterministic"
+    features: int = ruled(256, at_least(1))
+    widths: list[int] = field(default_factory=lambda: [1024, 1024], metadata={"rule": WIDTHS})
+    activation: str = ruled("relu", ACTIVATION)
+    dropout: float = ruled(0.0, Rule(lambda v: 0 <= v < 1, "must be a share in [0, 1)"))
+
+
+@dataclass
+class GaussianEncoderConf(DeterministicConf):
+    _target_: str = "mine_cli.models.encoders.Gaussian"
+    std: float = ruled(0.0067, POSITIVE)
+    gain: float = ruled(1.0, POSITIVE)
+    input_noise: float = ruled(0.0, at_least(0))
+
+
+@dataclass
+class AdditiveConf(DeterministicConf):
+    _target_: str = "mine_cli.models.encoders.Additive"
+    sigma: float = ruled(0.3, POSITIVE)
+
+
+@dataclass
+class PropagatedConf(DeterministicConf):
+    _target_: str = "mine_cli.models.encoders.Propagated"
+    noise_dim: int = ruled(100, at_least(1))
 
 
 @dataclass

@@ -17,6 +17,7 @@ __all__ = [
     "Rule",
     "at_least",
     "between",
+    "each",
     "list_of",
     "one_of",
     "or_none",
@@ -64,6 +65,14 @@ def list_of(rule: Rule) -> Rule:
     return Rule(
         lambda value: len(value) > 0 and all(rule.holds(element) for element in value),
         f"must be a list that is not empty; each element {rule.says}",
+    )
+
+
+def each(rule: Rule) -> Rule:
+    """A list, each of whose elements obeys the rule; it may be empty."""
+    return Rule(
+        lambda value: all(rule.holds(element) for element in value),
+        f"must be a list; each element {rule.says}",
     )
 
 

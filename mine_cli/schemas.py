@@ -21,6 +21,7 @@ from mine_cli.rules import (
     Rule,
     at_least,
     between,
+    each,
     one_of,
     or_none,
     ruled,
@@ -28,11 +29,14 @@ from mine_cli.rules import (
 
 __all__ = [
     "DATASETS",
+    "METHODS",
     "SECTIONS",
     "USES",
     "ClassifierConf",
     "GANConf",
+    "InfoBottleneckConf",
     "MIEstimateConf",
+    "MethodConf",
     "Run",
     "TrainerConf",
     "register",
@@ -72,6 +76,36 @@ class GANConf:
 
 
 @dataclass
+class InfoBottleneckConf:
+    name: str = "infobottleneck"
+    statistics_steps: int = ruled(1, at_least(1))
+    statistics_lr: float | None = ruled(None, or_none(POSITIVE))
+    sees: str = ruled("code", one_of("code", "input"))
+    floor: bool = True
+    average: float | None = ruled(0.999, or_none(between(0, 1)))
+    validation: float = ruled(0.1, Rule(lambda v: 0 <= v < 1, "must be a share in [0, 1)"))
+    samples: int = ruled(12, at_least(1))
+    pairs: int = ruled(1_000_000, at_least(1))
+    pairs_during_training: int = ruled(100_000, at_least(1))
+    noise: list[float] = field(
+        default_factory=lambda: [0.2, 0.5, 1.0], metadata={"rule": each(at_least(0))}
+    )
+    fgsm: list[float] = field(
+        default_factory=lambda: [0.1, 0.2, 0.4], metadata={"rule": each(at_least(0))}
+    )
+    attacked_rows: int | None = ruled(1000, or_none(at_least(1)))
+
+
+@dataclass
+class MethodConf:
+    name: str = MISSING
+    information: str = ruled("none", one_of("none", "kl", "mine"))
+    beta: float = ruled(0.0, at_least(0))
+    label_smoothing: float = ruled(0.0, Rule(lambda v: 0 <= v < 1, "must be a share in [0, 1)"))
+    confidence_penalty: float = ruled(0.0, at_least(0))
+
+
+@dataclass
 class ClassifierConf:
     name: str = "classifier"
     path: str = "${cache_dir}/classifier_${dataset.name}.pt"
@@ -85,7 +119,7 @@ class TrainerConf:
     warmup: float = ruled(
         0.03, Rule(lambda v: 0 <= v < 1, "must be a share of the steps in [0, 1)")
     )
-    schedule: str = ruled("cosine", one_of("cosine", "linear", "constant"))
+    schedule: str = ruled("cosine", one_of("cosine", "linear", "exponential", "constant"))
     betas: list[float] = field(default_factory=lambda: [0.9, 0.999], metadata={"rule": MOMENTS})
     weight_decay: float = ruled(0.1, at_least(0))
     device: str = ruled("auto", one_of("auto", "cpu", "mps", r"cuda(:\d+)?", shown="cuda, cuda:N"))
@@ -124,11 +158,24 @@ class Run:
     marginals: Any = None
     generator: Any = None
     discriminator: Any = None
+    method: Any = None
+    encoder: Any = None
     trainer: TrainerConf = field(default_factory=TrainerConf)
 
 
+METHODS = (
+    "none", "dropout", "confidence_penalty", "label_smoothing", "vib", "vib_additive",
+    "mine_gaussian", "mine_propagated", "mine_additive",
+)  # fmt: skip
+"""The rows of the paper's table 3."""
+
 SECTIONS: dict[str, dict[str, Any]] = {
-    "task": {"mi-estimate": MIEstimateConf, "gan": GANConf, "classifier": ClassifierConf},
+    "task": {
+        "mi-estimate": MIEstimateConf,
+        "gan": GANConf,
+        "infobottleneck": InfoBottleneckConf,
+        "classifier": ClassifierConf,
+    },
     "dataset": {
         "gaussian": options.GaussianConf,
         "functions": options.FunctionsConf,
@@ -174,6 +221,13 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "fully_connected": options.FullyConnectedDiscriminatorConf,
         "dcgan": options.DCGANDiscriminatorConf,
     },
+    "method": {name: MethodConf for name in METHODS},
+    "encoder": {
+        "deterministic": options.DeterministicConf,
+        "gaussian": options.GaussianEncoderConf,
+        "additive": options.AdditiveConf,
+        "propagated": options.PropagatedConf,
+    },
     "trainer": {"default": TrainerConf},
 }
 """Group -> shipped option -> its schema."""
@@ -186,6 +240,7 @@ SAMPLES = ("gaussian_grid", "gaussian_ring", "spiral", "stacked_mnist", "digits"
 USES: dict[str, tuple[str, ...]] = {
     "mi-estimate": ("dataset", *TERM),
     "gan": ("dataset", *TERM, *MODELS),
+    "infobottleneck": ("dataset", *TERM, "method", "encoder"),
     "classifier": ("dataset",),
 }
 """Task -> the sections that it builds, beside its own and the trainer; the others are null."""

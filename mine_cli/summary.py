@@ -20,6 +20,8 @@ STATUS_ADVICE = {
     "Try a larger trainer.steps.",
     "collapsed": "Fewer than a tenth of the modes are left. "
     "Try a larger task.beta, or a smaller trainer.lr.",
+    "outrun": "The encoder fools the statistics network: on test rows the term is below 0, which "
+    "mutual information never is. Try a larger task.statistics_lr or task.statistics_steps.",
     "inaccurate": "Too many test images are taken for something else, so it was not kept. "
     "Try a larger trainer.steps.",
 }
@@ -55,7 +57,10 @@ def summary(
 
 def heading(result: Mapping[str, Any]) -> str:
     """Task and what it was made of, on one line."""
-    parts = [name_of(result.get(key)) for key in ("dataset", "network", "bound", "marginals")]
+    keys: tuple[str, ...] = ("dataset", "method", "encoder", "network", "bound", "marginals")
+    if (result.get("method") or {}).get("information", "mine") != "mine":
+        keys = keys[:3]  # no statistics network
+    parts = [name_of(result.get(key)) for key in keys]
     parts[0] += "".join(f" {setting}" for setting in settings_of(result.get("dataset")))
     return f"{result.get('task')}: {', '.join(part for part in parts if part)}"
 
@@ -145,7 +150,55 @@ def of_classifier(result: Mapping[str, Any], units: str) -> list[str]:
     return lines
 
 
-NUMBERS = {"mi-estimate": numbers, "gan": of_generator, "classifier": of_classifier}
+def of_bottleneck(result: Mapping[str, Any], units: str) -> list[str]:
+    """How well a bottleneck predicts, and how much its codes tell of the input and the class."""
+    metrics, status = result.get("metrics") or {}, str(result.get("status"))
+    method, rows = result.get("method") or {}, known(metrics, "test_rows")
+    told = f"beta {float(method.get('beta', 0.0)):g}" if method.get("beta") else ""
+    lines = [row("status", f" {status}", told)]
+    if status in STATUS_ADVICE:
+        lines += explained(STATUS_ADVICE[status])
+    many = f"{known(metrics, 'samples') or 1:.0f} posterior samples"
+    on = "" if rows is None else f"on {rows:,.0f} test rows, "
+    for key, label, beside in (
+        ("error", "error", f"{on}one posterior sample"),
+        ("error_averaged", "  averaged", f"over the probabilities of {many}"),
+        ("calibration_averaged", "calibration", "expected error of the averaged confidence"),
+    ):
+        if (share := known(metrics, key)) is not None:
+            lines.append(row(label, f" {100 * share:.2f} %", beside))
+    for key, label, beside in (
+        ("cross_entropy_averaged", "cross-entropy", "of the averaged probabilities"),
+        ("i_xz_term", "I(X; Z)", f"by the MI term ({metrics.get('estimate_status')})"),
+        ("i_xz_reference", "  at least", "by the encoder's own law, at most the log of the rows"),
+        ("i_xz_reference_upper", "  at most", "by the same law, leaving each row out"),
+        ("kl", "  KL", "from N(0, 1): an upper bound on I(X; Z)"),
+        ("i_zy", "I(Z; Y)", f"at least; H(Y) is {in_unit(metrics.get('h_y'), units)}"),
+    ):
+        if (nats := known(metrics, key)) is not None:
+            lines.append(row(label, f"{value(nats, units)} {units}", beside))
+    for key, label, beside in (
+        ("noise_errors", "noisy inputs", "error under Gaussian noise of that deviation"),
+        ("fgsm_errors", "attacked inputs", "error under a sign-gradient step of that length"),
+    ):
+        errors = metrics.get(key) or {}
+        if errors:
+            shown = "  ".join(f"{k}: {100 * v:.1f} %" for k, v in errors.items() if v is not None)
+            lines += [f"  {label:<{LABEL}} {shown}", *explained(beside)]
+    return lines + in_units(units)
+
+
+def in_unit(nats: float | None, units: str) -> str:
+    """A number in the unit of display, with its name; or that it is not known."""
+    return "not known" if nats is None else f"{value(nats, units).strip()} {units}"
+
+
+NUMBERS = {
+    "mi-estimate": numbers,
+    "gan": of_generator,
+    "infobottleneck": of_bottleneck,
+    "classifier": of_classifier,
+}
 
 
 def warnings(result: Mapping[str, Any]) -> list[str]:

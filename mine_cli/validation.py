@@ -7,12 +7,15 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from mine_cli.rules import Rule
-from mine_cli.schemas import DATASETS, SECTIONS, USES, Run, TrainerConf
+from mine_cli.schemas import DATASETS, SECTIONS, USES, MethodConf, Run, TrainerConf
 
 __all__ = ["schema_of", "validate"]
 
 TARGETS = {
-    schema._target_: schema for section in USES["gan"] for schema in SECTIONS[section].values()
+    schema._target_: schema
+    for section in SECTIONS
+    for schema in SECTIONS[section].values()
+    if hasattr(schema, "_target_")
 }
 
 
@@ -43,7 +46,12 @@ def validate(cfg: DictConfig) -> list[str]:
             own = "or a YAML of your own with a _target_"
             faults.append(f"{section}: must be one of {shipped}, {own}")
     # A combination is judged only where its parts are sound by themselves.
-    return faults or [*splitting_faults(cfg), *data_faults(cfg), *pairing_faults(cfg)]
+    return faults or [
+        *splitting_faults(cfg),
+        *data_faults(cfg),
+        *pairing_faults(cfg),
+        *method_faults(cfg),
+    ]
 
 
 def unused(task: Any, section: str) -> bool:
@@ -55,8 +63,8 @@ def schema_of(section: str, node: Any) -> Any:
     """The shipped schema that a section follows, or None for a user's own."""
     if not isinstance(node, DictConfig):
         return None
-    if section == "trainer":
-        return TrainerConf
+    if section in ("trainer", "method"):
+        return {"trainer": TrainerConf, "method": MethodConf}[section]
     if section == "task":
         return SECTIONS["task"].get(node.get("name"))
     return TARGETS.get(node.get("_target_"))
@@ -149,6 +157,20 @@ def pairing_faults(cfg: DictConfig) -> Iterator[str]:
             f"marginals.num={marginals.num}: a row has only "
             f"trainer.batch_size - 1 = {cfg.trainer.batch_size - 1} other partners"
         )
+
+
+def method_faults(cfg: DictConfig) -> Iterator[str]:
+    """A weight without a term that it would weigh, or a term without a law that it needs."""
+    if unused(cfg.task.name, "method"):
+        return
+    method, encoder = cfg.method, option_of(cfg, "encoder")
+    if method.beta and method.information == "none":
+        yield (
+            f"method.beta={method.beta:g}: method={method.name} has no information term to weigh; "
+            "want method=vib or one of mine_gaussian, mine_propagated, mine_additive"
+        )
+    if method.information == "kl" and encoder not in (None, "gaussian"):
+        yield f"encoder={encoder}: method={method.name} needs a known law: want encoder=gaussian"
 
 
 def option_of(cfg: DictConfig, section: str) -> str | None:

@@ -1,15 +1,8 @@
 """What stands on the command line beside an option, so that all of its keys have values."""
 
-from mine_cli.schemas import LABELLED, PAIRS, SAMPLES, USES
+from mine_cli.schemas import LABELLED, PAIRS, SAMPLES
 
-__all__ = ["LATER", "chosen"]
-
-LATER = (
-    []
-    if "infobottleneck" in USES
-    else [("dataset", option) for option in LABELLED if option not in PAIRS]
-)
-"""Options that no task takes yet."""
+__all__ = ["chosen"]
 
 
 def chosen(group: str, option: str, path: str = "my.npz") -> list[str]:
@@ -19,6 +12,9 @@ def chosen(group: str, option: str, path: str = "my.npz") -> list[str]:
         overrides.append(f"dataset.path={path}")
     if group in ("generator", "discriminator") or (group == "dataset" and option in SAMPLES):
         overrides.insert(0, "task=gan")
-    if group == "dataset" and option in LABELLED and option not in PAIRS and not LATER:
+    labelled = group == "dataset" and option in LABELLED and option not in PAIRS
+    if labelled or group in ("method", "encoder"):
         overrides.insert(0, "task=infobottleneck")
+    if group == "encoder":
+        overrides.append(f"method={'vib' if option.startswith('gaussian') else 'none'}")
     return overrides

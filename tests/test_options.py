@@ -16,7 +16,7 @@ from mine_cli.config import conf_dir
 from mine_cli.models.classifier import ACCURATE, DigitClassifier, save_classifier
 from mine_cli.schemas import USES
 from tests.image_folders import write_images
-from tests.options import LATER, chosen
+from tests.options import chosen
 
 COMMON = {
     "schema", "task", "status", "estimate", "true_mi", "true_mi_note", "unit", "dataset", "seed",
@@ -30,6 +30,7 @@ OF_TERM = {
 KEYS = {
     "mi-estimate": COMMON | OF_TERM | {"fit_value", "fold_sd", "references"},
     "gan": COMMON | OF_TERM | {"generator", "discriminator", "gan"},
+    "infobottleneck": COMMON | OF_TERM | {"method", "encoder", "infobottleneck", "trainer"},
     "classifier": COMMON | {"classifier"},
 }
 FILES = {
@@ -40,6 +41,7 @@ FILES = {
         "samples/data.npz",
         "checkpoints/best.pt",
     ),
+    "infobottleneck": ("figures/learning.png", "figures/robustness.png", "checkpoints/best.pt"),
     "classifier": (),
 }
 FEW = [
@@ -52,11 +54,15 @@ FEW_OF = {
         "task.pairs_during_training=2000",
     ],
     "gan": ["task.samples=100", "task.pairs=2000"],
+    "infobottleneck": [
+        "task.pairs=2000", "task.pairs_during_training=2000", "task.samples=2",
+        "task.attacked_rows=20", "encoder.widths=[16,16]",
+    ],
     "classifier": ["task.path=kept.pt"],
 }  # fmt: skip
 QUICK = [*FEW, *FEW_OF["mi-estimate"]]
 CONF = Path(conf_dir())
-GROUPS = ("task", *USES["gan"], "trainer")
+GROUPS = ("task", *USES["gan"], "method", "encoder", "trainer")
 OPTIONS = [
     f"{group}={file.stem}" for group in GROUPS for file in sorted((CONF / group).glob("*.yaml"))
 ]
@@ -77,7 +83,7 @@ BESIDE = {
     "dataset=digits": SMALL,
 }
 SHOWN = {
-    "js": "jensenshannon", "mlp_wide": "mlp", "mnist": "labelledimages",
+    "js": "jensenshannon", "mlp_wide": "mlp", "mlp_shallow": "mlp", "mnist": "labelledimages",
     "fashion_mnist": "labelledimages",
 }  # fmt: skip
 """Options whose class has another name."""
@@ -121,19 +127,33 @@ def result_of(overrides: list[str], data: Path, folder: Path) -> dict[str, Any]:
     assert (result["schema"], result["task"], result["unit"]) == (1, task, "nats")
     assert result["steps"] == cfg.trainer.steps
     assert len(result["fingerprint"]) == 64
-    if task != "classifier":
+    if task in ("mi-estimate", "gan"):
         assert math.isfinite(result["estimate"])
         assert result["standard_error"] >= 0
     if task == "mi-estimate":
         references = result["references"]
         assert {"ksg", "gaussian"} == references.keys()
         assert all("estimate" in found and found["note"] for found in references.values())
+    if task == "infobottleneck":
+        check_bottleneck(result)
     if task == "gan":
         assert {"modes", "kl", "js", "kl_floor", "samples"} <= result["metrics"].keys()
     for name in ("metrics.csv", "checkpoints/last.pt", *FILES[task]):
         assert (folder / name).stat().st_size > 0
     assert any((folder / "tb").iterdir()) == cfg.trainer.tensorboard
     return result
+
+
+def check_bottleneck(result: dict[str, Any]) -> None:
+    """An estimate where there is a statistics network, a reference where the law is known."""
+    metrics, informed = result["metrics"], result["method"]["information"] == "mine"
+    assert {"error", "error_averaged", "i_zy", "h_y", "calibration", "test_rows"} <= metrics.keys()
+    assert (result["estimate"] is not None) == informed
+    assert metrics["i_xz_term"] == result["estimate"]
+    gaussian = result["encoder"]["_target_"].endswith("Gaussian")
+    known = gaussian and not result["encoder"]["input_noise"]
+    assert (metrics["i_xz_reference"] is not None) == known
+    assert (metrics["kl"] is not None) == gaussian
 
 
 def few_of(overrides: list[str]) -> list[str]:
@@ -148,11 +168,11 @@ def test_every_option(
 ) -> None:
     monkeypatch.chdir(data)
     group, _, name = option.partition("=")
-    if (group, name) in LATER:
-        pytest.skip("no task takes it yet")
     overrides = [*chosen(group, name, "data.npz"), *BESIDE.get(option, [])]
     result = result_of([*overrides, *few_of(overrides)], data, tmp_path)
-    if group in ("generator", "discriminator"):
+    if group == "method":
+        assert result["method"]["name"] == name
+    elif group in ("generator", "discriminator"):
         assert result[group]["_target_"] == f"mine_cli.models.{name}.{group.capitalize()}"
     elif group in USES["gan"]:
         shown = result[group]["_target_"].rpartition(".")[2].lower()
@@ -193,7 +213,8 @@ def test_settings_within_options(options: list[str], data: Path, tmp_path: Path)
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_in_a_few_steps(experiment: str, data: Path, tmp_path: Path) -> None:
     """`experiment=... trainer=smoke`, as one would look at it before a long run."""
-    task = "gan" if experiment.startswith("gan/") else "mi-estimate"
+    tasks = {"gan": "gan", "ib": "infobottleneck"}
+    task = tasks.get(experiment.partition("/")[0], "mi-estimate")
     few = ["trainer=smoke", "trainer.steps=20", *FEW[2:4], *FEW_OF[task]]
     few += SMALL if "stacked" in experiment else []
     patience = ["task.patience=null"] if task == "mi-estimate" else []

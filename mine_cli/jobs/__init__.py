@@ -10,9 +10,11 @@ from typing import Any, Protocol
 import torch
 from omegaconf import DictConfig
 
+from mine_cli import figures
 from mine_cli.errors import BadInput
 from mine_cli.jobs.classifier import ClassifierJob
 from mine_cli.jobs.gan import GANJob, compare
+from mine_cli.jobs.infobottleneck import InfoBottleneckJob
 from mine_cli.jobs.mi_estimate import MIEstimateJob
 from mine_cli.machine import device
 from mine_cli.results import RunFolder
@@ -76,6 +78,7 @@ class Job(Protocol):
 JOBS: dict[str, Callable[[DictConfig], Job]] = {
     "mi-estimate": MIEstimateJob,
     "gan": GANJob,
+    "infobottleneck": InfoBottleneckJob,
     "classifier": ClassifierJob,
 }
 
@@ -98,6 +101,9 @@ def after_sweep_job(cfg: DictConfig, sweep: Path) -> None:
     """What a finished job of a sweep draws of its siblings and itself."""
     if cfg.task.name == "gan":
         compare(sweep)
+    if cfg.task.name == "infobottleneck":
+        figures.table(sweep)
+        figures.plane_of_sweep(sweep)
 
 
 def dry_run(cfg: DictConfig) -> str:

@@ -24,7 +24,7 @@ from mine_cli.layers import Noise, activate, flat
 
 __all__ = ["Additive", "Bottleneck", "Deterministic", "Gaussian", "Propagated"]
 
-SHIFT = 5.0  # taken off before the softplus: standard deviations start near 0.007
+VIB_STD = 0.0067  # softplus(-5): where the standard deviations of its authors' encoder start
 
 
 class Body(nn.Module):
@@ -96,6 +96,10 @@ class Deterministic(nn.Module):
     def draw_noise(self, n: int, generator: Generator) -> Noise:
         return self.body.draw_masks(n, generator)
 
+    def clean(self, x: Tensor) -> Tensor:
+        """The code without noise, a function of x: what a statistics network may see of x."""
+        return self.body(flat(x), {})
+
     def forward(self, x: Tensor, noise: Noise) -> Tensor:
         return self.body(flat(x), noise)
 
@@ -125,6 +129,10 @@ class Additive(nn.Module):
 
     def draw_noise(self, n: int, generator: Generator) -> Noise:
         return self.body.draw_masks(n, generator) | {"x": normal(n, self.size, generator)}
+
+    def clean(self, x: Tensor) -> Tensor:
+        """The code without noise, a function of x."""
+        return self.body(flat(x), {})
 
     def forward(self, x: Tensor, noise: Noise) -> Tensor:
         return self.body(flat(x) + self.sigma * noise["x"], noise)
@@ -156,18 +164,25 @@ class Propagated(nn.Module):
     def draw_noise(self, n: int, generator: Generator) -> Noise:
         return self.body.draw_masks(n, generator) | {"x": normal(n, self.noise_dim, generator)}
 
+    def clean(self, x: Tensor) -> Tensor:
+        """The code with eps = 0, a function of x."""
+        return self.body(torch.cat([flat(x), x.new_zeros(len(x), self.noise_dim)], 1), {})
+
     def forward(self, x: Tensor, noise: Noise) -> Tensor:
         return self.body(torch.cat([flat(x), noise["x"]], 1), noise)
 
 
 class Gaussian(nn.Module):
-    r"""z = mean(x) + std(x) eps, with std = softplus(rho(x) - 5).
+    r"""z = mean(x) + std(x) eps, with std = softplus(rho(x) + shift).
 
     Its law p(z | x) is known, so that its information can be bounded without a critic
     (`mine_cli.channel`), and its divergence from N(0, 1) has a closed form.
 
     Arguments:
         x_shape, features, widths, activation, dropout: As in `Deterministic`.
+        std: Where the standard deviations start, about; it fixes the shift.
+        gain: A factor on the weights that mean and rho start from: with a std of 1 and a gain of
+            0.1 a code starts with little information, all of which a critic can see.
         input_noise: Standard deviation of further noise on x, as in `Additive`.
     """
 
@@ -180,11 +195,17 @@ class Gaussian(nn.Module):
         widths: Sequence[int] = (1024, 1024),
         activation: str = "relu",
         dropout: float = 0.0,
+        std: float = VIB_STD,
+        gain: float = 1.0,
         input_noise: float = 0.0,
     ) -> None:
         super().__init__()
+        self.shift = math.log(math.expm1(std))  # where softplus gives std
         self.size, self.features, self.input_noise = math.prod(x_shape), features, input_noise
         self.body = Body(self.size, 2 * features, widths, activation, dropout)
+        last: Any = self.body.layers[-1]
+        with torch.no_grad():
+            last.weight.mul_(gain)
 
     def draw_noise(self, n: int, generator: Generator) -> Noise:
         noise = self.body.draw_masks(n, generator) | {"z": normal(n, self.features, generator)}
@@ -198,7 +219,7 @@ class Gaussian(nn.Module):
         if "x" in noise:
             x = x + self.input_noise * noise["x"]
         mean, rho = self.body(x, noise).chunk(2, -1)
-        return mean, softplus(rho - SHIFT)
+        return mean, softplus(rho + self.shift)
 
     def forward(self, x: Tensor, noise: Noise) -> Tensor:
         mean, std = self.law(x, noise)
@@ -212,30 +233,38 @@ class Bottleneck(nn.Module):
         encoder: With ``forward(x, noise)`` and ``draw_noise(n, generator)``.
         features: The number of coordinates of a code.
         num_classes: How many classes are told apart.
+        sees: What a statistics network is shown of x: ``input`` (x itself) or ``code``
+            (``encoder.clean(x)``).
     """
 
     encoder: Any
 
-    def __init__(self, encoder: nn.Module, features: int, num_classes: int) -> None:
+    def __init__(
+        self, encoder: nn.Module, features: int, num_classes: int, sees: str = "input"
+    ) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder, self.sees = encoder, sees
         self.decoder = nn.Linear(features, num_classes)
         glorot(self.decoder)
 
-    def forward(self, x: Tensor, noise: Noise) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits [n, num_classes], codes [n, features], and each code's divergence [n], nats.
+    def forward(self, x: Tensor, noise: Noise) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        r"""Logits [n, C], codes z [n, features], divergences [n] in nats, and what is seen of x.
 
         The divergence is that of the encoder's law from N(0, 1), 0 where no law is known:
 
-        .. math:: KL = \\tfrac12 \\sum_d (\\mu_d^2 + \\sigma_d^2 - 1) - \\sum_d \\log \\sigma_d
+        .. math:: KL = \tfrac12 \sum_d (\mu_d^2 + \sigma_d^2 - 1) - \sum_d \log \sigma_d
         """
-        if not hasattr(self.encoder, "law"):
+        if hasattr(self.encoder, "law"):
+            clean, std = self.encoder.law(x, noise)
+            z = clean + std * noise["z"]
+            divergence = 0.5 * (clean.square() + std.square() - 1).sum(-1) - std.log().sum(-1)
+        else:
             z = self.encoder(x, noise)
-            return self.decoder(z), z, z.new_zeros(len(z))
-        mean, std = self.encoder.law(x, noise)
-        z = mean + std * noise["z"]
-        divergence = 0.5 * (mean.square() + std.square() - 1).sum(-1) - std.log().sum(-1)
-        return self.decoder(z), z, divergence
+            divergence = z.new_zeros(len(z))
+            with torch.no_grad():
+                clean = self.encoder.clean(x) if self.sees == "code" else x
+        seen = x if self.sees == "input" else clean.detach()
+        return self.decoder(z), z, divergence, seen
 
 
 def normal(n: int, size: int, generator: Generator) -> Tensor:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from adversarial import IMAGES, PLANE, Adversarial, Plain, images, points
+from bottleneck import PlainVIB, Squeezed, digits
 from loops import HandWritten, Ordinary, Ours, gaussian
-from timing import in_turns, interleaved, slope
+from timing import Timed, in_turns, interleaved, slope
 
 __all__ = ["ROWS", "Measured", "Sizes"]
 
@@ -30,6 +32,7 @@ class Sizes:
     batch: int = 512
     adversarial_steps: int = 100
     image_steps: int = 20
+    bottleneck_steps: int = 20
 
     @classmethod
     def quick(cls) -> "Sizes":
@@ -47,6 +50,7 @@ class Sizes:
             batch=64,
             adversarial_steps=2,
             image_steps=1,
+            bottleneck_steps=1,
         )
 
 
@@ -200,6 +204,30 @@ def adversarial(sizes: Sizes, device: str) -> Iterator[Measured]:
         )
 
 
+def bottleneck(sizes: Sizes, device: str) -> Iterator[Measured]:
+    """A step of the closed-form method against a plain loop, and what the MI term costs beside it.
+
+    On a GPU also ten seeds together against one.
+    """
+    data = digits(sizes.fixed_rows, device)
+    vib = Squeezed(data, "vib", device)
+    for what, first, second, limit in (
+        ("vib: ours / plain loop", vib, PlainVIB(vib), 1.1),
+        ("mine_gaussian / vib", Squeezed(data, "mine_gaussian", device), vib, 2.5),
+    ):
+        yield compared(f"bottleneck step, {what}", first, second, sizes, limit)
+    if torch.device(device).type == "cuda":
+        ten, one = (Squeezed(data, "mine_gaussian", device, seeds) for seeds in (10, 1))
+        yield compared("bottleneck step, ten seeds together / one", ten, one, sizes, 2.5)
+
+
+def compared(what: str, first: Timed, second: Timed, sizes: Sizes, limit: float) -> Measured:
+    """The line for one ratio that is to stay below a limit."""
+    found = interleaved(first, second, sizes.pairs, sizes.bottleneck_steps)
+    met = found.median <= limit
+    return Measured(what, f"{found.median:.2f}", f"at most {limit:g}", met, found.detail())
+
+
 ROWS: dict[str, Callable[[Sizes, str], Iterator[Measured]]] = {
     "step": step,
     "wide": wide,
@@ -208,4 +236,5 @@ ROWS: dict[str, Callable[[Sizes, str], Iterator[Measured]]] = {
     "scaling": scaling,
     "ensemble": ensemble,
     "adversarial": adversarial,
+    "bottleneck": bottleneck,
 }

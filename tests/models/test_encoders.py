@@ -31,7 +31,7 @@ def codes(encoder: nn.Module, x: Tensor, seed: int = 0) -> Tensor:
 def test_codes_have_their_shape_and_every_parameter_a_gradient(name: str) -> None:
     model = Bottleneck(ENCODERS[name](dropout=0.2), 6, 3)
     x = torch.randn(7, *SHAPE)
-    logits, z, divergence = model(x, model.encoder.draw_noise(7, stream()))
+    logits, z, divergence, _ = model(x, model.encoder.draw_noise(7, stream()))
     assert (logits.shape, z.shape, divergence.shape) == ((7, 3), (7, 6), (7,))
     logits.square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
@@ -80,7 +80,7 @@ def test_gaussian_codes_follow_their_law() -> None:
 def test_divergence_is_that_of_torch() -> None:
     model = Bottleneck(ENCODERS["gaussian"](), 6, 3)
     x = torch.randn(7, *SHAPE)
-    _, _, found = model(x, model.encoder.draw_noise(7, stream()))
+    _, _, found, _ = model(x, model.encoder.draw_noise(7, stream()))
     law = torch.distributions.Normal(*model.encoder.law(x, {}))
     standard = torch.distributions.Normal(0.0, 1.0)
     expected = torch.distributions.kl_divergence(law, standard).sum(1)

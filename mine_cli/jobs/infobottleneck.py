@@ -1,0 +1,219 @@
+"""``task=infobottleneck`` made ready to run: labelled data, a method, pictures of its course."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Generator
+
+from mine_cli import build, figures
+from mine_cli.data.labelled import Labelled, labelled_data
+from mine_cli.errors import BadInput
+from mine_cli.estimator import MutualInformation
+from mine_cli.jobs.parts import forward_pass, sections
+from mine_cli.machine import autocast, device
+from mine_cli.models.encoders import Bottleneck
+from mine_cli.results import RunFolder
+from mine_cli.tasks.feeds import stream
+from mine_cli.tasks.infobottleneck import InfoBottleneck, validation_split
+
+__all__ = ["InfoBottleneckJob"]
+
+PARTS = ("dataset", "method", "encoder", "network", "bound", "marginals")
+NOT_KNOWN = "not known; see metrics for what bounds it"
+FEWEST_ROWS = 20  # to cross with one another in an evaluation
+
+
+class InfoBottleneckJob:
+    """A bottleneck on the configured data set, or on data that are given."""
+
+    charts: Mapping[str, Any] = {
+        "bottleneck": {
+            "error on validation rows": ["Multiline", ["^ib/error$"]],
+            "cross-entropy, nats": ["Multiline", ["^loss/cross_entropy$", "^ib/cross_entropy$"]],
+            "I(X; Z), nats": [
+                "Multiline",
+                ["^mi/estimate$", "^mi/reference$", "^mi/kl$", "^train/value$"],
+            ],
+            "I(Z; Y) and H(Y), nats": ["Multiline", ["^mi/z_y$", "^mi/h_y$"]],
+        }
+    }
+
+    def __init__(self, cfg: DictConfig, data: Labelled | None = None) -> None:
+        self.cfg = cfg
+        self.dataset = build.dataset_of(cfg)
+        self.data = labelled_data(self.dataset) if data is None else data
+        self.x_shape = tuple(self.data.x.shape[1:])
+        self.warnings: list[str] = [*self.data.warnings]
+        if not cfg.task.validation:
+            self.warnings.append(
+                "task.validation=0: every training row trains, so the curves are of rows that did"
+            )
+        self.informed = cfg.method.information == "mine"
+        self.features = self._features()
+
+    def _features(self) -> int:
+        """The number of coordinates of a code, found by a forward pass."""
+        encoder = self.encoder(0)
+        x, generator = self.data.x[:4], Generator().manual_seed(0)
+        try:
+            with torch.no_grad():
+                z = encoder.eval()(x, encoder.draw_noise(len(x), generator))
+        except (AttributeError, RuntimeError, TypeError, ValueError, IndexError) as error:
+            raise BadInput(
+                f"encoder: {type(encoder).__name__} cannot take {list(x.shape)}: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
+        if z.dim() != 2 or len(z) != len(x):
+            raise BadInput(
+                f"encoder: codes of {len(x)} rows have shape {list(z.shape)}; want [{len(x)}, d]"
+            )
+        return int(z.shape[1])
+
+    def check(self) -> None:
+        """Raise BadInput for parts that do not fit one another, or too few rows."""
+        cfg = self.cfg
+        fit, held_out = (
+            len(part) for part in validation_split(len(self.data.x), cfg.task.validation)
+        )
+        faults = []
+        if fit < cfg.trainer.batch_size:
+            faults.append(
+                f"trainer.batch_size={cfg.trainer.batch_size}: larger than the {fit} rows that "
+                f"train; want at most {fit}"
+            )
+        if min(held_out, len(self.data.test_x)) < FEWEST_ROWS:
+            faults.append(
+                f"dataset: {held_out} rows to validate and {len(self.data.test_x)} to test; want "
+                f"at least {FEWEST_ROWS} of each: more rows, or another task.validation"
+            )
+        if cfg.method.information == "kl" and not hasattr(self.encoder(0), "law"):
+            faults.append(
+                f"encoder: {build.type_name(cfg.encoder)} has no law(x, noise), which "
+                f"method={cfg.method.name} needs; want encoder=gaussian"
+            )
+        encoder = self.encoder(0)
+        if self.informed and cfg.task.sees == "code" and not known_code(encoder):
+            faults.append(
+                f"task.sees=code: encoder {build.type_name(cfg.encoder)} has neither clean(x) nor "
+                "law(x, noise); want task.sees=input"
+            )
+        if faults:
+            raise BadInput(*faults)
+        if self.informed:
+            z = torch.zeros(4, self.features)
+            forward_pass(self.term(0), z if cfg.task.sees == "code" else self.data.x[:4], z)
+
+    def encoder(self, seed: int) -> Any:
+        return build.module(self.cfg.encoder, "encoder", seed, self.x_shape)
+
+    def bottleneck(self, seed: int) -> Bottleneck:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(stream(seed, "decoder"))
+            sees = self.cfg.task.sees if self.informed else "input"
+            return Bottleneck(self.encoder(seed), self.features, self.data.num_classes, sees)
+
+    def term(self, seed: int) -> MutualInformation:
+        code = (self.features,)
+        seen = code if self.cfg.task.sees == "code" else self.x_shape
+        return build.term(self.cfg, seen, code, seed=seed)
+
+    def listing(self) -> dict[str, str]:
+        cfg, data = self.cfg, self.data
+        count = sum(p.numel() for p in self.bottleneck(0).parameters())
+        fit, held_out = validation_split(len(data.x), cfg.task.validation)
+        shown = {
+            "dataset": f"{type(self.dataset).__name__}; x {self.x_shape}, {data.num_classes} "
+            f"classes; {len(fit):,} rows train, {len(held_out):,} validate, "
+            f"{len(data.test_x):,} test",
+            "method": f"{cfg.method.name}, beta {cfg.method.beta:g}",
+            "encoder": f"{build.type_name(cfg.encoder)} to {self.features} features, "
+            f"{count:,} parameters with its decoder",
+        }
+        if self.informed:
+            term = self.term(0)
+            weights = sum(p.numel() for p in term.parameters())
+            pairs = build.pairs_a_batch(term.marginals, cfg.trainer.batch_size)
+            shown |= {
+                "network": f"{build.type_name(cfg.network)}, {weights:,} parameters",
+                "bound": build.type_name(cfg.bound),
+                "marginals": f"{build.type_name(cfg.marginals)}, {pairs:,} pairs a batch",
+            }
+        steps, size = cfg.trainer.steps, cfg.trainer.batch_size
+        epochs = steps / max(1, len(fit) // size)
+        where = device(cfg.trainer.device)
+        return shown | {
+            "training": f"{steps} steps of {size} rows, {epochs:.1f} epochs, on {where}"
+        }
+
+    def start(self, where: torch.device) -> InfoBottleneck:
+        cfg = self.cfg
+        task_conf: Any = OmegaConf.to_object(cfg.task)
+        method: Any = OmegaConf.to_object(cfg.method)
+        trainer_conf: Any = OmegaConf.to_object(cfg.trainer)
+        return InfoBottleneck(
+            task_conf,
+            method,
+            trainer_conf,
+            self.data,
+            self.bottleneck,
+            self.term,
+            seeds=[cfg.seed],
+            device=where,
+            autocast=partial(autocast, where, cfg.trainer.dtype),
+        )
+
+    def head(self) -> dict[str, Any]:
+        unknown = (
+            "estimate", "standard_error", "lower_bound", "effective_sample_size",
+            "marginal_pairs", "error",
+        )  # fmt: skip
+        return {
+            **dict.fromkeys(unknown),
+            "true_mi": None,
+            "true_mi_note": NOT_KNOWN,
+            **sections(self.cfg, *PARTS, "trainer"),
+            "infobottleneck": sections(self.cfg, "task")["task"],
+        }
+
+    def files(self) -> list[Path]:
+        return build.files_of(self.dataset)
+
+    def content(self) -> str | None:
+        return getattr(self.dataset, "content", None)
+
+    def begin(self, files: RunFolder) -> None:
+        return
+
+    def look(self, folder: Path, step: int) -> Mapping[str, Path]:
+        return {}
+
+    def after(self, result: dict[str, Any], seconds: float) -> dict[str, Any]:
+        return {}
+
+    def pictures(self, folder: Path) -> Mapping[str, Path]:
+        drawn = {
+            name: getattr(figures, name)(folder) for name in ("learning", "plane", "robustness")
+        }
+        return {name: path for name, path in drawn.items() if path is not None}
+
+    def settings(self) -> dict[str, Any]:
+        cfg = self.cfg
+        return {
+            "dataset": build.type_name(cfg.dataset), "method": cfg.method.name,
+            "beta": cfg.method.beta, "encoder": build.type_name(cfg.encoder), "seed": cfg.seed,
+            "lr": cfg.trainer.lr, "batch_size": cfg.trainer.batch_size,
+        }  # fmt: skip
+
+    def compared(self, result: Mapping[str, Any]) -> dict[str, float | None]:
+        metrics = result["metrics"]
+        names = ("error_averaged", "error", "i_xz_term", "i_xz_reference", "i_zy")
+        return {f"result/{name}": metrics.get(name) for name in names}
+
+
+def known_code(encoder: Any) -> bool:
+    """Whether an encoder can say what its code is without noise."""
+    return hasattr(encoder, "clean") or hasattr(encoder, "law")

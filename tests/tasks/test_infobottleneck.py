@@ -1,0 +1,326 @@
+"""``task=infobottleneck``: signs, where gradients flow, statuses, seeds together, test rows."""
+
+import copy
+import math
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from mine_cli.data.labelled import Labelled
+from mine_cli.estimator import MutualInformation
+from mine_cli.marginals import MARGINALS
+from mine_cli.models.encoders import Additive, Bottleneck, Deterministic, Gaussian, Propagated
+from mine_cli.networks import MLP
+from mine_cli.schemas import InfoBottleneckConf, MethodConf, TrainerConf
+from mine_cli.tasks.infobottleneck import InfoBottleneck, objective, validation_split
+
+CLASSES, SIZE, FEATURES = 3, 6, 4
+ENCODERS = {
+    "deterministic": Deterministic,
+    "gaussian": Gaussian,
+    "additive": Additive,
+    "propagated": Propagated,
+}
+METHODS = {
+    "none": MethodConf(name="none"),
+    "vib": MethodConf(name="vib", information="kl", beta=1e-2),
+    "mine": MethodConf(name="mine", information="mine", beta=1e-2),
+}
+
+
+def blobs(rows: int = 600, spread: float = 0.5, seed: int = 0) -> Labelled:
+    """Three Gaussian blobs, that are told apart with hardly an error."""
+    random = torch.Generator().manual_seed(seed)
+    centres = torch.randn(CLASSES, SIZE, generator=random) * 2
+    y = torch.randint(CLASSES, (rows + 200,), generator=random)
+    x = centres[y] + spread * torch.randn(len(y), SIZE, generator=random)
+    return Labelled(x[:rows], y[:rows], x[rows:], y[rows:], CLASSES)
+
+
+def bottleneck(encoder: str, seed: int, **options: Any) -> Bottleneck:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        made = ENCODERS[encoder]((SIZE,), features=FEATURES, widths=(16,), **options)
+        return Bottleneck(made, FEATURES, CLASSES, sees="code")
+
+
+def term(bound: str, marginals: str, seed: int) -> MutualInformation:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = MLP((FEATURES,), (FEATURES,), (16,))
+        return MutualInformation(network, bound, MARGINALS[marginals](), seed=seed)
+
+
+def made(
+    method: str | MethodConf = "mine",
+    encoder: str = "gaussian",
+    conf: InfoBottleneckConf | None = None,
+    seeds: tuple[int, ...] = (0,),
+    bound: str = "dv",
+    marginals: str = "derangement",
+    data: Labelled | None = None,
+    std: float = 0.0067,
+    **trainer: Any,
+) -> InfoBottleneck:
+    settings = {"steps": 100, "batch_size": 50, "lr": 1e-3, "weight_decay": 0.0, "warmup": 0.0}
+    conf = conf or InfoBottleneckConf(
+        average=0.9, samples=3, pairs=4000, pairs_during_training=4000, attacked_rows=50
+    )
+    return InfoBottleneck(
+        conf,
+        METHODS[method] if isinstance(method, str) else method,
+        TrainerConf(**(settings | trainer)),
+        data or blobs(),
+        partial(bottleneck, encoder, **({"std": std} if encoder == "gaussian" else {})),
+        partial(term, bound, marginals),
+        seeds=seeds,
+    )
+
+
+def trained(task: InfoBottleneck, steps: int) -> InfoBottleneck:
+    for step in range(1, steps + 1):
+        task.train_step(step)
+    return task
+
+
+def weights(module: nn.Module) -> list[Tensor]:
+    return [p.detach().clone() for p in module.parameters()]
+
+
+def changed(before: list[Tensor], module: nn.Module) -> bool:
+    return any(not torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
+
+
+# The objective
+
+
+def test_label_smoothing_is_torch_s() -> None:
+    logits, y = torch.randn(2, 7, CLASSES), torch.randint(CLASSES, (2, 7))
+    losses, plain = objective(logits, y, MethodConf(name="x", label_smoothing=0.2))
+    for r in range(2):
+        torch.testing.assert_close(losses[r], cross_entropy(logits[r], y[r], label_smoothing=0.2))
+        torch.testing.assert_close(plain[r], cross_entropy(logits[r], y[r]))
+
+
+def test_confidence_penalty_rewards_entropy() -> None:
+    logits, y = torch.randn(1, 7, CLASSES), torch.randint(CLASSES, (1, 7))
+    loss, plain = objective(logits, y, MethodConf(name="x", confidence_penalty=0.5))
+    entropy = torch.distributions.Categorical(logits=logits[0]).entropy().mean()
+    torch.testing.assert_close(loss[0], plain[0] - 0.5 * entropy)
+
+
+# Signs and flows
+
+
+@pytest.mark.parametrize("method", ["mine", "vib"])
+def test_the_information_falls_as_beta_rises(method: str) -> None:
+    """Judged by the encoder's own law, which no critic touches; a flipped sign raises it."""
+    found = []
+    for beta in (0.0, 0.1, 1.0):
+        kind = MethodConf(name=method, information=METHODS[method].information, beta=beta)
+        conf = InfoBottleneckConf(average=None, statistics_lr=1e-2, pairs_during_training=4000)
+        task = made(kind, conf=conf, lr=3e-3, steps=400, schedule="constant", std=1.0)
+        trained(task, 400)
+        found.append(task.evaluate(400)["mi/reference"])
+    assert found[0] > found[1] > found[2]
+    assert found[0] > found[2] + 0.5
+
+
+def test_on_a_gaussian_channel_value_and_gradient_are_right() -> None:
+    """z = x + sigma eps has log(1 + 1 / sigma^2) / 2 a dimension; lowering it raises sigma."""
+    torch.manual_seed(0)
+    dim, sigma = 2, torch.tensor(0.7, requires_grad=True)
+    mi = MutualInformation(MLP((dim,), (dim,), (64, 64)), "dv", lr=2e-3)
+    for step in range(1500):
+        mi.optimizer.param_groups[0]["lr"] = 2e-3 * (1 - step / 1500)
+        x = torch.randn(512, dim)
+        mi.step(x, x + sigma * torch.randn(512, dim))
+    x = torch.randn(20_000, dim)
+    with torch.no_grad():
+        found = mi.evaluate(x, x + sigma * torch.randn(20_000, dim))
+    truth = dim / 2 * math.log(1 + 1 / 0.7**2)
+    assert found.value == pytest.approx(truth, rel=0.05)
+    mi.minimise(x, x + sigma * torch.randn(20_000, dim)).backward()
+    # dI / dsigma = -dim / (sigma (sigma^2 + 1)): descending it raises sigma.
+    assert sigma.grad is not None
+    assert sigma.grad.item() == pytest.approx(-dim / (0.7 * (0.7**2 + 1)), rel=0.15)
+
+
+def test_each_optimiser_moves_its_own_networks_alone() -> None:
+    task = trained(made(), 2)
+    (member,) = task.members
+    _, z, _, seen = task._encode(task._batch()[0])
+    before = weights(member.bottleneck)
+    task._train_statistics(3, seen, z.detach())
+    assert not changed(before, member.bottleneck)
+    held = weights(member.term)
+    losses = task.ensemble.minimise(task._pairs(seen, z), task._generators)
+    task.optimizer.zero_grad()
+    for p in member.term.parameters():
+        p.grad = None
+    losses.sum().backward()
+    assert all(p.grad is None for p in member.term.parameters())
+    assert any(p.grad.abs().sum() > 0 for p in member.bottleneck.encoder.parameters())
+    task.optimizer.step()
+    assert changed(before, member.bottleneck)
+    assert not changed(held, member.term)
+    owned = {id(p) for group in task.optimizer.param_groups for p in group["params"]}
+    assert not owned & {id(p) for p in member.term.parameters()}
+
+
+def test_the_encoder_descends_cross_entropy_plus_beta_times_the_term() -> None:
+    """The gradient of one step against one taken anew, with the random stream rewound."""
+    task = trained(made(MethodConf(name="x", information="mine", beta=0.5)), 60)
+    (member,) = task.members
+    twin = copy.deepcopy(task)
+    task.train_step(61)
+    found = [p.grad for p in member.bottleneck.parameters()]
+
+    (other,) = twin.members
+    x, y = twin._batch()
+    logits, z, _, seen = twin._encode(x)
+    twin._train_statistics(61, seen, z.detach())
+    value = twin.ensemble.minimise(twin._pairs(seen, z), [other.generator])
+    assert value.item() > 0
+    loss = cross_entropy(logits[0], y[0]) + 0.5 * value.sum()
+    expected = torch.autograd.grad(loss, list(other.bottleneck.parameters()))
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+# Statuses
+
+
+def test_without_remedies_the_encoder_outruns_the_statistics_network() -> None:
+    conf = InfoBottleneckConf(
+        floor=False, statistics_lr=1e-5, average=None, samples=2, pairs=4000, attacked_rows=20
+    )
+    kind = MethodConf(name="x", information="mine", beta=10.0)
+    task = trained(made(kind, conf=conf, lr=1e-2, steps=400, schedule="constant"), 400)
+    task.evaluate(400)
+    result = task.result()
+    assert result["status"] == "outrun"
+    assert result["estimate"] < -2 * result["standard_error"]
+
+
+def test_with_the_floor_nothing_below_zero_is_followed() -> None:
+    """A term below zero says that the network is behind: then it has no gradient."""
+    kind = MethodConf(name="x", information="mine", beta=10.0)
+    plain, floored = (
+        made(kind, conf=InfoBottleneckConf(floor=floor, statistics_lr=1e-12), lr=1e-12)
+        for floor in (False, True)
+    )
+    for task in (plain, floored):
+        with torch.no_grad():  # a network that takes joint pairs for the less likely ones
+            for p in task.members[0].term.parameters():
+                p.mul_(0)
+        head = task.members[0].term.network
+        first = (head.first_x, head.first_z)
+        with torch.no_grad():
+            for layer in first:
+                layer.weight.copy_(torch.ones_like(layer.weight))
+    none = made("none", lr=1e-12)
+    for task in (plain, floored, none):
+        task.train_step(1)
+    shown = [
+        torch.cat([p.grad.flatten() for p in t.members[0].bottleneck.parameters()])
+        for t in (floored, none)
+    ]
+    torch.testing.assert_close(*shown)
+
+
+# Members
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("method", METHODS)
+def test_every_encoder_with_every_kind_of_method_learns(method: str, encoder: str) -> None:
+    if method == "vib" and encoder != "gaussian":
+        pytest.skip("the divergence needs a law")
+    task = trained(made(method, encoder, lr=1e-2, steps=100), 100)
+    found = task.evaluate(100)
+    assert found["ib/error"] < 0.1
+    assert found["mi/z_y"] > 0.8
+    result = task.result()
+    assert result["metrics"]["error"] < 0.1
+    assert result["metrics"]["i_zy"] < result["metrics"]["h_y"]
+    assert (result.get("estimate") is None) == (method != "mine")
+
+
+@pytest.mark.parametrize("marginals", ["derangement", "independent", "all_pairs"])
+def test_beside_others_as_alone(marginals: str) -> None:
+    alone = made(seeds=(1,), marginals=marginals)
+    together = made(seeds=(0, 1, 2), marginals=marginals)
+    for step in range(1, 201):
+        alone.train_step(step)
+        together.train_step(step)
+    one, other = (t.members[i] for t, i in ((alone, 0), (together, 1)))
+    for a, b in zip(one.bottleneck.parameters(), other.bottleneck.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
+    judged = [t.members[i].judged() for t, i in ((alone, 0), (together, 1))]
+    for a, b in zip(*(m.parameters() for m in judged), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
+    results = together.results()
+    assert len(results) == 3
+    own = alone.result()
+    assert own["metrics"]["error"] == pytest.approx(results[1]["metrics"]["error"], abs=0.02)
+    assert own["estimate"] == pytest.approx(results[1]["estimate"], abs=0.02)
+
+
+def test_a_task_goes_on_from_its_state_bit_for_bit() -> None:
+    whole, first, second = (made(seeds=(0, 1)) for _ in range(3))
+    trained(whole, 30)
+    trained(first, 20)
+    first.evaluate(20)
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    for step in range(21, 31):
+        second.train_step(step)
+    for a, b in zip(whole.members, second.members, strict=True):
+        for name, value in a.bottleneck.state_dict().items():
+            assert torch.equal(value, b.bottleneck.state_dict()[name])
+        for name, value in a.term.state_dict().items():
+            assert torch.equal(value, b.term.state_dict()[name])
+        for name, value in a.judged().state_dict().items():
+            assert torch.equal(value, b.judged().state_dict()[name])
+
+
+# Which rows are looked at
+
+
+def test_errors_are_of_the_test_rows_alone() -> None:
+    """Test labels that are all one off: whoever learned from training rows is always wrong."""
+    data = blobs()
+    data.test_y = (data.test_y + 1) % CLASSES
+    task = trained(made("none", "deterministic", data=data, lr=1e-2, steps=100), 100)
+    assert task.evaluate(100)["ib/error"] < 0.05
+    assert task.result()["metrics"]["error"] > 0.95
+
+
+def test_no_test_row_is_looked_at_before_the_end() -> None:
+    data = blobs()
+    data.test_x = data.test_x * math.nan
+    task = trained(made(data=data, lr=1e-2), 20)
+    found = task.evaluate(20)
+    assert all(value is None or math.isfinite(value) for value in found.values())
+    assert all(p.isfinite().all() for p in task.parameters())
+    assert task.result()["status"] == "diverged"
+
+
+def test_validation_rows_train_nothing_and_are_the_same_for_all() -> None:
+    fit, held_out = validation_split(1000, 0.1)
+    assert len(held_out) == 100
+    assert sorted([*fit.tolist(), *held_out.tolist()]) == list(range(1000))
+    task = made(seeds=(0, 1))
+    rows = {tuple(row) for row in task.members[0].feed.x.tolist()}
+    assert not rows & {tuple(row) for row in task.held_out[0].tolist()}
+    assert torch.equal(task.members[0].feed.x, task.members[1].feed.x)
+
+
+def test_without_validation_rows_all_train() -> None:
+    fit, watched = validation_split(500, 0.0)
+    assert fit.tolist() == list(range(500))
+    assert 0 < len(watched) <= 500
