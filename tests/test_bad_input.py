@@ -47,6 +47,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rest = "1,2\n" * 200
     (folder / "short.csv").write_text(f"a,b\n1,2\n3\n{rest}")
     (folder / "word.csv").write_text(f"a,b\n1,2\nmany,3\n{rest}")
+    labels = "".join(f"{i / 7},{i % 2}\n" for i in range(500))
+    (folder / "labels.csv").write_text(f"a,b\n{labels}")
     (folder / "latin.csv").write_bytes(b"a,b\n\xff\xfe,1\n")
     (folder / "empty.csv").touch()
     (folder / "folder.csv").mkdir()
@@ -146,6 +148,20 @@ FAULTS = {
     "(3, 28, 28), not (2,); generator=fully_connected takes any shape",
     "task=gan network=conv": "network conv: x must be an image (channels, height, width), not of "
     "shape (2,); network=mlp takes any shape",
+    "task=infobottleneck method.beta=-1": "method.beta=-1.0: must be at least 0",
+    "task=infobottleneck encoder.sigma=0": "encoder.sigma=0.0: must be positive and finite",
+    "task=infobottleneck task.sees=x": "task.sees=x: must be one of code, input",
+    "task=infobottleneck method=none method.beta=1": "method.beta=1: method=none has no "
+    "information term to weigh; want method=vib or one of mine_gaussian, ",
+    "task=infobottleneck method=vib encoder=additive": "encoder=additive: method=vib needs a "
+    "known law: want encoder=gaussian",
+    "task=infobottleneck dataset=gaussian": "dataset=gaussian: task=infobottleneck takes one of "
+    "mnist, ",
+    "task=infobottleneck folds=3": "folds=3: only task=mi-estimate splits its data; leave it out",
+    "task=infobottleneck data_dir=images trainer.batch_size=300": "trainer.batch_size=300: larger "
+    "than the 225 rows that train; want at most 225",
+    "task=infobottleneck dataset=arrays dataset.path=labels.csv dataset.x=a dataset.z=b "
+    "dataset.test_path=labels.csv": "dataset.test_path=labels.csv: ",
     f"{STACKS}absent.pt": "dataset.classifier=absent.pt: no such file; train one first: mine-run "
     "task=classifier\n",
     f"{STACKS}absent.pt dataset.name=fashion_mnist": "dataset.classifier=absent.pt: no such file; "

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.image_folders import write_images
 from tests.program import run, started
 
 # Pauses of all three kinds at their own steps, so that a kill falls between any two of them.
@@ -40,6 +41,13 @@ ADVERSARIAL = (
     "trainer.tensorboard=false", "task.samples=200", "task.pairs=5000",
     "generator.widths=[32,32]", "discriminator.widths=[32,32]", "network.widths=[32,32]",
     "hydra.run.dir=run",
+)  # fmt: skip
+BOTTLENECK = (
+    "task=infobottleneck", "data_dir=images", "trainer.device=cpu", "trainer.batch_size=50",
+    "trainer.steps=60", "trainer.log_every=3", "trainer.evaluate_every=14",
+    "trainer.checkpoint_every=5", "trainer.tensorboard=false", "encoder.widths=[32,32]",
+    "task.samples=2", "task.pairs=2000", "task.pairs_during_training=2000",
+    "task.attacked_rows=20", "hydra.run.dir=run",
 )  # fmt: skip
 COMMANDS = {name: (*SMALL, *options) for name, options in VARIANTS.items()} | {
     "gan": ADVERSARIAL,
@@ -143,6 +151,15 @@ def test_adversarial_training_killed_then_interrupted(tmp_path: Path, uninterrup
     assert (metrics, result) == uninterrupted("gan")
     names = ["data", *(f"{step:08}" for step in (0, 14, 28, 42, 56, 70, 84, 90))]
     assert sorted(result["samples"]) == sorted(f"{name}.npz" for name in names)
+
+
+def test_a_bottleneck_killed_then_resumed(tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for folder in (whole, killed):
+        write_images(folder / "images", train=600, legible=True)
+    assert run(whole, *BOTTLENECK).returncode == 0
+    kill(killed, random.randrange(5, 45), random.uniform(0, 0.01), *BOTTLENECK)
+    assert resumed(killed) == found(whole / "run")
 
 
 def die_in_write(call: str, number: int) -> None:

@@ -2,7 +2,9 @@
 
 import copy
 import math
+import os
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from mine_cli.api import composed
 from mine_cli.data.labelled import Labelled
 from mine_cli.estimator import MutualInformation
+from mine_cli.jobs.infobottleneck import InfoBottleneckJob
 from mine_cli.marginals import MARGINALS
 from mine_cli.models.encoders import Additive, Bottleneck, Deterministic, Gaussian, Propagated
 from mine_cli.networks import MLP
@@ -128,6 +132,23 @@ def test_the_information_falls_as_beta_rises(method: str) -> None:
         found.append(task.evaluate(400)["mi/reference"])
     assert found[0] > found[1] > found[2]
     assert found[0] > found[2] + 0.5
+
+
+@pytest.mark.slow
+def test_on_digits_the_information_falls_as_beta_rises() -> None:
+    """As the program composes it, in two epochs; a flipped sign raises it."""
+    if not (Path(os.environ.get("MINE_RUN_DATA", "data")) / "MNIST" / "raw").is_dir():
+        pytest.skip("needs MNIST in MINE_RUN_DATA")
+    found = []
+    for beta in (0.001, 0.01, 0.1):
+        chosen = ["task=infobottleneck", "method=mine_gaussian", f"method.beta={beta}"]
+        cfg = composed([*chosen, "trainer.steps=1080", "trainer.device=cpu"])
+        task = trained(InfoBottleneckJob(cfg).start(torch.device("cpu")), 1080)
+        found.append(task.evaluate(1080))
+    upper = [row["mi/reference_upper"] for row in found]
+    assert upper[0] > 2 * upper[1] > 4 * upper[2]
+    assert found[0]["mi/reference"] > found[2]["mi/reference"] + 1
+    assert found[2]["mi/estimate"] < found[2]["mi/reference"]
 
 
 def test_on_a_gaussian_channel_value_and_gradient_are_right() -> None:
