@@ -15,7 +15,8 @@ from mine_cli.bounds import OneFormula
 from mine_cli.data.split import group_column
 from mine_cli.errors import BadInput
 from mine_cli.estimator import MutualInformation
-from mine_cli.scoring import group_shape
+from mine_cli.networks import Bounded
+from mine_cli.scoring import Whole, group_shape
 
 __all__ = ["dataset_of", "files_of", "make", "module", "pairs_a_batch", "term", "type_name"]
 
@@ -63,13 +64,19 @@ def module(node: DictConfig, what: str, seed: int, *args: Any) -> nn.Module:
 
 
 def term(
-    cfg: DictConfig, x_shape: Sequence[int], z_shape: Sequence[int], seed: int
+    cfg: DictConfig,
+    x_shape: Sequence[int],
+    z_shape: Sequence[int],
+    seed: int,
+    limit: float | None = None,
 ) -> MutualInformation:
-    """The configured MI term, its network initialised from this seed."""
+    """The configured MI term, its network initialised from this seed, T within a limit if any."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = make(cfg.network, "network", x_shape, z_shape)
         bound = make(cfg.bound, "bound")
+    if limit is not None:
+        network = Bounded(network if hasattr(network, "head") else Whole(network), limit)
     if not hasattr(bound, "loss"):
         bound = OneFormula(bound)
     marginals = make(cfg.marginals, "marginals")

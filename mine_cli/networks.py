@@ -9,10 +9,12 @@ scalar. Only :class:`NoisyMLP` uses the noise that embed and head accept.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
+from mine_cli import scoring
 from mine_cli.errors import BadInput
 from mine_cli.layers import (
     Noise,
@@ -25,7 +27,7 @@ from mine_cli.layers import (
     split_linear,
 )
 
-__all__ = ["MLP", "Bilinear", "Conv", "NoisyMLP", "Separable", "SeparableQuadratic"]
+__all__ = ["MLP", "Bilinear", "Bounded", "Conv", "NoisyMLP", "Separable", "SeparableQuadratic"]
 
 
 class MLP(nn.Module):
@@ -287,3 +289,35 @@ class Conv(nn.Module):
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         return self.head(*self.embed(x, z))
+
+
+class Bounded(nn.Module):
+    r"""Another network's T held within a limit: c tanh(T / c).
+
+    With it the Donsker-Varadhan value lies within 2 c of zero, and no pair can carry the mean of
+    e^T alone: the network cannot be surer of a batch than e^c, nor be caught far off by pairs that
+    it has not seen. Information beyond 2 c nats reads 2 c.
+
+    Arguments:
+        network: Any statistics network with ``embed`` and ``head``.
+        limit: c.
+    """
+
+    def __init__(self, network: nn.Module, limit: float) -> None:
+        super().__init__()
+        self.network, self.limit = network, limit
+
+    def __getattr__(self, name: str) -> Any:
+        # A noisy network's own: whether there is one tells the caller whether to draw any.
+        if name == "draw_noise":
+            return getattr(super().__getattr__("network"), name)
+        return super().__getattr__(name)
+
+    def embed(self, x: Tensor, z: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
+        return scoring.embed(self.network, x, z, noise)
+
+    def head(self, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
+        return self.limit * (scoring.head(self.network, a, b, noise) / self.limit).tanh()
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        return self.limit * (self.network(x, z) / self.limit).tanh()

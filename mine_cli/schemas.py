@@ -81,7 +81,7 @@ class InfoBottleneckConf:
     statistics_steps: int = ruled(1, at_least(1))
     statistics_lr: float | None = ruled(None, or_none(POSITIVE))
     sees: str = ruled("code", one_of("code", "input"))
-    floor: bool = True
+    score_limit: float | None = ruled(5.0, or_none(POSITIVE))
     average: float | None = ruled(0.999, or_none(between(0, 1)))
     validation: float = ruled(0.1, Rule(lambda v: 0 <= v < 1, "must be a share in [0, 1)"))
     samples: int = ruled(12, at_least(1))

@@ -1,5 +1,6 @@
 """Every statistics network: gradients, pairs against the matrix, stacking, and what it can be."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,15 @@ from mine_cli.bounds import DV
 from mine_cli.conditioned import ConditionedConv
 from mine_cli.errors import BadInput
 from mine_cli.layers import ACTIVATIONS, inner, split_linear
-from mine_cli.networks import MLP, Bilinear, Conv, NoisyMLP, Separable, SeparableQuadratic
+from mine_cli.networks import (
+    MLP,
+    Bilinear,
+    Bounded,
+    Conv,
+    NoisyMLP,
+    Separable,
+    SeparableQuadratic,
+)
 
 Shape = tuple[int, ...]
 
@@ -330,3 +339,26 @@ def test_a_row_of_the_wrong_size_is_refused() -> None:
     # Six numbers must not pass for two rows of three.
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         MLP((3,), (2,))(torch.randn(4, 6), torch.randn(4, 2))
+
+
+@each_network
+def test_bounded_scores_are_those_of_the_network_within_the_limit(
+    make: type[nn.Module], x_shape: Shape, z_shape: Shape
+) -> None:
+    network = make(x_shape, z_shape).eval()
+    bounded = Bounded(network, 0.5).eval()
+    x, z = 30 * torch.randn(20, *x_shape), 30 * torch.randn(20, *z_shape)
+    expected = 0.5 * (network(x, z) / 0.5).tanh()
+    torch.testing.assert_close(bounded(x, z), expected)
+    torch.testing.assert_close(bounded.head(*bounded.embed(x, z)), expected)
+    assert bounded(x, z).abs().max() <= 0.5
+    assert hasattr(bounded, "draw_noise") == hasattr(network, "draw_noise")
+
+
+def test_bounded_noise_is_the_network_s_own() -> None:
+    network = NoisyMLP((3,), (2,), widths=[8])
+    bounded = copy.deepcopy(Bounded(network, 2.0))
+    noise = bounded.draw_noise(5, 5, (5,), torch.Generator().manual_seed(0))
+    a, b = bounded.embed(torch.zeros(5, 3), torch.zeros(5, 2), noise)
+    assert not torch.equal(a[0], a[1])
+    assert bounded.head(a, b, noise).abs().max() < 2

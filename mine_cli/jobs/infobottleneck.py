@@ -119,7 +119,7 @@ class InfoBottleneckJob:
     def term(self, seed: int) -> MutualInformation:
         code = (self.features,)
         seen = code if self.cfg.task.sees == "code" else self.x_shape
-        return build.term(self.cfg, seen, code, seed=seed)
+        return build.term(self.cfg, seen, code, seed=seed, limit=self.cfg.task.score_limit)
 
     def listing(self) -> dict[str, str]:
         cfg, data = self.cfg, self.data

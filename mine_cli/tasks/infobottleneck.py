@@ -170,8 +170,6 @@ class InfoBottleneck:
         if self.informed:
             metrics |= self._train_statistics(step, seen, z.detach())
             information = self.ensemble.minimise(self._pairs(seen, z), self._generators)
-            if self.conf.floor:  # below zero it is no information, and T has to catch up
-                information = information.clamp(min=0)
             losses = losses + self.method.beta * information
             metrics["train/value"] = information.detach().mean()
         self.optimizer.zero_grad()
