@@ -206,6 +206,7 @@ class DCGANDiscriminatorConf:
     channels: list[int] = field(
         default_factory=lambda: [64, 128, 256, 512], metadata={"rule": WIDTHS}
     )
+    batch_norm: bool = True
 
 
 @dataclass

@@ -70,6 +70,7 @@ class GANConf:
     statistics_steps: int = ruled(1, at_least(1))
     discriminator_lr: float | None = ruled(None, or_none(POSITIVE))
     statistics_lr: float | None = ruled(None, or_none(POSITIVE))
+    gradient_penalty: float = ruled(0.0, at_least(0))
     average: float | None = ruled(0.999, or_none(between(0, 1)))
     samples: int | None = ruled(None, or_none(at_least(100)))
     pairs: int = ruled(100_000, at_least(1))

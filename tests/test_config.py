@@ -268,6 +268,7 @@ def test_a_bad_value_is_told_in_one_line(override: str, composed: Composer) -> N
         (["trainer.device=cuda:x"], "trainer.device=cuda:x: must be one of"),
         (["task=gan", "dataset=gaussian"], "dataset=gaussian: task=gan takes one of"),
         (["task=gan", "task.beta=-1"], "task.beta=-1.0: must be at least 0"),
+        (["task=gan", "task.gradient_penalty=-1"], "task.gradient_penalty=-1.0: must be at least"),
         (["task=gan", "task.average=1"], "task.average=1.0: must lie strictly between 0 and 1"),
         (
             ["dataset=arrays", "dataset.path=a.npz", "dataset.test_path=b.npz"],

@@ -202,6 +202,8 @@ def test_every_bound_in_folds(bound: str, data: Path, tmp_path: Path) -> None:
         ["task=gan", "dataset.n=null", "task.code_dim=2", "task.latent_dim=5"],
         ["task=gan", "task.clip=tensor", "bound=infonce", "task.latent=uniform"],
         ["task=gan", "task.average=null", "task.statistics_steps=2", "trainer.dtype=bfloat16"],
+        ["task=gan", "dataset=digits", "task.gradient_penalty=10", *SMALL],
+        ["task=gan", "task.gradient_penalty=0.1", "trainer.dtype=bfloat16"],
         ["task=gan", "marginals=independent", "trainer.schedule=linear", "units=bits"],
         ["dataset.n=300", "split=blocks", "task.fractions=[0.5,0.25,0.25]", "task.patience=1"],
     ],

@@ -183,7 +183,7 @@ def draw_sorted(axes: Axes, counts: ndarray, colour: str) -> None:
     axes.set_ylabel("samples (log scale)")
     if missed := int((counts == 0).sum()):
         note = f"{missed:,} modes never generated"
-        axes.text(0.985, 0.04, note, transform=axes.transAxes, ha="right", fontsize=9)
+        axes.text(0.985, 0.96, note, transform=axes.transAxes, ha="right", va="top", fontsize=9)
 
 
 def draw_uniform(axes: Axes, counts: ndarray) -> None:

@@ -12,6 +12,7 @@ References:
     | https://github.com/fjxmlzn/PacGAN, stacked_MNIST_experiments/VEEGAN_experiment/model.py
     | https://github.com/carpedm20/DCGAN-tensorflow, ops.py, which it is built on
     | Unsupervised Representation Learning with Deep Convolutional GANs (Radford et al., 2016)
+    | He's law: Delving Deep into Rectifiers (He et al., 2015), eq. 15
 """
 
 from collections.abc import Sequence
@@ -77,22 +78,32 @@ class Discriminator(nn.Module):
     Arguments:
         shape: Of one image: (1, 28, 28) or (3, 28, 28).
         channels: How many maps of 14 x 14, 7 x 7, 4 x 4 and 2 x 2.
+        batch_norm: Whether there is BatchNorm. Without, each image is judged by itself, as a
+            penalty on the slope at each image wants it, and the convolutions start from He's law.
 
     Raises:
         BadInput: for images of another shape, or another number of layers.
     """
 
     def __init__(
-        self, shape: Sequence[int], channels: Sequence[int] = (64, 128, 256, 512)
+        self,
+        shape: Sequence[int],
+        channels: Sequence[int] = (64, 128, 256, 512),
+        batch_norm: bool = True,
     ) -> None:
         super().__init__()
         check("discriminator", shape, channels)
         layers: list[nn.Module] = [halving(shape[0], channels[0], bias=True), nn.LeakyReLU(SLOPE)]
         for before, after in pairwise(channels):
-            layers += [halving(before, after), nn.BatchNorm2d(after), nn.LeakyReLU(SLOPE)]
+            layers.append(halving(before, after, bias=not batch_norm))
+            if batch_norm:
+                layers.append(nn.BatchNorm2d(after))
+            layers.append(nn.LeakyReLU(SLOPE))
         layers += [nn.Flatten(), nn.Linear(channels[-1] * SIDES[0] ** 2, 1)]
         self.layers = nn.Sequential(*layers)
         self.apply(start)
+        if not batch_norm:
+            self.apply(keep_size)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x).squeeze(-1)
@@ -119,6 +130,12 @@ def start(layer: nn.Module) -> None:
         nn.init.normal_(layer.weight, std=SPREAD)
     if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)) and layer.bias is not None:
         nn.init.zeros_(layer.bias)
+
+
+def keep_size(layer: nn.Module) -> None:
+    """He's start of a convolution: without BatchNorm, images would fade from layer to layer."""
+    if isinstance(layer, nn.Conv2d):
+        nn.init.kaiming_normal_(layer.weight, SLOPE)
 
 
 def check(what: str, shape: Sequence[int], channels: Sequence[int]) -> None:

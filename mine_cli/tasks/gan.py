@@ -27,6 +27,7 @@ from mine_cli.ensemble import Ensemble
 from mine_cli.estimator import MutualInformation, adam, descend, frozen
 from mine_cli.evaluation import Evaluation
 from mine_cli.metrics import mode_metrics
+from mine_cli.penalty import squared_slope
 from mine_cli.schemas import GANConf, TrainerConf
 from mine_cli.scoring import group_shape
 from mine_cli.status import status
@@ -163,14 +164,22 @@ class GAN:
             return latent, self.generate(latent)
 
     def _train_discriminator(self, fake: Tensor) -> Tensor:
-        """Descend -log D(real) - log(1 - D(fake)), D the sigmoid of a logit."""
+        """Descend -log D(real) - log(1 - D(fake)), D the sigmoid of a logit, and its penalty.
+
+        Returns the loss without the penalty: 2 log 2 where the two cannot be told apart.
+        """
+        gamma = self.conf.gradient_penalty
         real = self.dataset.draw(self.trainer.batch_size, self.random)
+        real = real.detach().requires_grad_(gamma > 0)
+        # What is compiled cannot be differentiated twice.
+        discriminate_real = self.discriminator if gamma > 0 else self.discriminate
         with self.autocast():
             # Apart from one another: BatchNorm must not see which is which by their mixture.
-            loss = softplus(-self.discriminate(real)).mean()
-            loss = loss + softplus(self.discriminate(fake)).mean()
+            logits = discriminate_real(real)
+            loss = softplus(-logits).mean() + softplus(self.discriminate(fake)).mean()
+        penalised = loss + gamma / 2 * squared_slope(logits, real) if gamma > 0 else loss
         self.optimizers["discriminator"].zero_grad()
-        loss.backward()
+        penalised.backward()
         descend(self.optimizers["discriminator"])
         return loss.detach()
 

@@ -75,6 +75,22 @@ def test_weights_start_as_published() -> None:
             assert layer.bias is None or not layer.bias.any()
 
 
+def test_a_discriminator_without_batch_norm_judges_each_image_by_itself() -> None:
+    """And is neither blind to an image at the start nor deaf in some layer."""
+    x = torch.rand(64, 3, 28, 28) * 2 - 1
+    with_norm, without = (Discriminator((3, 28, 28), batch_norm=kept) for kept in (True, False))
+    assert not torch.allclose(with_norm(x[:10]), with_norm(x)[:10], atol=1e-3)
+    assert torch.allclose(without(x[:10]), without(x)[:10], atol=1e-5)
+    sizes = []
+    for layer in without.layers:
+        x = layer(x)
+        if isinstance(layer, nn.Conv2d):
+            sizes.append(x.std().item())
+            assert layer.bias is not None
+    # Borders are padded with zeros, at every layer a larger part of what is seen.
+    assert all(0.5 * sizes[0] < size < 2 * sizes[0] for size in sizes)
+
+
 def test_padding_is_the_mirror_image_of_tensorflows() -> None:
     """TensorFlow pads the 3 or 4 missing pixels after an image rather than before it."""
     for side in (28, 14, 7, 4):
@@ -95,10 +111,11 @@ def test_padding_is_the_mirror_image_of_tensorflows() -> None:
         assert torch.allclose(up(small.flip(-1, -2)).flip(-1, -2), whole, atol=1e-12)
 
 
-@pytest.mark.parametrize("depth", [1, 3])
-def test_every_parameter_gets_a_gradient(depth: int) -> None:
+@pytest.mark.parametrize(("depth", "batch_norm"), [(1, True), (3, True), (3, False)])
+def test_every_parameter_gets_a_gradient(depth: int, batch_norm: bool) -> None:
     shape = (depth, 28, 28)
-    generator, discriminator = Generator(10, shape, QUARTER_G), Discriminator(shape, QUARTER_D)
+    generator = Generator(10, shape, QUARTER_G)
+    discriminator = Discriminator(shape, QUARTER_D, batch_norm)
     x = generator(torch.randn(16, 10))
     assert x.shape == (16, *shape)
     assert x.abs().max() <= 1

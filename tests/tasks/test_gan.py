@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from mine_cli.bounds import BOUNDS
 from mine_cli.data.mixtures import GaussianGrid
@@ -200,6 +201,69 @@ def test_losses_are_those_of_the_standard_objective() -> None:
     torch.testing.assert_close(found, expected)
 
 
+class Linear(nn.Module):
+    """A discriminator whose slope is its weight, everywhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([0.3, -0.2]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight
+
+
+def test_the_penalty_adds_its_own_gradient_to_the_discriminator_s() -> None:
+    """Of a linear one gamma w: the penalty is gamma / 2 |w|^2."""
+    gradients, losses = [], []
+    for gamma in (0.0, 0.7):
+        gan = made(GANConf(gradient_penalty=gamma), Linear(), lr=1e-3)
+        losses.append(gan._train_discriminator(gan._fakes()[1].detach()))
+        gradients.append(gan.discriminator.weight.grad)
+    torch.testing.assert_close(gradients[1] - gradients[0], 0.7 * torch.tensor([0.3, -0.2]))
+    assert torch.equal(*losses)
+
+
+def test_the_penalty_reaches_the_discriminator_alone() -> None:
+    gan = made(GANConf(gradient_penalty=1.0))
+    before = {name: weights(getattr(gan, name)) for name in ("generator", "term")}
+    gan._train_discriminator(gan._fakes()[1].detach())
+    assert all(p.grad is not None for p in gan.discriminator.parameters())
+    for name, kept in before.items():
+        assert not changed(kept, getattr(gan, name))
+        assert all(p.grad is None for p in getattr(gan, name).parameters())
+
+
+def test_samples_that_a_data_set_keeps_are_not_marked_by_the_penalty() -> None:
+    class Kept:
+        x = torch.randn(64, 2)
+
+        def draw(self, n: int, generator: torch.Generator) -> Tensor:
+            return self.x
+
+    gan = made(GANConf(gradient_penalty=1.0))
+    gan.dataset = Kept()
+    gan.train_step(1)
+    assert not gan.dataset.x.requires_grad
+    assert gan.dataset.x.grad is None
+
+
+def test_without_penalty_a_step_is_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bit for bit, and nothing is differentiated twice."""
+    monkeypatch.setattr("mine_cli.tasks.gan.squared_slope", None)
+    gan, twin = made(), made()
+    gan._train_discriminator(gan._fakes()[1].detach())
+    _, fake = twin._fakes()
+    real = twin.dataset.draw(64, twin.random)
+    loss = softplus(-twin.discriminator(real)).mean()
+    loss = loss + softplus(twin.discriminator(fake.detach())).mean()
+    loss.backward()
+    twin.optimizers["discriminator"].step()
+    for found, expected in zip(
+        gan.discriminator.parameters(), twin.discriminator.parameters(), strict=True
+    ):
+        assert torch.equal(found, expected)
+
+
 def test_beta_zero_never_touches_the_statistics_network() -> None:
     gan = made(GANConf(beta=0.0))
     before = weights(gan.term)
@@ -304,7 +368,7 @@ def test_a_data_set_without_modes() -> None:
     "conf",
     [
         GANConf(generator_steps=2, statistics_steps=2),
-        GANConf(average=None, beta=0.0),
+        GANConf(average=None, beta=0.0, gradient_penalty=0.3),
     ],
 )
 def test_a_resumed_training_is_the_same_bit_for_bit(conf: GANConf) -> None:
@@ -336,7 +400,12 @@ def test_compiled_networks_learn_the_same(tmp_path: Path, monkeypatch: pytest.Mo
     Both arms start with nothing compiled in the process, and find what the disk holds.
     """
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
-    for conf in (GANConf(beta=0.0), GANConf(generator_steps=2, statistics_steps=2)):
+    confs = (
+        GANConf(beta=0.0),
+        GANConf(generator_steps=2, statistics_steps=2),
+        GANConf(gradient_penalty=0.3),
+    )
+    for conf in confs:
         torch.compiler.reset()
         plain, compiled = (made(conf, compile=compiled) for compiled in (False, True))
         for step in range(1, 6):
