@@ -25,10 +25,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from mine_cli import predictions
 from mine_cli.average import MovingAverage
-from mine_cli.channel import gaussian_information
-from mine_cli.data.images import label_entropy
 from mine_cli.data.labelled import Labelled
 from mine_cli.ensemble import Ensemble, Stack
 from mine_cli.estimator import MutualInformation, adam, descend
@@ -37,6 +34,7 @@ from mine_cli.models.encoders import Bottleneck
 from mine_cli.schemas import InfoBottleneckConf, MethodConf, TrainerConf
 from mine_cli.scoring import group_shape
 from mine_cli.status import status
+from mine_cli.tasks.bottleneck_report import ROWS_AT_ONCE, information, prediction, predictions_of
 from mine_cli.tasks.feeds import FixedRows, stream
 from mine_cli.trainer import set_rate
 
@@ -45,7 +43,6 @@ __all__ = ["InfoBottleneck", "objective", "validation_split"]
 log = logging.getLogger("mine_cli")
 
 FASTER = 10  # than the encoder, at which rate the statistics network keeps up
-ROWS_AT_ONCE = 2000  # encoded at once in an evaluation
 WATCHED_ROWS = 2000  # whose exact information is bounded during the training: the cost is n^2
 
 
@@ -236,23 +233,21 @@ class InfoBottleneck:
         rows = [self._watched(m, curve) for m, curve in pairs]
         self.best = {
             "members": [m.judged().state_dict() for m in self.members],
-            "trained": [m.bottleneck.state_dict() for m in self.members],
+            "trained": [copy.deepcopy(m.bottleneck).state_dict() for m in self.members],
         }
         return {tag: mean([row[tag] for row in rows]) for tag in rows[0]}
 
     def _watched(self, member: Member, curve: list[float]) -> dict[str, float | None]:
         """One member on the validation rows; no test row is among them."""
         x, y = self.held_out
-        generator = self._evaluation_stream(0)
-        predicted = predictions.averaged(predictor(member.judged()), x, 1, generator)
-        found = self._planes(member, x, y, WATCHED_ROWS, self.conf.pairs_during_training)
-        term = found.pop("term")
+        scored = prediction(member.judged(), x, y, 1, self._evaluation_stream(0))
+        found, term = self._information(
+            member, x, y, WATCHED_ROWS, self.conf.pairs_during_training
+        )
         if term is not None:
             curve.append(term.value)
         return {
-            "ib/error": predictions.error(predicted, y),
-            "ib/cross_entropy": predictions.cross_entropy(predicted, y),
-            "ib/calibration": predictions.calibration_error(predicted, y),
+            **{f"ib/{name}": value for name, value in scored.items()},
             "mi/estimate": None if term is None else term.value,
             "mi/reference": found["i_xz_reference"],
             "mi/reference_upper": found["i_xz_reference_upper"],
@@ -261,42 +256,17 @@ class InfoBottleneck:
             "mi/h_y": found["h_y"],
         }
 
-    @torch.no_grad()
-    def _planes(
+    def _information(
         self, member: Member, x: Tensor, y: Tensor, referenced: int, pairs: int
-    ) -> dict[str, Any]:
-        """I(X; Z) in all ways known, and a lower bound on I(Z; Y), of the encoder as trained.
-
-        The term belongs to the encoder that trained it, not to its average.
-        """
-        trained = copy.deepcopy(member.bottleneck).eval()
-        generator = self._evaluation_stream(1)
-        parts = [
-            trained(rows, trained.encoder.draw_noise(len(rows), generator))
-            for rows in x.split(ROWS_AT_ONCE)
-        ]
-        logits, z, divergence, seen = (torch.cat(part) for part in zip(*parts, strict=True))
-        entropy = label_entropy(y)
-        found: dict[str, Any] = {
-            "i_xz_reference": None,
-            "i_xz_reference_upper": None,
-            "kl": None,
-            "i_zy": entropy - predictions.cross_entropy(logits.softmax(1), y),
-            "h_y": entropy,
-            "term": self._term(member, seen, z, pairs) if self.informed else None,
-        }
-        if hasattr(trained.encoder, "law"):
-            found["kl"] = float(divergence.double().mean())
-            found |= reference(trained.encoder, x[:referenced], generator)
-        return found
-
-    def _term(self, member: Member, seen: Tensor, z: Tensor, pairs: int) -> Evaluation:
-        """The bound on rows that nothing was trained on."""
+    ) -> tuple[dict[str, float | None], Evaluation | None]:
+        """What the encoder as trained lets through: the term belongs to it, not to its average."""
         options: dict[str, Any] = {"pairs": pairs}
         if member.term.bound.needs == "matrix":
             _, rows = group_shape(self.trainer.batch_size, member.term.marginals)
             options = {"negatives": rows - 1, "training_negatives": rows - 1}
-        return member.term.evaluate(seen, z, **options)
+        trained = copy.deepcopy(member.bottleneck).eval()
+        term = member.term if self.informed else None
+        return information(trained, term, x, y, referenced, self._evaluation_stream(1), options)
 
     def _evaluation_stream(self, part: int) -> Generator:
         """The same noise at every evaluation, whatever the training drew."""
@@ -340,10 +310,15 @@ class InfoBottleneck:
 
     def _result(self, member: Member, curve: list[float]) -> dict[str, Any]:
         x, y = self.test
-        found = self._planes(member, x, y, len(x), self.conf.pairs)
-        term: Evaluation | None = found.pop("term")
-        metrics = self._judged(member.judged(), x, y) | found
-        metrics |= {"i_xz_term": None if term is None else term.value, "test_rows": len(x)}
+        found, term = self._information(member, x, y, len(x), self.conf.pairs)
+        metrics: dict[str, Any] = {
+            **predictions_of(
+                member.judged(), x, y, self.conf, self.bounds, self._evaluation_stream
+            ),
+            **found,
+            "i_xz_term": None if term is None else term.value,
+            "test_rows": len(x),
+        }
         result: dict[str, Any] = {"status": "ok", "metrics": metrics}
         if term is not None:
             metrics["estimate_status"] = status(member.term.bound, term, curve)
@@ -359,28 +334,6 @@ class InfoBottleneck:
         if not math.isfinite(metrics["cross_entropy"]):
             result["status"] = "diverged"
         return result
-
-    def _judged(self, judged: Bottleneck, x: Tensor, y: Tensor) -> dict[str, Any]:
-        """How well a bottleneck predicts, with one posterior sample and with many."""
-        conf, predict = self.conf, predictor(judged)
-        many = conf.samples if getattr(judged.encoder, "random", True) else 1
-        metrics: dict[str, Any] = {"samples": many}
-        for name, samples in (("", 1), ("_averaged", many)):
-            predicted = predictions.averaged(predict, x, samples, self._evaluation_stream(2))
-            metrics |= {
-                f"error{name}": predictions.error(predicted, y),
-                f"cross_entropy{name}": predictions.cross_entropy(predicted, y),
-                f"calibration{name}": predictions.calibration_error(predicted, y),
-            }
-        few = x[: conf.attacked_rows], y[: conf.attacked_rows]
-        generator = self._evaluation_stream(3)
-        metrics["noise_errors"] = predictions.under_noise(
-            predict, *few, conf.noise, many, generator
-        )
-        metrics["fgsm_errors"] = predictions.under_fgsm(
-            predict, *few, conf.fgsm, many, generator, self.bounds
-        )
-        return metrics
 
 
 def validation_split(n: int, share: float) -> tuple[Tensor, Tensor]:
@@ -417,28 +370,6 @@ def objective(logits: Tensor, y: Tensor, method: MethodConf) -> tuple[Tensor, Te
         entropy = -(log_p.exp() * log_p).sum(-1).mean(1)
         loss = loss - method.confidence_penalty * entropy
     return loss, cross_entropy
-
-
-def predictor(bottleneck: Bottleneck) -> Callable[[Tensor, Generator], Tensor]:
-    """Logits of rows, with the encoder's noise from a random stream."""
-
-    def predict(x: Tensor, generator: Generator) -> Tensor:
-        return bottleneck(x, bottleneck.encoder.draw_noise(len(x), generator))[0]
-
-    return predict
-
-
-def reference(encoder: Any, x: Tensor, generator: Generator) -> dict[str, float | None]:
-    """The bracket around I(X; Z) that an encoder's own law gives, nats.
-
-    Noise on the input as well makes the law itself random, and then there is none.
-    """
-    if "x" in encoder.draw_noise(1, generator):
-        return {}
-    laws = [encoder.law(rows, {}) for rows in x.split(ROWS_AT_ONCE)]
-    mean_z, std = (torch.cat(part) for part in zip(*laws, strict=True))
-    found = gaussian_information(mean_z, std, generator)
-    return {"i_xz_reference": found.lower, "i_xz_reference_upper": found.upper}
 
 
 def mean(values: Sequence[float | None]) -> float | None:
