@@ -78,6 +78,8 @@ def bottleneck_run(
                 folder.log(between, kept)
     folder.close()
     result = head(method, beta, seed) | {"metrics": final(metrics)}
+    if method not in ENCODERS:
+        result["metrics"]["samples"] = 1  # nothing is random
     changes["metrics"] = result["metrics"] | changes.get("metrics", {})
     write_json(folder.result_json, result | changes)
     return path

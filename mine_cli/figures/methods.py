@@ -172,7 +172,7 @@ def finish_table(axes: Axes, groups: Sequence[Group], edge: float) -> None:
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
-    several = groups[0].runs[0].samples
+    several = most_samples(groups)
     heads = ("1 sample (%)", f"{several} (%)", "I(X;Z) (nats)", "runs")
     for text, inches in zip(heads, COLUMNS, strict=True):
         axes.annotate(
@@ -190,7 +190,7 @@ def finish_table(axes: Axes, groups: Sequence[Group], edge: float) -> None:
 def explained(groups: Sequence[Group], edge: float) -> list[Line2D]:
     """What the marks of the table mean, those that it has."""
     grey: dict[str, Any] = {"color": style.GREY, "linestyle": "", "markersize": 6}
-    several = f"{groups[0].runs[0].samples}, probabilities averaged"
+    several = f"{most_samples(groups)}, probabilities averaged"
     handles = [
         Line2D([], [], marker="s", markerfacecolor="white", label="1 posterior sample", **grey),
         Line2D([], [], marker="o", label=several, **grey),
@@ -206,3 +206,9 @@ def explained(groups: Sequence[Group], edge: float) -> list[Line2D]:
     if any(100 * (g.mean(key) or 0.0) > edge for g in groups for key in ERRORS):
         handles.append(Line2D([], [], marker=">", label="mean beyond the axis", **grey))
     return handles
+
+
+def most_samples(groups: Sequence[Group]) -> str:
+    """How many posterior samples were averaged, in words; one where nothing is random."""
+    runs = [group.runs[0] for group in groups]
+    return max(runs, key=lambda run: run.metric("samples") or 0).samples

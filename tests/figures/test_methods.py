@@ -126,6 +126,7 @@ def test_one_seed_has_the_binomial_interval_dashed(tmp_path: Path, kept: list[Fi
     said = texts(kept[0])
     assert "one seed: ± 2 binomial standard errors of 10,000 test rows" in said
     assert "over seeds" not in said
+    assert "12 samples, probabilities averaged" in said  # though the baseline needs but one
     bars = [bar for bar in kept[0].axes[0].containers if isinstance(bar, ErrorbarContainer)]
     assert len(bars) == 4
     assert all(bar.lines[2][0].get_linestyle()[0][1] for bar in bars)
