@@ -161,3 +161,33 @@ def test_killed_adversarial_training_goes_on(tmp_path: Path) -> None:
     kill_at(tmp_path, 120, *POINTS, ON_GPU)
     mine_run(tmp_path, "resume=run")
     check_generated(tmp_path / "run", (2500, 2))
+
+
+# Information bottlenecks
+
+LABELLED = (
+    "task=infobottleneck", "data_dir=images", "trainer.steps=200", "trainer.batch_size=50",
+    "trainer.lr=1e-3", "trainer.evaluate_every=100", "trainer.checkpoint_every=40",
+    "trainer.log_every=10", "trainer.tensorboard=false", "task.average=0.9",
+    "encoder.widths=[128,128]", "hydra.run.dir=run",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["none", "vib", "mine_gaussian", "mine_additive"])
+@pytest.mark.parametrize(
+    "options",
+    [(), ("trainer.dtype=bfloat16",), ("trainer.compile=true",)],
+    ids=["float32", "bfloat16", "compile"],
+)
+def test_bottlenecks_learn(options: tuple[str, ...], method: str, tmp_path: Path) -> None:
+    write_images(tmp_path / "images", train=2000, test=300, legible=True)
+    result = mine_run(tmp_path, *LABELLED, f"method={method}", *options, ON_GPU)
+    assert result["status"] == "ok"
+    assert result["metrics"]["error_averaged"] < 0.1
+    assert (result["estimate"] is not None) == method.startswith("mine")
+
+
+def test_a_killed_bottleneck_goes_on(tmp_path: Path) -> None:
+    write_images(tmp_path / "images", train=2000, test=300, legible=True)
+    kill_at(tmp_path, 80, *LABELLED, ON_GPU)
+    assert mine_run(tmp_path, "resume=run")["steps"] == 200
