@@ -21,20 +21,23 @@ class MovingAverage:
     Arguments:
         module: What is followed, on its device.
         keep: k, between 0 and 1.
+        ramp: Whether k rises to that value, as (1 + t) / (10 + t) over the steps t: an average
+            that soon forgets the weights it began with, for trainings of any length.
     """
 
-    def __init__(self, module: nn.Module, keep: float) -> None:
+    def __init__(self, module: nn.Module, keep: float, ramp: bool = False) -> None:
         self.source, self.copy = module, copy.deepcopy(module).requires_grad_(False)
-        self.keep, self.started = keep, False
+        self.keep, self.ramp, self.started, self.steps = keep, ramp, False, 0
         self._kept: list[Tensor] = list(self.copy.parameters())
         self._now: list[Tensor] = list(module.parameters())
 
     @torch.no_grad()
     def follow(self) -> None:
         """Take in the module's weights of now."""
-        share = 1.0 - self.keep if self.started else 1.0
-        torch._foreach_lerp_(self._kept, self._now, share)
+        keep = min(self.keep, (1 + self.steps) / (10 + self.steps)) if self.ramp else self.keep
+        torch._foreach_lerp_(self._kept, self._now, 1.0 - keep if self.started else 1.0)
         self.started = True
+        self.steps += 1
 
     @torch.no_grad()
     def module(self) -> nn.Module:
@@ -45,9 +48,13 @@ class MovingAverage:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that is needed to go on bit for bit."""
-        return {"module": self.copy.state_dict(), "started": self.started}
+        return {
+            "module": self.copy.state_dict(),
+            "started": self.started,
+            "steps": self.steps,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes back what `state_dict` gave."""
         self.copy.load_state_dict(state["module"])
-        self.started = state["started"]
+        self.started, self.steps = state["started"], state["steps"]

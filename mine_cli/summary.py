@@ -170,9 +170,9 @@ def of_bottleneck(result: Mapping[str, Any], units: str) -> list[str]:
     for key, label, beside in (
         ("cross_entropy_averaged", "cross-entropy", "of the averaged probabilities"),
         ("i_xz_term", "I(X; Z)", f"by the MI term ({metrics.get('estimate_status')})"),
-        ("i_xz_reference", "  at least", "by the encoder's own law, at most the log of the rows"),
-        ("i_xz_reference_upper", "  at most", "by the same law, leaving each row out"),
-        ("kl", "  KL", "from N(0, 1): an upper bound on I(X; Z)"),
+        ("i_xz_reference", "I(X; Z) over", "by the encoder's own law; cannot say more than log n"),
+        ("i_xz_reference_upper", "I(X; Z) under", "by the same law"),
+        ("kl", "I(X; Z) under", "by the divergence from N(0, 1)"),
         ("i_zy", "I(Z; Y)", f"at least; H(Y) is {in_unit(metrics.get('h_y'), units)}"),
     ):
         if (nats := known(metrics, key)) is not None:

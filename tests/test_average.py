@@ -1,7 +1,9 @@
 """The moving average of weights: its formula, against torch's own, and what it goes on from."""
 
 import copy
+import math
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -75,3 +77,17 @@ def test_nothing_is_trained_through_the_average() -> None:
     assert not {p.data_ptr() for p in module.parameters()} & {
         p.data_ptr() for p in average.module().parameters()
     }
+
+
+def test_a_ramped_average_soon_forgets_where_it_began() -> None:
+    module = nn.Linear(1, 1, bias=False)
+    plain, ramped = MovingAverage(module, 0.999), MovingAverage(module, 0.999, ramp=True)
+    with torch.no_grad():
+        for value in (0.0, *[1.0] * 50):
+            module.weight.fill_(value)
+            plain.follow()
+            ramped.follow()
+    # Of the first value the product of k = (1 + t) / (10 + t) is left, t = 1, 2, ..., 50.
+    left = math.prod((1 + t) / (10 + t) for t in range(1, 51))
+    assert 1 - ramped.module().weight.item() == pytest.approx(left, abs=1e-6)
+    assert 1 - plain.module().weight.item() == pytest.approx(0.999**50, rel=1e-4)

@@ -122,7 +122,7 @@ class InfoBottleneck:
         self.models = Stack([m.bottleneck for m in self.members])
         for member in self.members:  # what they follow is stacked by now
             if conf.average is not None:
-                member.average = MovingAverage(member.bottleneck, conf.average)
+                member.average = MovingAverage(member.bottleneck, conf.average, ramp=True)
         rest = (trainer.weight_decay, trainer.moments)
         self.ensemble = Ensemble(
             [m.term for m in self.members], trainer.lr, rest[0], autocast, trainer.compile, rest[1]
