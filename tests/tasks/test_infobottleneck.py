@@ -149,7 +149,8 @@ def test_on_digits_the_information_falls_as_beta_rises() -> None:
         task = trained(InfoBottleneckJob(cfg).start(torch.device("cpu")), 1080)
         found.append(task.evaluate(1080))
     upper = [row["mi/reference_upper"] for row in found]
-    assert upper[0] > 2 * upper[1] > 4 * upper[2]
+    assert upper[0] > 1.2 * upper[1]
+    assert upper[1] > 10 * upper[2]
     assert found[0]["mi/reference"] > found[2]["mi/reference"] + 1
     assert found[2]["mi/estimate"] < found[2]["mi/reference"]
 
