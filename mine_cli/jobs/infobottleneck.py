@@ -96,10 +96,10 @@ class InfoBottleneckJob:
                 f"method={cfg.method.name} needs; want encoder=gaussian"
             )
         encoder = self.encoder(0)
-        if self.informed and cfg.task.sees == "code" and not known_code(encoder):
+        if self.informed and cfg.task.sees == "code" and not hasattr(encoder, "clean"):
             faults.append(
-                f"task.sees=code: encoder {build.type_name(cfg.encoder)} has neither clean(x) nor "
-                "law(x, noise); want task.sees=input"
+                f"task.sees=code: encoder {build.type_name(cfg.encoder)} has no clean(x); want "
+                "task.sees=input"
             )
         if faults:
             raise BadInput(*faults)
@@ -212,8 +212,3 @@ class InfoBottleneckJob:
         metrics = result["metrics"]
         names = ("error_averaged", "error", "i_xz_term", "i_xz_reference", "i_zy")
         return {f"result/{name}": metrics.get(name) for name in names}
-
-
-def known_code(encoder: Any) -> bool:
-    """Whether an encoder can say what its code is without noise."""
-    return hasattr(encoder, "clean") or hasattr(encoder, "law")

@@ -25,6 +25,7 @@ from mine_cli.layers import Noise, activate, flat
 __all__ = ["Additive", "Bottleneck", "Deterministic", "Gaussian", "Propagated"]
 
 VIB_STD = 0.0067  # softplus(-5): where the standard deviations of its authors' encoder start
+LEAST_STD = 1e-8  # added to them, so that none of them underflows and its log stays finite
 
 
 class Body(nn.Module):
@@ -219,7 +220,11 @@ class Gaussian(nn.Module):
         if "x" in noise:
             x = x + self.input_noise * noise["x"]
         mean, rho = self.body(x, noise).chunk(2, -1)
-        return mean, softplus(rho + self.shift)
+        return mean, softplus(rho + self.shift) + LEAST_STD
+
+    def clean(self, x: Tensor) -> Tensor:
+        """The mean of the code of x without noise, a function of x."""
+        return self.law(x, {})[0]
 
     def forward(self, x: Tensor, noise: Noise) -> Tensor:
         mean, std = self.law(x, noise)
@@ -255,16 +260,21 @@ class Bottleneck(nn.Module):
         .. math:: KL = \tfrac12 \sum_d (\mu_d^2 + \sigma_d^2 - 1) - \sum_d \log \sigma_d
         """
         if hasattr(self.encoder, "law"):
-            clean, std = self.encoder.law(x, noise)
-            z = clean + std * noise["z"]
-            divergence = 0.5 * (clean.square() + std.square() - 1).sum(-1) - std.log().sum(-1)
+            mean, std = self.encoder.law(x, noise)
+            z = mean + std * noise["z"]
+            divergence = 0.5 * (mean.square() + std.square() - 1).sum(-1) - std.log().sum(-1)
+            clean = mean.detach() if noise.keys() == {"z"} else None
         else:
             z = self.encoder(x, noise)
-            divergence = z.new_zeros(len(z))
-            with torch.no_grad():
-                clean = self.encoder.clean(x) if self.sees == "code" else x
-        seen = x if self.sees == "input" else clean.detach()
-        return self.decoder(z), z, divergence, seen
+            divergence, clean = z.new_zeros(len(z)), None
+        return self.decoder(z), z, divergence, self._seen(x, clean)
+
+    @torch.no_grad()
+    def _seen(self, x: Tensor, clean: Tensor | None) -> Tensor:
+        """A function of x alone: with noise that z shares, T would see more than x tells."""
+        if self.sees == "input":
+            return x
+        return self.encoder.clean(x) if clean is None else clean
 
 
 def normal(n: int, size: int, generator: Generator) -> Tensor:

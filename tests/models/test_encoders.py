@@ -56,6 +56,39 @@ def test_stacked_as_alone(name: str) -> None:
         torch.testing.assert_close(found, torch.stack(expected))
 
 
+@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("sees", ["input", "code"])
+def test_what_is_seen_of_x_shares_no_noise_with_its_code(name: str, sees: str) -> None:
+    """Whatever is random: or the bound would be on the information in x and that noise."""
+    options = {"input_noise": 0.5} if name == "gaussian" else {}
+    model = Bottleneck(ENCODERS[name](dropout=0.3, **options), 6, 3, sees)
+    x = torch.randn(7, *SHAPE)
+    (_, z, _, seen), (_, other_z, _, other) = (
+        model(x, model.encoder.draw_noise(7, stream(seed))) for seed in (0, 1)
+    )
+    assert torch.equal(seen, other)
+    assert not torch.equal(z, other_z)
+    assert not seen.requires_grad
+    assert seen.shape == (x.shape if sees == "input" else z.shape)
+
+
+def test_the_mean_of_a_gaussian_code_is_seen() -> None:
+    model = Bottleneck(ENCODERS["gaussian"](), 6, 3, "code")
+    x = torch.randn(7, *SHAPE)
+    *_, seen = model(x, model.encoder.draw_noise(7, stream()))
+    assert torch.equal(seen, model.encoder.law(x, {})[0])
+
+
+def test_a_vanishing_deviation_leaves_the_divergence_finite() -> None:
+    model = Bottleneck(ENCODERS["gaussian"](), 6, 3)
+    with torch.no_grad():
+        model.encoder.body.layers[-1].bias[6:] = -500.0
+    _, _, divergence, _ = model(torch.randn(7, *SHAPE), model.encoder.draw_noise(7, stream()))
+    assert divergence.isfinite().all()
+    divergence.sum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+
+
 def test_dropout_masks_train_alone_and_keep_the_mean() -> None:
     encoder = ENCODERS["deterministic"](dropout=0.4)
     mask = encoder.draw_noise(5000, stream())["mask0"]
