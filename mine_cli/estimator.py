@@ -15,7 +15,7 @@ from mine_cli.bounds import BOUNDS
 from mine_cli.errors import BadInput
 from mine_cli.evaluation import Evaluation, evaluate, log_ratio
 from mine_cli.marginals import MARGINALS
-from mine_cli.scoring import Noise, Whole, draw, score_groups, score_pairs
+from mine_cli.scoring import Noise, Whole, draw, group_shape, score_groups, score_pairs
 
 __all__ = ["MutualInformation", "adam", "descend"]
 
@@ -143,6 +143,14 @@ class MutualInformation(nn.Module):
         check_paired(x, z)
         with evaluating(self):
             return evaluate(self.network, self.bound, x, z, **options)
+
+    def crossing(self, batch_size: int, pairs: int) -> dict[str, int]:
+        """How `evaluate` is to cross rows: so many pairs in all, or (InfoNCE, whose value depends
+        on it) as many negatives a row as a training batch gives."""
+        if self.bound.needs != "matrix":
+            return {"pairs": pairs}
+        _, rows = group_shape(batch_size, self.marginals)
+        return {"negatives": rows - 1, "training_negatives": rows - 1}
 
     @torch.no_grad()
     def pointwise(self, x: Tensor, z: Tensor) -> Tensor:

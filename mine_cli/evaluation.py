@@ -74,6 +74,16 @@ class Evaluation:
             (w.sum() ** 2 / w.square().sum()).item() for w in (self.row_weight, self.column_weight)
         )
 
+    def reported(self) -> dict[str, float | None]:
+        """What a result says of it, in the keys of result.json."""
+        return {
+            "estimate": self.value,
+            "standard_error": self.standard_error,
+            "lower_bound": self.lower_bound,
+            "effective_sample_size": self.effective_sample_size,
+            "marginal_pairs": self.marginal_pairs,
+        }
+
 
 def evaluate(
     network: nn.Module,

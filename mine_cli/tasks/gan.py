@@ -29,7 +29,6 @@ from mine_cli.evaluation import Evaluation
 from mine_cli.metrics import mode_metrics
 from mine_cli.penalty import squared_slope
 from mine_cli.schemas import GANConf, TrainerConf
-from mine_cli.scoring import group_shape
 from mine_cli.status import status
 from mine_cli.tasks.feeds import stream
 from mine_cli.trainer import set_rate
@@ -249,14 +248,8 @@ class GAN:
         if self.conf.beta > 0:
             evaluation = self._information(random)
             self.curve.append(evaluation.value)
-            self.found["information"] = {
-                "estimate": evaluation.value,
-                "standard_error": evaluation.standard_error,
-                "lower_bound": evaluation.lower_bound,
-                "effective_sample_size": evaluation.effective_sample_size,
-                "marginal_pairs": evaluation.marginal_pairs,
-                "status": status(self.term.bound, evaluation, self.curve),
-            }
+            word = status(self.term.bound, evaluation, self.curve)
+            self.found["information"] = evaluation.reported() | {"status": word}
             shown["mi/estimate"] = evaluation.value
         return shown
 
@@ -278,11 +271,8 @@ class GAN:
         rows = min(self.samples, MOST_ROWS)
         trained = self.judged_generator(random, averaged=False)
         latent, x = self.draw_samples(trained, rows, random)
-        options: dict[str, Any] = {"pairs": self.conf.pairs}
-        if self.term.bound.needs == "matrix":
-            _, rows = group_shape(self.trainer.batch_size, self.term.marginals)
-            options = {"negatives": rows - 1, "training_negatives": rows - 1}
-        return self.term.evaluate(x, self.latent.code(latent), **options)
+        crossing = self.term.crossing(self.trainer.batch_size, self.conf.pairs)
+        return self.term.evaluate(x, self.latent.code(latent), **crossing)
 
     @torch.no_grad()
     def draw_samples(

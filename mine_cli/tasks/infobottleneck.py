@@ -32,7 +32,6 @@ from mine_cli.estimator import MutualInformation, adam, descend
 from mine_cli.evaluation import Evaluation
 from mine_cli.models.encoders import Bottleneck
 from mine_cli.schemas import InfoBottleneckConf, MethodConf, TrainerConf
-from mine_cli.scoring import group_shape
 from mine_cli.status import status
 from mine_cli.tasks.bottleneck_report import ROWS_AT_ONCE, information, prediction, predictions_of
 from mine_cli.tasks.feeds import FixedRows, stream
@@ -260,10 +259,7 @@ class InfoBottleneck:
         self, member: Member, x: Tensor, y: Tensor, referenced: int, pairs: int
     ) -> tuple[dict[str, float | None], Evaluation | None]:
         """What the encoder as trained lets through: the term belongs to it, not to its average."""
-        options: dict[str, Any] = {"pairs": pairs}
-        if member.term.bound.needs == "matrix":
-            _, rows = group_shape(self.trainer.batch_size, member.term.marginals)
-            options = {"negatives": rows - 1, "training_negatives": rows - 1}
+        options = member.term.crossing(self.trainer.batch_size, pairs)
         trained = copy.deepcopy(member.bottleneck).eval()
         term = member.term if self.informed else None
         return information(trained, term, x, y, referenced, self._evaluation_stream(1), options)
@@ -322,13 +318,7 @@ class InfoBottleneck:
         result: dict[str, Any] = {"status": "ok", "metrics": metrics}
         if term is not None:
             metrics["estimate_status"] = status(member.term.bound, term, curve)
-            result |= {
-                "estimate": term.value,
-                "standard_error": term.standard_error,
-                "lower_bound": term.lower_bound,
-                "effective_sample_size": term.effective_sample_size,
-                "marginal_pairs": term.marginal_pairs,
-            }
+            result |= term.reported()
             if term.value < -2 * term.standard_error:
                 result["status"] = "outrun"
         if not math.isfinite(metrics["cross_entropy"]):

@@ -19,7 +19,6 @@ from mine_cli.ensemble import Ensemble
 from mine_cli.estimator import MutualInformation
 from mine_cli.evaluation import Evaluation, pool
 from mine_cli.schemas import MIEstimateConf, TrainerConf
-from mine_cli.scoring import group_shape
 from mine_cli.status import status
 from mine_cli.tasks.feeds import FixedRows, FreshDraws, stream
 from mine_cli.tasks.parts import Parts
@@ -217,15 +216,11 @@ class MIEstimate:
         values = torch.tensor([r.value for r in report])
         return {
             "status": status(self.bound, pooled, self.curve),
-            "estimate": pooled.value,
-            "standard_error": pooled.standard_error,
-            "lower_bound": pooled.lower_bound,
+            **pooled.reported(),
             "true_mi": self.true_mi,
             "error": None if self.true_mi is None else pooled.value - self.true_mi,
             "fit_value": self._fit_value(options),
             "fold_sd": values.std().item() if len(values) > 1 else None,
-            "effective_sample_size": pooled.effective_sample_size,
-            "marginal_pairs": pooled.marginal_pairs,
             "metrics": {
                 "report_rows": pooled.rows,
                 "negatives": pooled.negatives,
@@ -253,13 +248,11 @@ class MIEstimate:
         return pool(found).value
 
     def _crossing(self, pairs: int, final: bool = False) -> dict[str, Any]:
-        """How evaluation rows are crossed; a contrastive bound's value depends on it."""
-        options: dict[str, Any] = {"pairs": pairs}
-        if self.bound.needs == "matrix":
-            _, rows = group_shape(self.trainer.batch_size, self.members[0].term.marginals)
-            options = {"negatives": rows - 1, "training_negatives": rows - 1}
-            if final:
-                options["negatives"] = max(rows - 1, self._affordable_negatives(rows - 1))
+        """How evaluation rows are crossed; in the report as the configuration may say."""
+        found = self.members[0].term.crossing(self.trainer.batch_size, pairs)
+        if final and self.bound.needs == "matrix":
+            affordable = self._affordable_negatives(found["training_negatives"])
+            found["negatives"] = max(found["negatives"], affordable)
         if final and self.conf.negatives is not None:
-            options["negatives"] = self.conf.negatives
-        return options
+            found["negatives"] = self.conf.negatives
+        return found
