@@ -63,8 +63,10 @@ def schema_of(section: str, node: Any) -> Any:
     """The shipped schema that a section follows, or None for a user's own."""
     if not isinstance(node, DictConfig):
         return None
-    if section in ("trainer", "method"):
-        return {"trainer": TrainerConf, "method": MethodConf}[section]
+    if section == "trainer":
+        return TrainerConf
+    if section == "method":
+        return MethodConf
     if section == "task":
         return SECTIONS["task"].get(node.get("name"))
     return TARGETS.get(node.get("_target_"))

@@ -82,6 +82,12 @@ JOBS: dict[str, Callable[[DictConfig], Job]] = {
     "classifier": ClassifierJob,
 }
 
+OF_SWEEPS: dict[str, tuple[Callable[[Path], object], ...]] = {
+    "gan": (compare,),
+    "infobottleneck": (figures.table, figures.plane_of_sweep),
+}
+"""Task -> the pictures of its sweeps, each drawn from the runs that have ended."""
+
 
 def job_of(cfg: DictConfig) -> Job:
     """The job of a configuration that `validate` found nothing against."""
@@ -99,11 +105,8 @@ def check(cfg: DictConfig) -> None:
 
 def after_sweep_job(cfg: DictConfig, sweep: Path) -> None:
     """What a finished job of a sweep draws of its siblings and itself."""
-    if cfg.task.name == "gan":
-        compare(sweep)
-    if cfg.task.name == "infobottleneck":
-        figures.table(sweep)
-        figures.plane_of_sweep(sweep)
+    for draw in OF_SWEEPS.get(cfg.task.name, ()):
+        draw(sweep)
 
 
 def dry_run(cfg: DictConfig) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mine_cli import build, figures
 from mine_cli.errors import BadInput
-from mine_cli.jobs.parts import forward_pass, sections
+from mine_cli.jobs.parts import UNKNOWN, forward_pass, sections
 from mine_cli.machine import autocast, device
 from mine_cli.provenance import ELSEWHERE
 from mine_cli.results import RunFolder, read_json
@@ -30,7 +30,7 @@ INFINITE = (
     "infinite: the samples are a function of the code, and both have densities; the estimate is a "
     "diagnostic, not a result"
 )
-UNKNOWN = "not known: part of the latent is noise; the estimate is a diagnostic, not a result"
+NOT_KNOWN = "not known: part of the latent is noise; the estimate is a diagnostic, not a result"
 
 
 class GANJob:
@@ -143,15 +143,11 @@ class GANJob:
         )
 
     def head(self) -> dict[str, Any]:
-        unknown = (
-            "estimate", "standard_error", "lower_bound", "effective_sample_size",
-            "marginal_pairs", "error",
-        )  # fmt: skip
         whole = self.latent.code_dim == self.latent.dim
         return {
-            **dict.fromkeys(unknown),
+            **UNKNOWN,
             "true_mi": None,
-            "true_mi_note": INFINITE if whole else UNKNOWN,
+            "true_mi_note": INFINITE if whole else NOT_KNOWN,
             **sections(self.cfg, *PARTS, "trainer"),
             "gan": sections(self.cfg, "task")["task"]
             | {"latent_dim": self.latent.dim, "code_dim": self.latent.code_dim},

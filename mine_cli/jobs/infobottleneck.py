@@ -13,7 +13,7 @@ from mine_cli import build, figures
 from mine_cli.data.labelled import Labelled, labelled_data
 from mine_cli.errors import BadInput
 from mine_cli.estimator import MutualInformation
-from mine_cli.jobs.parts import forward_pass, sections
+from mine_cli.jobs.parts import UNKNOWN, forward_pass, sections
 from mine_cli.machine import autocast, device
 from mine_cli.models.encoders import Bottleneck
 from mine_cli.results import RunFolder
@@ -167,12 +167,8 @@ class InfoBottleneckJob:
         )
 
     def head(self) -> dict[str, Any]:
-        unknown = (
-            "estimate", "standard_error", "lower_bound", "effective_sample_size",
-            "marginal_pairs", "error",
-        )  # fmt: skip
         return {
-            **dict.fromkeys(unknown),
+            **UNKNOWN,
             "true_mi": None,
             "true_mi_note": NOT_KNOWN,
             **sections(self.cfg, *PARTS, "trainer"),

@@ -13,7 +13,7 @@ from mine_cli import baselines, build, figures
 from mine_cli.data import Rows, finite_rows
 from mine_cli.errors import BadInput
 from mine_cli.estimator import MutualInformation
-from mine_cli.jobs.parts import forward_pass, sections
+from mine_cli.jobs.parts import UNKNOWN, forward_pass, sections
 from mine_cli.machine import autocast, device
 from mine_cli.results import RunFolder
 from mine_cli.tasks.feeds import stream
@@ -120,12 +120,10 @@ class MIEstimateJob:
         )
 
     def head(self) -> dict[str, Any]:
-        unknown = (
-            "estimate", "standard_error", "lower_bound", "error", "fit_value", "fold_sd",
-            "effective_sample_size", "marginal_pairs",
-        )  # fmt: skip
         return {
-            **dict.fromkeys(unknown),
+            **UNKNOWN,
+            "fit_value": None,
+            "fold_sd": None,
             "true_mi": self.data.true_mi,
             "true_mi_note": self.data.true_mi_note,
             **sections(self.cfg, "dataset", "network", "bound", "marginals"),

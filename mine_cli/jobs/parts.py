@@ -9,7 +9,15 @@ from torch import Tensor
 from mine_cli.errors import BadInput
 from mine_cli.estimator import MutualInformation
 
-__all__ = ["forward_pass", "sections"]
+__all__ = ["UNKNOWN", "forward_pass", "sections"]
+
+UNKNOWN: dict[str, None] = dict.fromkeys(
+    (
+        "estimate", "standard_error", "lower_bound", "effective_sample_size", "marginal_pairs",
+        "error",
+    )
+)  # fmt: skip
+"""What a result says of its estimate as long as there is none."""
 
 
 def sections(cfg: DictConfig, *names: str) -> dict[str, Any]:
