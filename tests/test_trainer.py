@@ -547,6 +547,15 @@ def test_the_peak_is_the_network_s_own_not_the_run_s() -> None:
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.1, 0.1])
 
 
+def test_exponential_schedule_is_that_of_the_vib_authors() -> None:
+    """0.97 every second of 200 epochs: a staircase down to 0.048, where this curve ends at 0.05."""
+    rates = [learning_rate(step, 200, 1.0, 0.0, "exponential") for step in range(1, 201)]
+    assert rates[-1] == pytest.approx(0.05)
+    assert rates == sorted(rates, reverse=True)
+    for epoch, rate in enumerate(rates, 1):
+        assert rate == pytest.approx(0.97 ** (epoch // 2), rel=0.06)
+
+
 @pytest.mark.parametrize(("warmup", "first"), [(0.0, 1.0), (0.03, 1 / 3), (1.0, 0.01)])
 def test_schedule_at_its_edges(warmup: float, first: float) -> None:
     assert learning_rate(1, 100, 1.0, warmup) == pytest.approx(first, rel=1e-3)
