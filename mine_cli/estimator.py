@@ -17,7 +17,7 @@ from mine_cli.evaluation import Evaluation, evaluate, log_ratio
 from mine_cli.marginals import MARGINALS
 from mine_cli.scoring import Noise, Whole, draw, group_shape, score_groups, score_pairs
 
-__all__ = ["MutualInformation", "adam", "descend"]
+__all__ = ["MutualInformation", "adam", "descend", "evaluating", "frozen"]
 
 
 class MutualInformation(nn.Module):

@@ -548,7 +548,7 @@ def test_the_peak_is_the_network_s_own_not_the_run_s() -> None:
 
 
 def test_exponential_schedule_is_that_of_the_vib_authors() -> None:
-    """0.97 every second of 200 epochs: a staircase down to 0.048, where this curve ends at 0.05."""
+    """0.97 every second of 200 epochs: a staircase down to 0.048; this curve ends at 0.05."""
     rates = [learning_rate(step, 200, 1.0, 0.0, "exponential") for step in range(1, 201)]
     assert rates[-1] == pytest.approx(0.05)
     assert rates == sorted(rates, reverse=True)

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 from mine_cli import predictions
 from mine_cli.channel import gaussian_information
 from mine_cli.data.images import label_entropy
-from mine_cli.estimator import MutualInformation
+from mine_cli.estimator import MutualInformation, evaluating
 from mine_cli.evaluation import Evaluation
 from mine_cli.models.encoders import Bottleneck
 from mine_cli.schemas import InfoBottleneckConf
@@ -32,7 +32,8 @@ def prediction(
     bottleneck: Bottleneck, x: Tensor, y: Tensor, samples: int, generator: Generator
 ) -> dict[str, float]:
     """Error, cross-entropy and calibration error of the mean over so many posterior samples."""
-    predicted = predictions.averaged(predictor(bottleneck), x, samples, generator)
+    with evaluating(bottleneck):
+        predicted = predictions.averaged(predictor(bottleneck), x, samples, generator)
     return {
         "error": predictions.error(predicted, y),
         "cross_entropy": predictions.cross_entropy(predicted, y),
@@ -53,12 +54,15 @@ def predictions_of(
     one, averaged = (prediction(bottleneck, x, y, n, streams(2)) for n in (1, many))
     few, predict, generator = slice(conf.attacked_rows), predictor(bottleneck), streams(3)
     rows = x[few], y[few]
+    with evaluating(bottleneck):
+        noisy = predictions.under_noise(predict, *rows, conf.noise, many, generator)
+        attacked = predictions.under_fgsm(predict, *rows, conf.fgsm, many, generator, bounds)
     return {
         "samples": many,
         **one,
         **{f"{name}_averaged": value for name, value in averaged.items()},
-        "noise_errors": predictions.under_noise(predict, *rows, conf.noise, many, generator),
-        "fgsm_errors": predictions.under_fgsm(predict, *rows, conf.fgsm, many, generator, bounds),
+        "noise_errors": noisy,
+        "fgsm_errors": attacked,
     }
 
 
@@ -79,10 +83,11 @@ def information(
         referenced: How many rows the encoder's own law is judged on: the cost is their square.
         options: Of the term's evaluation.
     """
-    parts = [
-        bottleneck(rows, bottleneck.encoder.draw_noise(len(rows), generator))
-        for rows in x.split(ROWS_AT_ONCE)
-    ]
+    with evaluating(bottleneck):
+        parts = [
+            bottleneck(rows, bottleneck.encoder.draw_noise(len(rows), generator))
+            for rows in x.split(ROWS_AT_ONCE)
+        ]
     logits, z, divergence, seen = (torch.cat(part) for part in zip(*parts, strict=True))
     entropy = label_entropy(y)
     found: dict[str, float | None] = {

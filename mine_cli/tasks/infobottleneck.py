@@ -53,12 +53,12 @@ class Member:
     term: MutualInformation
     feed: FixedRows
     generator: Generator
-    average: MovingAverage | None
+    average: MovingAverage | None = None
 
-    def judged(self) -> Bottleneck:
-        """The bottleneck that predicts (its average, if one is kept), in evaluation mode."""
-        source: Any = self.bottleneck if self.average is None else self.average.module()
-        return copy.deepcopy(source).eval()
+    @property
+    def judged(self) -> Any:
+        """The bottleneck that predicts: its average, if one is kept."""
+        return self.bottleneck if self.average is None else self.average.module()
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -108,7 +108,7 @@ class InfoBottleneck:
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         self.conf, self.method, self.trainer, self.autocast = conf, method, trainer, autocast
-        self.device, self.seeds, self.bounds = torch.device(device), list(seeds), data.bounds
+        self.device, self.bounds = torch.device(device), data.bounds
         self.informed = method.information == "mine"
         fit, held_out = validation_split(len(data.x), conf.validation)
         x, y = data.x.to(device), data.y.to(device)
@@ -116,20 +116,18 @@ class InfoBottleneck:
         self.test = data.test_x.to(device), data.test_y.to(device)
         fit_x, fit_y = x[fit], y[fit]
         self.members = [
-            self._member(make_bottleneck, make_term, fit_x, fit_y, seed) for seed in self.seeds
+            self._member(make_bottleneck, make_term, fit_x, fit_y, seed) for seed in seeds
         ]
         self.models = Stack([m.bottleneck for m in self.members])
         for member in self.members:  # what they follow is stacked by now
             if conf.average is not None:
                 member.average = MovingAverage(member.bottleneck, conf.average, ramp=True)
-        rest = (trainer.weight_decay, trainer.moments)
-        self.ensemble = Ensemble(
-            [m.term for m in self.members], trainer.lr, rest[0], autocast, trainer.compile, rest[1]
-        )
         if trainer.compile:
             self.models.forward = torch.compile(self.models.forward)
+        rest = (trainer.weight_decay, trainer.moments)
         self.optimizer = adam(self.models.parameters(), trainer.lr, *rest)
-        self.found: list[dict[str, Any]] = [{} for _ in self.members]
+        terms = [m.term for m in self.members]
+        self.ensemble = Ensemble(terms, trainer.lr, rest[0], autocast, trainer.compile, rest[1])
         self.curves: list[list[float]] = [[] for _ in self.members]
         self.curve = self.curves[0]
         self.best: dict[str, Any] | None = None
@@ -148,7 +146,6 @@ class InfoBottleneck:
             make_term(stream(seed, "network")).to(self.device),
             FixedRows(x, y, self.trainer.batch_size),
             Generator(self.device).manual_seed(stream(seed, "training")),
-            None,
         )
 
     # What the trainer asks for
@@ -230,16 +227,13 @@ class InfoBottleneck:
         """Prediction and information on the validation rows, averaged over the members."""
         pairs = zip(self.members, self.curves, strict=True)
         rows = [self._watched(m, curve) for m, curve in pairs]
-        self.best = {
-            "members": [m.judged().state_dict() for m in self.members],
-            "trained": [copy.deepcopy(m.bottleneck).state_dict() for m in self.members],
-        }
+        self.best = {"members": [copy.deepcopy(m.judged).state_dict() for m in self.members]}
         return {tag: mean([row[tag] for row in rows]) for tag in rows[0]}
 
     def _watched(self, member: Member, curve: list[float]) -> dict[str, float | None]:
         """One member on the validation rows; no test row is among them."""
         x, y = self.held_out
-        scored = prediction(member.judged(), x, y, 1, self._evaluation_stream(0))
+        scored = prediction(member.judged, x, y, 1, self._evaluation_stream(0))
         found, term = self._information(
             member, x, y, WATCHED_ROWS, self.conf.pairs_during_training
         )
@@ -260,9 +254,10 @@ class InfoBottleneck:
     ) -> tuple[dict[str, float | None], Evaluation | None]:
         """What the encoder as trained lets through: the term belongs to it, not to its average."""
         options = member.term.crossing(self.trainer.batch_size, pairs)
-        trained = copy.deepcopy(member.bottleneck).eval()
         term = member.term if self.informed else None
-        return information(trained, term, x, y, referenced, self._evaluation_stream(1), options)
+        return information(
+            member.bottleneck, term, x, y, referenced, self._evaluation_stream(1), options
+        )
 
     def _evaluation_stream(self, part: int) -> Generator:
         """The same noise at every evaluation, whatever the training drew."""
@@ -308,9 +303,7 @@ class InfoBottleneck:
         x, y = self.test
         found, term = self._information(member, x, y, len(x), self.conf.pairs)
         metrics: dict[str, Any] = {
-            **predictions_of(
-                member.judged(), x, y, self.conf, self.bounds, self._evaluation_stream
-            ),
+            **predictions_of(member.judged, x, y, self.conf, self.bounds, self._evaluation_stream),
             **found,
             "i_xz_term": None if term is None else term.value,
             "test_rows": len(x),

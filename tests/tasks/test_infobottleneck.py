@@ -268,7 +268,7 @@ def test_beside_others_as_alone(marginals: str) -> None:
     one, other = (t.members[i] for t, i in ((alone, 0), (together, 1)))
     for a, b in zip(one.bottleneck.parameters(), other.bottleneck.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
-    judged = [t.members[i].judged() for t, i in ((alone, 0), (together, 1))]
+    judged = [t.members[i].judged for t, i in ((alone, 0), (together, 1))]
     for a, b in zip(*(m.parameters() for m in judged), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
     results = together.results()
@@ -291,8 +291,8 @@ def test_a_task_goes_on_from_its_state_bit_for_bit() -> None:
             assert torch.equal(value, b.bottleneck.state_dict()[name])
         for name, value in a.term.state_dict().items():
             assert torch.equal(value, b.term.state_dict()[name])
-        for name, value in a.judged().state_dict().items():
-            assert torch.equal(value, b.judged().state_dict()[name])
+        for name, value in a.judged.state_dict().items():
+            assert torch.equal(value, b.judged.state_dict()[name])
 
 
 # Which rows are looked at
