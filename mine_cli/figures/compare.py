@@ -104,7 +104,7 @@ def draw_pictures(figure: SubFigure, arms: Arms) -> None:
     if shown[0].images():
         for axes, images in zip(panels, pictures, strict=True):
             draw_images(axes, images, rows=8)
-        figure.get_layout_engine().set(w_pad=0.1)  # type: ignore[call-arg]
+        style.apart(figure, 0.1)
         figure.suptitle("Samples at the last step, first seed of each arm", fontsize=12)
     else:
         limits = square(pictures[0])

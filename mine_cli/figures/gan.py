@@ -76,7 +76,7 @@ def training(folder: Path) -> Path | None:
         axes.set_axis_off()
     shown = "generated images" if limits is None else "generated points over the data (grey)"
     figure.suptitle(run.headed(f"{shown} during training"), fontsize=11)
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)  # type: ignore[union-attr, call-arg]
+    style.apart(figure, 0.12, 0.08)
     return style.save(figure, folder / "figures" / "training.png")
 
 

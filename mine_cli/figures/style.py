@@ -7,14 +7,15 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from mine_cli.files import write_atomically
 
 __all__ = [
     "BLACK", "BLUE", "GREEN", "GREY", "ORANGE", "PINK", "SKY", "YELLOW",
-    "column", "logarithmic", "paler", "paper", "quiet", "save",
+    "apart", "column", "logarithmic", "paler", "paper", "quiet", "save",
 ]  # fmt: skip
 
 # Okabe and Ito's colours, told apart by every kind of colour vision.
@@ -25,6 +26,13 @@ SKY, YELLOW, GREY, BLACK = "#56B4E9", "#E69F00", "#6E6E6E", "#000000"
 def paper(width: float, height: float) -> Figure:
     """An empty figure, in inches, that keeps its parts apart."""
     return Figure(figsize=(width, height), dpi=150, layout="constrained")
+
+
+def apart(figure: Figure | SubFigure, width: float, height: float | None = None) -> None:
+    """More room about the panels of a figure, in inches."""
+    engine = figure.get_layout_engine()
+    assert isinstance(engine, ConstrainedLayoutEngine)
+    engine.set(w_pad=width, h_pad=height)
 
 
 def quiet(axes: Axes) -> None:
