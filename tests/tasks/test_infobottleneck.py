@@ -243,11 +243,12 @@ def test_bounded_scores_keep_the_term_within_their_limit() -> None:
 # Members
 
 
-@pytest.mark.parametrize("encoder", ENCODERS)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "encoder"),
+    # The divergence needs a law.
+    [(m, e) for m in METHODS for e in ENCODERS if m != "vib" or e == "gaussian"],
+)
 def test_every_encoder_with_every_kind_of_method_learns(method: str, encoder: str) -> None:
-    if method == "vib" and encoder != "gaussian":
-        pytest.skip("the divergence needs a law")
     task = trained(made(method, encoder, lr=1e-2, steps=100), 100)
     found = task.evaluate(100)
     assert found["ib/error"] < 0.1
