@@ -135,4 +135,5 @@ def final(row: dict[str, float]) -> dict[str, Any]:
         "fgsm_errors": {str(s): min(error + 2.5 * s, 0.95) for s in (0.0, 0.05, 0.1, 0.2, 0.3)},
         "samples": 12,
         "test_rows": TEST_ROWS,
+        "attacked_rows": 1000,
     }

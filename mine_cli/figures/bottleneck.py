@@ -93,7 +93,7 @@ def framed(axes: Axes, x: Sequence[float], y: Sequence[float], entropy: float | 
 def robustness(folder: Path) -> Path | None:
     """Draws the error under noise on the inputs and under the fast gradient sign method.
 
-    Bars are two binomial standard errors of the test rows.
+    Bars are two binomial standard errors of the rows that were attacked.
 
     Returns:
         The path of the PNG, `figures/robustness.png` in that folder; None where neither was
@@ -117,20 +117,22 @@ def robustness(folder: Path) -> Path | None:
         axes.set_ylabel(f"test error (%), {run.samples}")
         axes.set_ylim(bottom=0)
     figure.suptitle(headed(run), fontsize=11)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, fontsize=9, loc="outside lower left", ncols=2)
     return style.save(figure, folder / "figures" / "robustness.png")
 
 
 def draw_strengths(axes: Axes, run: BottleneckRun, errors: dict[float, float]) -> None:
-    """Error against strength, with what the number of test rows leaves open."""
+    """Error against strength, with what the number of attacked rows leaves open."""
     shown = [100 * error for error in errors.values()]
-    rows = run.test_rows
+    rows = run.metric("attacked_rows")
     bars = [200 * math.sqrt(p * (1 - p) / rows) for p in errors.values()] if rows else None
     line: dict[str, Any] = {"color": run.look.colour, "marker": run.look.marker, "capsize": 3}
-    axes.errorbar(list(errors), shown, yerr=bars, linewidth=1.5, **line)
+    label = f"{rows:,.0f} test rows, ± 2 binomial standard errors" if rows else "test rows"
+    axes.errorbar(list(errors), shown, yerr=bars, linewidth=1.5, label=label, **line)
     if (clean := run.metric("error_averaged")) is not None:
         level: dict[str, Any] = {"color": style.GREY, "linestyle": "--", "linewidth": 1.2}
-        axes.axhline(100 * clean, label=f"untouched inputs: {percent(clean)}", **level)
-        axes.legend(frameon=False, fontsize=9, loc="upper left")
+        axes.axhline(100 * clean, label=f"all, untouched: {percent(clean)}", **level)
     style.quiet(axes)
 
 

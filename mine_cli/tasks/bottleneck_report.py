@@ -59,6 +59,7 @@ def predictions_of(
         attacked = predictions.under_fgsm(predict, *rows, conf.fgsm, many, generator, bounds)
     return {
         "samples": many,
+        "attacked_rows": len(rows[0]),
         **one,
         **{f"{name}_averaged": value for name, value in averaged.items()},
         "noise_errors": noisy,

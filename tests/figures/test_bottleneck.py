@@ -251,12 +251,15 @@ def test_errors_under_noise_and_attack(gaussian: Path, kept: list[Figure]) -> No
     assert list(drawn.get_xdata()) == [0.0, 0.1, 0.3, 0.5]
     expected = [100 * error for error in run.strengths("noise_errors").values()]
     assert list(drawn.get_ydata()) == pytest.approx(expected)
-    assert labels(noise)[0] == f"untouched inputs: {100 * run.metric('error_averaged'):.2f} %"
+    assert labels(noise) == [
+        f"all, untouched: {100 * run.metric('error_averaged'):.2f} %",
+        "1,000 test rows, ± 2 binomial standard errors",
+    ]
     assert attack.get_xlabel() == "largest change of an input (inputs' own scale)"
     [bars] = noise.containers[0].lines[2]
     low, high = bars.get_segments()[-1][:, 1]
     p = expected[-1] / 100
-    assert high - low == pytest.approx(400 * math.sqrt(p * (1 - p) / 10_000))
+    assert high - low == pytest.approx(400 * math.sqrt(p * (1 - p) / 1000))
 
 
 @pytest.mark.parametrize("value", [None, {}, {"0.1": None}])
