@@ -20,7 +20,7 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 
 from mine_cli import provenance
 from mine_cli.errors import RunFailed
-from mine_cli.jobs.gan import INFINITE, UNKNOWN
+from mine_cli.jobs.gan import INFINITE, NOT_KNOWN
 from mine_cli.jobs.mi_estimate import MIEstimateJob
 from mine_cli.provenance import commit, fingerprint, peak_memory, versions
 from mine_cli.results import RunFolder, read_json, write_json
@@ -561,7 +561,7 @@ def test_summary_of_a_generator_says_what_its_samples_are_worth() -> None:
 def test_summary_of_a_generator_reports_the_information_as_a_diagnostic() -> None:
     said = " ".join(shown(GENERATED)["information"].split())
     assert said == "3.2188 nats a diagnostic (at_ceiling); the truth is infinite"
-    said = shown(GENERATED | {"true_mi_note": UNKNOWN})["information"]
+    said = shown(GENERATED | {"true_mi_note": NOT_KNOWN})["information"]
     assert said.endswith("; the truth is not known")
     assert "estimate " not in summary(GENERATED)
     assert "true MI" not in summary(GENERATED)

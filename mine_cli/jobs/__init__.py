@@ -10,11 +10,10 @@ from typing import Any, Protocol
 import torch
 from omegaconf import DictConfig
 
-from mine_cli import figures
 from mine_cli.errors import BadInput
 from mine_cli.jobs.classifier import ClassifierJob
 from mine_cli.jobs.gan import GANJob, compare
-from mine_cli.jobs.infobottleneck import InfoBottleneckJob
+from mine_cli.jobs.infobottleneck import InfoBottleneckJob, gather
 from mine_cli.jobs.mi_estimate import MIEstimateJob
 from mine_cli.machine import device
 from mine_cli.results import RunFolder
@@ -82,11 +81,11 @@ JOBS: dict[str, Callable[[DictConfig], Job]] = {
     "classifier": ClassifierJob,
 }
 
-OF_SWEEPS: dict[str, tuple[Callable[[Path], object], ...]] = {
-    "gan": (compare,),
-    "infobottleneck": (figures.table, figures.plane_of_sweep),
+OF_SWEEPS: dict[str, Callable[[Path], None]] = {
+    "gan": compare,
+    "infobottleneck": gather,
 }
-"""Task -> the pictures of its sweeps, each drawn from the runs that have ended."""
+"""Task -> what draws the pictures of its sweeps, from the runs that have ended."""
 
 
 def job_of(cfg: DictConfig) -> Job:
@@ -105,8 +104,8 @@ def check(cfg: DictConfig) -> None:
 
 def after_sweep_job(cfg: DictConfig, sweep: Path) -> None:
     """What a finished job of a sweep draws of its siblings and itself."""
-    for draw in OF_SWEEPS.get(cfg.task.name, ()):
-        draw(sweep)
+    if cfg.task.name in OF_SWEEPS:
+        OF_SWEEPS[cfg.task.name](sweep)
 
 
 def dry_run(cfg: DictConfig) -> str:

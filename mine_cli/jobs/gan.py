@@ -1,6 +1,5 @@
 """``task=gan`` made ready to run: three networks, a data set of samples, pictures of them."""
 
-import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -12,9 +11,8 @@ from torch import Tensor
 
 from mine_cli import build, figures
 from mine_cli.errors import BadInput
-from mine_cli.jobs.parts import UNKNOWN, forward_pass, sections
+from mine_cli.jobs.parts import UNKNOWN, common, drawn, forward_pass, sections
 from mine_cli.machine import autocast, device
-from mine_cli.provenance import ELSEWHERE
 from mine_cli.results import RunFolder, read_json
 from mine_cli.tasks.feeds import stream
 from mine_cli.tasks.gan import GAN, SHOWN_IMAGES, Latent, as_bytes
@@ -25,7 +23,9 @@ __all__ = ["GANJob", "compare"]
 LATENT_DIM = (2, 100)
 SAMPLES = (2500, 26_000)
 PARTS = ("dataset", "generator", "discriminator", "network", "bound", "marginals")
-ARM = {"dataset": {"seed"}, "gan": {"beta"}}  # what the runs of a comparison may differ in
+# What the runs of a comparison may differ in: nothing but beta and the seeds.
+ARM: dict[str, set[str]] = {part: set() for part in (*PARTS, "trainer")}
+ARM |= {"dataset": {"seed"}, "gan": {"beta"}}
 INFINITE = (
     "infinite: the samples are a function of the code, and both have densities; the estimate is a "
     "diagnostic, not a result"
@@ -195,25 +195,10 @@ def compare(sweep: Path) -> None:
     """
     folders = sorted(path.parent for path in sweep.glob("*/result.json"))
     arms = {folder: read_json(folder / "result.json") for folder in folders}
-    alike = {json.dumps(without_arm(result), sort_keys=True) for result in arms.values()}
+    alike = {common(result, ARM) for result in arms.values()}
     betas = {result["gan"]["beta"] for result in arms.values() if "gan" in result}
     if len(alike) == 1 and len(betas) > 1:
         figures.compare(folders, sweep / "compare.png")
-
-
-def without_arm(result: Mapping[str, Any]) -> dict[str, Any]:
-    """What the arms of a comparison have in common: all but beta, the seeds and the place."""
-    kept: dict[str, Any] = {"task": result.get("task")}
-    for part in (*PARTS, "gan", "trainer"):
-        left_out = ARM.get(part, set()) | ELSEWHERE.get(part, set())
-        kept[part] = {k: v for k, v in (result.get(part) or {}).items() if k not in left_out}
-    return kept
-
-
-def drawn(folder: Path, *names: str) -> dict[str, Path]:
-    """The pictures of these names that there is something for."""
-    found = {name: getattr(figures, name)(folder) for name in names}
-    return {name: path for name, path in found.items() if path is not None}
 
 
 def passed(what: str, module: Any, x: Tensor) -> Tensor:

@@ -13,16 +13,22 @@ from mine_cli import build, figures
 from mine_cli.data.labelled import Labelled, labelled_data
 from mine_cli.errors import BadInput
 from mine_cli.estimator import MutualInformation
-from mine_cli.jobs.parts import UNKNOWN, forward_pass, sections
+from mine_cli.jobs.parts import UNKNOWN, common, drawn, forward_pass, sections
 from mine_cli.machine import autocast, device
 from mine_cli.models.encoders import Bottleneck
-from mine_cli.results import RunFolder
+from mine_cli.results import RunFolder, read_json
 from mine_cli.tasks.feeds import stream
 from mine_cli.tasks.infobottleneck import InfoBottleneck, validation_split
 
-__all__ = ["InfoBottleneckJob"]
+__all__ = ["InfoBottleneckJob", "gather"]
 
 PARTS = ("dataset", "method", "encoder", "network", "bound", "marginals")
+# What runs in one table may differ in: method, beta and seed; those of one method in less.
+ARM: dict[str, set[str]] = {
+    part: set() for part in ("network", "bound", "marginals", "infobottleneck", "trainer")
+}
+ARM |= {"dataset": {"seed"}}
+OF_METHOD: dict[str, set[str]] = {"method": {"beta"}, "encoder": set()}
 NOT_KNOWN = "not known; see metrics for what bounds it"
 FEWEST_ROWS = 20  # to cross with one another in an evaluation
 
@@ -191,10 +197,7 @@ class InfoBottleneckJob:
         return {}
 
     def pictures(self, folder: Path) -> Mapping[str, Path]:
-        drawn = {
-            name: getattr(figures, name)(folder) for name in ("learning", "plane", "robustness")
-        }
-        return {name: path for name, path in drawn.items() if path is not None}
+        return drawn(folder, "learning", "plane", "robustness")
 
     def settings(self) -> dict[str, Any]:
         cfg = self.cfg
@@ -208,3 +211,17 @@ class InfoBottleneckJob:
         metrics = result["metrics"]
         names = ("error_averaged", "error", "i_xz_term", "i_xz_reference", "i_zy")
         return {f"result/{name}": metrics.get(name) for name in names}
+
+
+def gather(sweep: Path) -> None:
+    """Draw the finished runs of a sweep in one table and one plane, where they can be compared.
+
+    Runs that differ in more than method, beta and seed are no repetitions of one another.
+    """
+    results = [read_json(path) for path in sweep.glob("*/result.json")]
+    methods = {result["method"]["name"] for result in results if "method" in result}
+    alike = {common(result, ARM) for result in results}
+    of_methods = {common(result, OF_METHOD) for result in results}
+    if len(alike) == 1 and len(of_methods) == len(methods):
+        figures.table(sweep)
+        figures.plane_of_sweep(sweep)

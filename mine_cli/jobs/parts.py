@@ -1,15 +1,20 @@
-"""What several jobs need: sections of the configuration, and a first pass through a network."""
+"""What several jobs need: sections of the configuration, a first pass, pictures, comparisons."""
 
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from mine_cli import figures
 from mine_cli.errors import BadInput
 from mine_cli.estimator import MutualInformation
+from mine_cli.provenance import ELSEWHERE
 
-__all__ = ["UNKNOWN", "forward_pass", "sections"]
+__all__ = ["UNKNOWN", "common", "drawn", "forward_pass", "sections"]
 
 UNKNOWN: dict[str, None] = dict.fromkeys(
     (
@@ -40,3 +45,24 @@ def forward_pass(term: MutualInformation, x: Tensor, z: Tensor) -> None:
         raise BadInput(
             f"network: scores of {len(x)} rows have shape {list(scores.shape)}; want [{len(x)}]"
         )
+
+
+def common(result: Mapping[str, Any], arm: Mapping[str, Collection[str]]) -> str:
+    """What the runs of a comparison have in common: sections less what the arms may differ in.
+
+    Arguments:
+        result: What stands in result.json.
+        arm: Section -> the keys in which runs may differ, beside where they ran.
+    """
+    kept: dict[str, Any] = {"task": result.get("task")}
+    for section, differing in arm.items():
+        left_out = {*differing, *ELSEWHERE.get(section, ())}
+        found = result.get(section) or {}
+        kept[section] = {key: value for key, value in found.items() if key not in left_out}
+    return json.dumps(kept, sort_keys=True)
+
+
+def drawn(folder: Path, *names: str) -> dict[str, Path]:
+    """The pictures of these names that there is something for."""
+    found = {name: getattr(figures, name)(folder) for name in names}
+    return {name: path for name, path in found.items() if path is not None}
