@@ -21,12 +21,14 @@ __all__ = [
     "BelowWarning",
     "CheckBeforeRun",
     "check_folder",
+    "check_place",
     "conf_dir",
     "error_lines",
     "register",
     "run_configuration",
     "tell",
     "validate",
+    "without_hydra",
 ]
 
 
@@ -72,15 +74,20 @@ class CheckBeforeRun(Callback):
     """Checks a single run before Hydra makes its folder; a fault ends the program with exit 2."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        cfg = copy.deepcopy(config)
-        with read_write(cfg), open_dict(cfg):
-            hydra = cfg.pop("hydra")
         # Hydra logs an exception raised here and goes on; SystemExit alone ends the program.
         try:
-            check_before_run(cfg, hydra)
+            check_before_run(without_hydra(config), config.hydra)
         except Exception as stop:
             tell(stop)
             raise SystemExit(getattr(stop, "exit_code", 1)) from None
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """A copy of what Hydra composed, as a run is given it: without Hydra's own node."""
+    cfg = copy.deepcopy(config)
+    with read_write(cfg), open_dict(cfg):
+        del cfg["hydra"]
+    return cfg
 
 
 def check_before_run(cfg: DictConfig, hydra: Any) -> None:
@@ -108,11 +115,16 @@ def check_folder(folder: Path, traces: Iterable[str]) -> None:
             f"hydra.run.dir={folder}: already holds a run; name another folder, or go on with "
             f"that run: mine-run resume={folder}"
         )
+    check_place("hydra.run.dir", folder)
+
+
+def check_place(key: str, folder: Path) -> None:
+    """Raise BadInput where a folder cannot be made, or written in; it was given by this key."""
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not there.is_dir():
-        raise BadInput(f"hydra.run.dir={folder}: {there} is a file; name another folder")
+        raise BadInput(f"{key}={folder}: {there} is a file; name another folder")
     if not os.access(there, os.W_OK):
-        raise BadInput(f"hydra.run.dir={folder}: {there} is not writable; name another folder")
+        raise BadInput(f"{key}={folder}: {there} is not writable; name another folder")
 
 
 def tell(stop: Exception) -> None:

@@ -21,9 +21,10 @@ from mine_cli.results import (
     versions,
     write_json,
 )
+from mine_cli.sweep.objective import objective
 from mine_cli.trainer import Trainer
 
-__all__ = ["run", "run_job"]
+__all__ = ["fingerprint_of", "run", "run_job"]
 
 log = logging.getLogger("mine_cli")
 
@@ -78,14 +79,13 @@ def run_job(job: Job, folder: Path | None) -> dict[str, Any]:
             files.close()
     if result["status"] == "diverged":
         raise Diverged("the estimate is not finite; try a smaller trainer.lr or network")
-    objective = next(iter(job.compared(result).values()))
-    return result | {"curve": task.curve, "objective": objective}
+    found = objective(result, job.compared(result), cfg.objective)
+    return result | {"curve": task.curve, "objective": found}
 
 
 def head_of(job: Job, where: torch.device) -> dict[str, Any]:
     """What a result says of how it was made; the numbers are unknown as yet."""
     cfg = job.cfg
-    resolved: Any = OmegaConf.to_container(cfg, resolve=True)
     name = torch.cuda.get_device_name(where) if where.type == "cuda" else str(where)
     return {
         "schema": SCHEMA,
@@ -99,9 +99,15 @@ def head_of(job: Job, where: torch.device) -> dict[str, Any]:
         "metrics": {},
         "versions": versions(),
         "commit": commit(),
-        "fingerprint": fingerprint({**resolved, "memory": job.content()}, job.files()),
+        "fingerprint": fingerprint_of(job),
         "warnings": job.warnings,
     }
+
+
+def fingerprint_of(job: Job) -> str:
+    """The fingerprint of everything that decides a job's numbers, before or after it ran."""
+    resolved: Any = OmegaConf.to_container(job.cfg, resolve=True)
+    return fingerprint({**resolved, "memory": job.content()}, job.files())
 
 
 def finish(job: Job, files: RunFolder | None, trainer: Trainer, result: dict[str, Any]) -> None:

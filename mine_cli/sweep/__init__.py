@@ -1,0 +1,1 @@
+"""Sweeps: composed and checked before they start, kept in a ledger, resumed, and compared."""
