@@ -102,9 +102,10 @@ def check(cfg: DictConfig) -> None:
     device(cfg.trainer.device)
     job = job_of(cfg)
     job.check()
-    known = names(job.head(), job.compared(job.head() | {"metrics": {}}))
-    if cfg.objective is not None and cfg.objective not in known:
-        raise BadInput(f"objective={cfg.objective}: want one of {', '.join(known)}, or null")
+    if cfg.objective is not None:
+        known = names(job.head(), job.compared(job.head() | {"metrics": {}}))
+        if cfg.objective not in known:
+            raise BadInput(f"objective={cfg.objective}: want one of {', '.join(known)}, or null")
 
 
 def after_sweep_job(cfg: DictConfig, sweep: Path) -> None:

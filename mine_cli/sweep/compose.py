@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
@@ -29,7 +30,7 @@ class Composer:
         self.parser = OverridesParser.create()
         self.parsed: dict[str, Override] = {}
         self.groups: dict[str, bool] = {}
-        self.chosen: dict[tuple[str, ...], DictConfig] = {}
+        self.chosen: dict[tuple[str, ...], DictConfig | HydraException] = {}
 
     def job(self, overrides: Sequence[str], number: int) -> DictConfig:
         """The configuration of a job with its `hydra` node, its number set.
@@ -84,8 +85,14 @@ class Composer:
     def of_choices(self, choices: tuple[str, ...]) -> DictConfig:
         """A copy of what the jobs of these options have in common."""
         if choices not in self.chosen:
-            self.chosen[choices] = self.loader.load_sweep_config(self.master, list(choices))
-        cfg = copy.deepcopy(self.chosen[choices])
+            try:
+                self.chosen[choices] = self.loader.load_sweep_config(self.master, list(choices))
+            except HydraException as stop:
+                self.chosen[choices] = stop
+        common = self.chosen[choices]
+        if isinstance(common, HydraException):
+            raise common
+        cfg = copy.deepcopy(common)
         # What a resolver such as `now` said once, it says to every job.
         OmegaConf.copy_cache(from_config=self.master, to_config=cfg)
         return cfg

@@ -1,5 +1,6 @@
 """What the sweeper of `-m` does: every job is composed and checked before the first one starts."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from mine_cli.config import error_lines, run_configuration, tell, without_hydra
+from mine_cli.config import error_lines, run_configuration, tell, validate, without_hydra
 from mine_cli.errors import BadInput, RunFailed
 from mine_cli.sweep import earlier
 from mine_cli.sweep.compose import Composer
@@ -70,14 +71,13 @@ def plan(sweeper: BasicSweeper, arguments: list[str]) -> list[PlannedJob]:
     (every,) = sweeper.split_arguments(parsed, None)
     if not every:
         raise BadInput("the sweep has no jobs: want at least one value for each key")
-    composer = Composer(loader, sweeper.config)
+    composer, checks = Composer(loader, sweeper.config), Checks()
     jobs: list[PlannedJob] = []
     faults: dict[str, list[int]] = {}
     for number, overrides in enumerate(every):
         try:
-            job = PlannedJob(number, overrides, composer.job(overrides, number))
-            check(job)
-            jobs.append(job)
+            jobs.append(PlannedJob(number, overrides, composer.job(overrides, number)))
+            checks.check(jobs[-1])
         except (HydraException, RunFailed, OSError) as stop:
             for fault in fault_lines(stop):
                 faults.setdefault(fault, []).append(number)
@@ -86,14 +86,51 @@ def plan(sweeper: BasicSweeper, arguments: list[str]) -> list[PlannedJob]:
     return jobs
 
 
-def check(job: PlannedJob) -> None:
-    """Raise BadInput with whatever would stop this job."""
-    from mine_cli import jobs  # imports torch
+class Checks:
+    """Checks one job after another; of those that differ in the seed alone one is built."""
 
-    with configuration(job) as cfg:
-        if cfg.resume is not None or cfg.dry_run:
-            raise BadInput("resume and dry_run look at one run; leave them out of a sweep")
+    def __init__(self) -> None:
+        self.verdicts: dict[str, Exception | None] = {}
+
+    def check(self, job: PlannedJob) -> None:
+        """Raise BadInput with whatever would stop this job."""
+        with configuration(job) as cfg:
+            faults = validate(cfg)
+            if faults:
+                raise BadInput(*faults)
+            alike = but_for_seed(cfg)
+            if alike not in self.verdicts:
+                self.verdicts[alike] = verdict(cfg)
+        stop = self.verdicts[alike]
+        if stop is not None:
+            raise stop
+
+
+def but_for_seed(cfg: DictConfig) -> str:
+    """What is the same for jobs that differ in the seed, and in what is the seed by its default."""
+    seed, cfg.seed = cfg.seed, 0
+    resolved = OmegaConf.to_container(cfg, resolve=True)
+    cfg.seed = seed
+    return json.dumps(resolved, sort_keys=True, default=str)
+
+
+def verdict(cfg: DictConfig) -> Exception | None:
+    """What building a job's parts has against it, None for nothing."""
+    import torch
+
+    from mine_cli import jobs
+
+    if cfg.resume is not None or cfg.dry_run:
+        return BadInput("resume and dry_run look at one run; leave them out of a sweep")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # a few rows: to wake other threads takes longer than to score them
+    try:
         jobs.check(cfg)
+    except (RunFailed, OSError) as stop:
+        return stop
+    finally:
+        torch.set_num_threads(threads)
+    return None
 
 
 def check_results(jobs: Sequence[PlannedJob], folder: Path) -> None:
