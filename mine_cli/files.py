@@ -11,7 +11,13 @@ from typing import Any
 
 from mine_cli.errors import RunFailed
 
-__all__ = ["write_atomically", "write_csv"]
+__all__ = ["as_typed", "write_atomically", "write_csv"]
+
+
+def as_typed(path: Path) -> str:
+    """A path as one would type it here: relative where it lies below the working directory."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def write_atomically(path: Path, content: bytes, shared: bool = False) -> None:
