@@ -1,1 +1,1 @@
-"""Sweeps: composed and checked before they start, kept in a ledger, resumed, and compared."""
+"""Sweeps: many jobs under one folder, told apart, collected, and gone on with."""
