@@ -82,6 +82,20 @@ class CheckBeforeRun(Callback):
             raise SystemExit(getattr(stop, "exit_code", 1)) from None
 
 
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Takes the folder of a sweep whose jobs are not known beforehand."""
+        from mine_cli.sweep.folder import claim
+
+        try:
+            if config.dry_run or config.resume is not None:
+                raise BadInput("resume and dry_run look at one run; leave them out of a sweep")
+            if not config.hydra.sweeper._target_.endswith(".GridSweeper"):  # that takes its own
+                claim(Path(config.hydra.sweep.dir), [], config.units)
+        except RunFailed as stop:
+            tell(stop)
+            raise SystemExit(stop.exit_code) from None
+
+
 def without_hydra(config: DictConfig) -> DictConfig:
     """A copy of what Hydra composed, as a run is given it: without Hydra's own node."""
     cfg = copy.deepcopy(config)
@@ -145,10 +159,13 @@ def error_lines(stop: Exception) -> list[str]:
 
 
 class BelowWarning(logging.Filter):
-    """Keeps warnings and errors off stdout; another handler shows them on stderr."""
+    """Keeps warnings and errors off stdout, which another handler shows on stderr.
+
+    Also what is only for the log files.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return record.levelno < logging.WARNING
+        return record.levelno < logging.WARNING and not getattr(record, "only_in_files", False)
 
 
 def option_list(*, _root_: DictConfig) -> str:

@@ -9,7 +9,10 @@ from typing import Any
 from mine_cli.errors import BadInput
 from mine_cli.results import read_json, write_json
 
-__all__ = ["check_same", "finished", "read_record", "recorded", "start_over", "write_record"]
+__all__ = [
+    "check_same", "finished", "read_record", "recorded", "start_over",
+    "unfinished", "write_record",
+]  # fmt: skip
 
 JOB_JSON = "job.json"
 # What a run leaves beside its configuration and its log; the result last, so that a job whose
@@ -61,6 +64,15 @@ def check_same(folder: Path, fingerprint: str) -> None:
         raise BadInput(
             f"{folder}: holds a job of another configuration, data or code; name another sweep_dir"
         )
+
+
+def unfinished(folder: Path, fingerprint: str) -> bool:
+    """Whether a job has a checkpoint to go on from, and no result."""
+    return (
+        not (folder / "result.json").exists()
+        and (folder / "checkpoints" / "last.pt").exists()
+        and read_record(folder).get("fingerprint") == fingerprint
+    )
 
 
 def start_over(folder: Path) -> None:
