@@ -81,7 +81,6 @@ class CheckBeforeRun(Callback):
             tell(stop)
             raise SystemExit(getattr(stop, "exit_code", 1)) from None
 
-
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Takes the folder of a sweep whose jobs are not known beforehand."""
         from mine_cli.sweep.folder import claim
