@@ -18,7 +18,7 @@ from mine_cli.config import error_lines, run_configuration, tell, validate, with
 from mine_cli.errors import BadInput, RunFailed
 from mine_cli.sweep import earlier
 from mine_cli.sweep.compose import Composer
-from mine_cli.sweep.folder import claim
+from mine_cli.sweep.folder import claim, release
 
 __all__ = ["PlannedJob", "launch", "plan", "sweep"]
 
@@ -47,10 +47,11 @@ def sweep(sweeper: BasicSweeper, arguments: list[str]) -> list[Sequence[JobRetur
     try:
         jobs = plan(sweeper, arguments)
         folder = Path(sweeper.config.hydra.sweep.dir)
-        check_results(jobs, folder)
         listed = [{"folder": str(job.folder), "overrides": job.overrides} for job in jobs]
         claim(folder, listed, sweeper.config.units)
+        check_results(jobs, folder)
     except RunFailed as stop:  # Hydra would show a traceback
+        release()  # nothing has changed that were to be collected
         tell(stop)
         raise SystemExit(stop.exit_code) from None
     OmegaConf.save(sweeper.config, folder / "multirun.yaml")
