@@ -256,10 +256,12 @@ def learning_rate(
     return peak * (1.0 - done if schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * done)))
 
 
-def set_rate(optimizer: torch.optim.Optimizer, conf: TrainerConf, step: int, peak: float) -> None:
-    """Give an optimiser the rate of a step: its own peak, the run's warm-up and schedule."""
+def set_rate(optimizer: torch.optim.Optimizer, conf: TrainerConf, step: int) -> None:
+    """Give an optimiser the rate of a step: each group's own peak, the run's warm-up, schedule."""
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate(step, conf.steps, peak, conf.warmup, conf.schedule)
+        group["lr"] = learning_rate(
+            step, conf.steps, group["initial_lr"], conf.warmup, conf.schedule
+        )
 
 
 def gradient_norm(parameters: Iterable[Tensor]) -> float:

@@ -143,7 +143,7 @@ class MIEstimate:
 
     def train_step(self, step: int) -> dict[str, Tensor]:
         """One step of every fold's network; the loss, averaged over the folds."""
-        set_rate(self.ensemble.optimizer, self.trainer, step, self.trainer.lr)
+        set_rate(self.ensemble.optimizer, self.trainer, step)
         generators = [m.generator for m in self.members]
         batches = [m.feed.batch(m.generator) for m in self.members]
         return {"train/loss": self.ensemble.step(batches, generators).mean()}
