@@ -17,7 +17,7 @@ from mine_cli.estimator import MutualInformation, adam, descend, frozen
 from mine_cli.perceptrons import Perceptrons
 from mine_cli.scoring import draw, score
 
-__all__ = ["Ensemble", "Stack", "stack"]
+__all__ = ["Ensemble", "EnsembleMember", "Stack", "same", "stack"]
 
 
 class Stack:
@@ -126,7 +126,7 @@ class Ensemble:
             weight_decay,
             betas,
         )
-        self.scores: tuple[Tensor, Tensor] | None = None
+        self.losses, self.scores = torch.empty(0), (torch.empty(0), torch.empty(0))
 
     def step(
         self, batches: Sequence[tuple[Tensor, Tensor]], generators: Sequence[torch.Generator]
@@ -141,12 +141,12 @@ class Ensemble:
             parameter.grad = None
         with self.autocast():
             losses, *scores = self.forward(*(plans[0] if self.alone else stack(plans)))
-        self.scores = (scores[0], scores[1])
+        self.losses, self.scores = losses.detach().reshape(-1), (scores[0], scores[1])
         losses.sum().backward()
         for part in self.parts:
             part.take_gradients()
         descend(self.optimizer)
-        return losses.detach().reshape(-1)
+        return self.losses
 
     def _losses(self, *plan: Any) -> tuple[Tensor, Tensor, Tensor]:
         """The terms' losses ``[R]``, and the detached scores that they come from."""
@@ -176,17 +176,8 @@ class Ensemble:
             t_joint, t_marginal = mapped(
                 self.networks.modules[0], fixed(self.networks.state), stack(plans)
             )
-            found = [part.objective(t_joint[part.run], t_marginal[part.run]) for part in self.parts]
+            found = [p.objective(t_joint[p.run], t_marginal[p.run]) for p in self.parts]
         return torch.cat(found)
-
-    def values(self) -> Tensor:
-        """The bounds' values ``[R]`` on the batches of the latest step, in nats."""
-        assert self.scores is not None
-        t_joint, t_marginal = self.scores
-        if self.alone:
-            return self.terms[0].bound.value(t_joint, t_marginal).detach().reshape(-1)
-        pairs = zip(self.terms, t_joint, t_marginal, strict=True)
-        return torch.stack([term.bound.value(tj, tm).detach() for term, tj, tm in pairs])
 
     def parameters(self) -> Iterable[Tensor]:
         """The tensors that the optimiser moves (stacked ones for several terms)."""
@@ -219,6 +210,7 @@ class Part:
     ) -> None:
         self.run, self.rate = run, rate
         bounds = [term.bound for term in terms[run]]
+        self.bound: Any = bounds[0]
         self.losses = Stack([Loss(bound) for bound in bounds])
         self.own = self.losses.parameters()
         self.stacked = networks.parameters()
@@ -232,10 +224,10 @@ class Part:
     def objective(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
         """The bounds' objectives, no bound's own parameter or buffer taking part in it."""
         if self.losses.alone:
-            with frozen(self.losses.modules[0]):
-                return self.losses.modules[0].bound.objective(t_joint[0], t_marginal[0])[None]
-        objective = Objective(self.losses.modules[0].bound)
-        return mapped(objective, fixed(self.losses.state), (t_joint, t_marginal))
+            with frozen(self.bound):
+                return self.bound.objective(t_joint[0], t_marginal[0])[None]
+        state = fixed(self.losses.state)
+        return mapped(Objective(self.bound), state, (t_joint, t_marginal))
 
     def take_gradients(self) -> None:
         for view, parameter in zip(self.views, self.stacked, strict=False):
@@ -246,8 +238,19 @@ class EnsembleMember:
     """One term's share of an ensemble: what is watched and saved of its training."""
 
     def __init__(self, ensemble: Ensemble, part: Part, r: int) -> None:
-        self.optimizer, self.part = ensemble.optimizer, part
+        self.ensemble, self.optimizer, self.part, self.r = ensemble, ensemble.optimizer, part, r
         self.row: Any = ... if ensemble.alone else r - part.run.start
+
+    def loss(self) -> Tensor:
+        """The loss of the latest step, scalar."""
+        return self.ensemble.losses[self.r]
+
+    def value(self) -> Tensor:
+        """The bound's value on the batch of the latest step, in nats, scalar."""
+        t_joint, t_marginal = self.ensemble.scores
+        if not self.ensemble.alone:
+            t_joint, t_marginal = t_joint[self.r], t_marginal[self.r]
+        return self.ensemble.terms[self.r].bound.value(t_joint, t_marginal).detach()
 
     def parameters(self) -> Iterable[Tensor]:
         """The term's own parameters, with the gradients that the latest step left."""

@@ -217,18 +217,14 @@ def adam(
 ) -> torch.optim.AdamW:
     """Adam with decoupled weight decay, fused where the device has it.
 
-    Parameters may come in groups with rates of their own; each group keeps its own as
-    ``initial_lr``, the peak of a schedule.
+    Parameters may come in groups with rates of their own.
     """
     parameters = list(parameters)
     tensors = [p for g in parameters for p in (g["params"] if isinstance(g, dict) else [g])]
     fused = all(p.device.type in ("cpu", "cuda", "mps") for p in tensors)
-    optimizer = torch.optim.AdamW(
+    return torch.optim.AdamW(
         parameters, lr=lr, betas=betas, weight_decay=weight_decay, fused=fused
     )
-    for group in optimizer.param_groups:
-        group["initial_lr"] = group["lr"]
-    return optimizer
 
 
 @torch.no_grad()

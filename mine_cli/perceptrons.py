@@ -64,7 +64,7 @@ class Perceptrons:
 
 
 class PairScores(torch.autograd.Function):
-    r"""Scores ``[R, 1 + k, n]`` of the joint pairs, then of those that ``pairing [R, n, k]`` names.
+    r"""Scores ``[R, 1 + k, n]`` of the joint pairs, then of those in ``pairing [R, n, k]``.
 
     .. math:: h_0 = W_x x + b + W_z z, \quad s_i = \sigma(h_i), \quad h_{i+1} = W_i s_i + b_i
 

@@ -9,7 +9,9 @@ import json
 import logging
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,8 @@ __all__ = [
     "write_json",
 ]
 
+# The folder of the run that is at work, where several runs take turns in one process.
+speaker: ContextVar[Path | None] = ContextVar("speaker", default=None)
 SCHEMA = 1  # of result.json; raised when a key changes its meaning or goes away
 
 
@@ -87,6 +91,7 @@ class RunFolder:
         self.metrics_csv = self.path / "metrics.csv"
         self.result_json = self.path / "result.json"
         self.last = self.path / "checkpoints" / "last.pt"
+        self.earlier = self.path / "checkpoints" / "earlier.pt"
         self.best = self.path / "checkpoints" / "best.pt"
         self.resume_step, self.charts = resume_step, charts
         self.columns = ["step"]
@@ -117,6 +122,15 @@ class RunFolder:
                     self.writer.add_scalar(tag, value, step)
             except OSError as error:
                 raise self._failed(self.path / "tb", error) from error
+
+    @contextmanager
+    def speaking(self) -> Iterator[None]:
+        """What is logged meanwhile goes to this run's log alone, of those that are open."""
+        token = speaker.set(self.path)
+        try:
+            yield
+        finally:
+            speaker.reset(token)
 
     def text(self, tag: str, markdown: str) -> None:
         """Shows a text in TensorBoard, such as the configuration as Markdown."""
@@ -218,7 +232,8 @@ class RunFolder:
         if str(path.resolve()) in [str(Path(name).resolve()) for name in taken]:
             return None
         handler = logging.FileHandler(path, encoding="utf-8")
-        handler.setFormatter(logging.Formatter("[%(asctime)s][%(levelname)s] %(message)s"))
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handler.addFilter(lambda record: speaker.get() in (None, self.path))
         logger.addHandler(handler)
         if logger.getEffectiveLevel() > logging.INFO:
             logger.setLevel(logging.INFO)
