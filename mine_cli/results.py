@@ -30,6 +30,7 @@ __all__ = [
     "fingerprint",
     "peak_memory",
     "read_json",
+    "speaking",
     "summary",
     "versions",
     "write_json",
@@ -38,6 +39,16 @@ __all__ = [
 # The folder of the run that is at work, where several runs take turns in one process.
 speaker: ContextVar[Path | None] = ContextVar("speaker", default=None)
 SCHEMA = 1  # of result.json; raised when a key changes its meaning or goes away
+
+
+@contextmanager
+def speaking(folder: Path) -> Iterator[None]:
+    """What is logged meanwhile goes to this run's log alone, of those that are open."""
+    token = speaker.set(folder)
+    try:
+        yield
+    finally:
+        speaker.reset(token)
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -122,15 +133,6 @@ class RunFolder:
                     self.writer.add_scalar(tag, value, step)
             except OSError as error:
                 raise self._failed(self.path / "tb", error) from error
-
-    @contextmanager
-    def speaking(self) -> Iterator[None]:
-        """What is logged meanwhile goes to this run's log alone, of those that are open."""
-        token = speaker.set(self.path)
-        try:
-            yield
-        finally:
-            speaker.reset(token)
 
     def text(self, tag: str, markdown: str) -> None:
         """Shows a text in TensorBoard, such as the configuration as Markdown."""

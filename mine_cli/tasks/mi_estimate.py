@@ -198,6 +198,10 @@ class MIEstimate:
         """What the latest step says of this estimate's networks."""
         return {"train/loss": torch.stack([share.loss() for share in self.shares]).mean()}
 
+    def together_with(self, others: "Sequence[MIEstimate]") -> Together:
+        """What steps these estimates as one from now on."""
+        return Together([self, *others])
+
     @property
     def shares(self) -> list[EnsembleMember]:
         return [m.share for m in self.members if m.share]
