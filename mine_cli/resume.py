@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from mine_cli.errors import BadInput
+from mine_cli.files import as_typed
 from mine_cli.schemas import SECTIONS, Run
 from mine_cli.validation import schema_of
 
@@ -51,10 +52,8 @@ def resume_command(folder: Path, overrides: Iterable[str] = ()) -> str:
         folder: of the run.
         overrides: what was given beside `resume` the last time, as Hydra was given it.
     """
-    here = Path.cwd()
-    shown = str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
     kept = [o.removeprefix("++") for o in overrides if not o.startswith("resume=")]
-    return shlex.join(["mine-run", f"resume={shown}", *kept])
+    return shlex.join(["mine-run", f"resume={as_typed(folder)}", *kept])
 
 
 def saved_configuration(folder: Path, overrides: Sequence[str] = ()) -> DictConfig:

@@ -21,6 +21,7 @@ from mine_cli.results import (
     versions,
     write_json,
 )
+from mine_cli.sweep.objective import objective
 from mine_cli.trainer import Trainer
 
 __all__ = ["Run", "fingerprint_of", "run", "run_job"]
@@ -108,8 +109,9 @@ class Run:
         self._write()
         if self.result["status"] == "diverged":
             raise Diverged("the estimate is not finite; try a smaller trainer.lr or network")
-        objective = next(iter(self.job.compared(self.result).values()))
-        return self.result | {"curve": self.task.curve, "objective": objective}
+        compared = self.job.compared(self.result)
+        worth = objective(self.result, compared, self.job.cfg.objective)
+        return self.result | {"curve": self.task.curve, "objective": worth}
 
     def diverged(self, error: Diverged) -> None:
         """Write the result of a training that went wrong."""

@@ -52,7 +52,7 @@ class ClassifierJob:
             f"{device(cfg.trainer.device)}",
         }
 
-    def shape(self) -> None:
+    def alike(self) -> None:
         return None
 
     def start(self, where: torch.device) -> Classify:

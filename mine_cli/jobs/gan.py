@@ -126,7 +126,7 @@ class GANJob:
             f"{device(cfg.trainer.device)}",
         }
 
-    def shape(self) -> None:
+    def alike(self) -> None:
         return None
 
     def start(self, where: torch.device) -> GAN:

@@ -155,7 +155,7 @@ class InfoBottleneckJob:
             "training": f"{steps} steps of {size} rows, {epochs:.1f} epochs, on {where}"
         }
 
-    def shape(self) -> None:
+    def alike(self) -> None:
         return None
 
     def start(self, where: torch.device) -> InfoBottleneck:

@@ -104,7 +104,7 @@ class MIEstimateJob:
             f"{device(cfg.trainer.device)}, {cfg.folds} network(s)",
         }
 
-    def shape(self) -> str:
+    def alike(self) -> str:
         """Data, seed, bound and learning rate may differ; rows and networks have one shape."""
         alike = trained_alike(self.cfg, "network", "marginals", but=["lr"])
         return json.dumps(alike | {"shapes": self.data.shapes()}, sort_keys=True)

@@ -85,7 +85,7 @@ class Fleet:
     """Trains jobs of one shape step by step together.
 
     Arguments:
-        members: Whose `Job.shape` is the same.
+        members: Whose `Job.alike` is the same.
         ended: Is told of each job as soon as it has ended.
         stepped: Is told how many steps were taken since the last time, of all jobs in sum.
     """
