@@ -28,6 +28,7 @@ __all__ = [
     "RunFolder",
     "commit",
     "fingerprint",
+    "log_file",
     "peak_memory",
     "read_json",
     "speaking",
@@ -38,6 +39,7 @@ __all__ = [
 
 # The folder of the run that is at work, where several runs take turns in one process.
 speaker: ContextVar[Path | None] = ContextVar("speaker", default=None)
+LOG = "mine-run.log"
 SCHEMA = 1  # of result.json; raised when a key changes its meaning or goes away
 
 
@@ -49,6 +51,29 @@ def speaking(folder: Path) -> Iterator[None]:
         yield
     finally:
         speaker.reset(token)
+
+
+def open_log(folder: Path) -> logging.FileHandler:
+    """A run's mine-run.log, to which the program's lines go from now on."""
+    handler = logging.FileHandler(folder / LOG, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.addFilter(lambda record: speaker.get() in (None, folder))
+    logger = logging.getLogger("mine_cli")
+    logger.addHandler(handler)
+    if logger.getEffectiveLevel() > logging.INFO:
+        logger.setLevel(logging.INFO)
+    return handler
+
+
+@contextmanager
+def log_file(folder: Path) -> Iterator[None]:
+    """The same for a time."""
+    handler = open_log(folder)
+    try:
+        yield
+    finally:
+        logging.getLogger("mine_cli").removeHandler(handler)
+        handler.close()
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -227,19 +252,11 @@ class RunFolder:
 
     def _open_log(self) -> logging.FileHandler | None:
         """mine-run.log, unless Hydra has opened it for this run already."""
-        path = self.path / "mine-run.log"
-        logger = logging.getLogger("mine_cli")
-        handlers = [*logging.getLogger().handlers, *logger.handlers]
+        handlers = [*logging.getLogger().handlers, *logging.getLogger("mine_cli").handlers]
         taken = [h.baseFilename for h in handlers if isinstance(h, logging.FileHandler)]
-        if str(path.resolve()) in [str(Path(name).resolve()) for name in taken]:
+        if str((self.path / LOG).resolve()) in [str(Path(name).resolve()) for name in taken]:
             return None
-        handler = logging.FileHandler(path, encoding="utf-8")
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        handler.addFilter(lambda record: speaker.get() in (None, self.path))
-        logger.addHandler(handler)
-        if logger.getEffectiveLevel() > logging.INFO:
-            logger.setLevel(logging.INFO)
-        return handler
+        return open_log(self.path)
 
     def _open_tensorboard(self) -> "SummaryWriter":
         from torch.utils.tensorboard import SummaryWriter

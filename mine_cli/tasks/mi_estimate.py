@@ -240,6 +240,11 @@ class MIEstimate:
     def _training_value(self) -> float:
         return torch.stack([share.value() for share in self.shares]).mean().item()
 
+    def data(self) -> list[Tensor]:
+        """The rows that it holds."""
+        parts = [side for m in self.members for side in (m.parts.fit, m.parts.select)]
+        return [t for pair in (*parts, *(m.parts.report for m in self.members)) for t in pair]
+
     def arrays(self) -> dict[str, Any]:
         return {}
 
