@@ -72,9 +72,10 @@ def against_truth(table: SweepTable, truth_keys: Sequence[str], units: str) -> F
     """Estimates above and errors below, a pair of axes for each value of what else moves it."""
     swept = table.longest(truth_keys)
     others = [key for key in truth_keys if key != swept]
-    panels = panels_of(table, others)
+    place = by_truth(table, truth_keys, per_nat(units))
+    panels = panels_of([point for point in table.points if place(point) is not None], others)
     told = [key for key in table.keys if key != swept and (len(panels) == 1 or key not in others)]
-    series, place = Series(table, told), by_truth(table, truth_keys, per_nat(units))
+    series = Series(table, told)
     figure = style.paper(7.4 if len(panels) == 1 else 0.8 + 4.4 * len(panels), 6.8)
     grid = figure.subplots(2, len(panels), sharex="col", squeeze=False, height_ratios=[2.2, 1])
     for (above, below), (name, points) in zip(grid.T, panels.items(), strict=True):
@@ -95,13 +96,13 @@ def against_truth(table: SweepTable, truth_keys: Sequence[str], units: str) -> F
     return figure
 
 
-def panels_of(table: SweepTable, keys: Sequence[str]) -> dict[str, list[Point]]:
+def panels_of(points: Sequence[Point], keys: Sequence[str]) -> dict[str, list[Point]]:
     """The points by their values of these keys; all together where that would be too many."""
     found: dict[str, list[Point]] = {}
-    for point in table.points:
+    for point in points:
         name = ", ".join(f"{key}={point.values[key]}" for key in keys)
         found.setdefault(name, []).append(point)
-    return found if len(found) <= MOST_PANELS else {"": [*table.points]}
+    return found if len(found) <= MOST_PANELS else {"": [*points]}
 
 
 def by_truth(table: SweepTable, keys: Sequence[str], factor: float) -> Place:

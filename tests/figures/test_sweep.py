@@ -121,6 +121,15 @@ def test_what_else_moves_the_truth_has_its_own_axes(tmp_path: Path, kept: list[F
     assert legend(kept[1])[:2] == ["dataset.dim=1", "dataset.dim=2"]
 
 
+def test_data_of_unknown_truth_have_no_axes(tmp_path: Path, kept: list[Figure]) -> None:
+    grid = {"dataset.dim": [2, 5, 20], "dataset.rho": [0.3, 0.5, 0.7, 0.9]}
+    figures.sweep(gathered(tmp_path / "sweep", grid, dict.fromkeys(range(8, 12), "pending")))
+    assert [axes.get_title(loc="left") for axes in kept[0].axes[:2]] == [
+        "dataset.dim=2", "dataset.dim=5",
+    ]  # fmt: skip
+    assert "pending: 4 of 12 jobs" in legend(kept[0])
+
+
 def test_two_settings_are_told_by_colour_and_by_marker(tmp_path: Path, kept: list[Figure]) -> None:
     grid = {"bound": BOUNDS, "network": ["mlp", "separable"], "dataset.rho": RHOS}
     figures.sweep(gathered(tmp_path / "sweep", grid))
