@@ -245,7 +245,11 @@ class EnsembleMember:
 
     def __init__(self, ensemble: Ensemble, part: Part, r: int) -> None:
         self.ensemble, self.optimizer, self.part, self.r = ensemble, ensemble.optimizer, part, r
-        self.row: Any = ... if ensemble.alone else r - part.run.start
+        row = r - part.run.start
+        # What is not stacked is the term's own as a whole.
+        networks = len(part.parameters) - len(part.own)
+        self.rows: list[Any] = [... if ensemble.alone else row] * networks
+        self.rows += [... if part.losses.alone else row] * len(part.own)
 
     @property
     def failure(self) -> Exception | None:
@@ -265,32 +269,27 @@ class EnsembleMember:
 
     def parameters(self) -> Iterable[Tensor]:
         """The term's own parameters, with the gradients that the latest step left."""
-        for tensor in self.part.parameters:
-            own = tensor.detach()[self.row]
-            own.grad = None if tensor.grad is None else tensor.grad[self.row]
+        for tensor, row in zip(self.part.parameters, self.rows, strict=True):
+            own = tensor.detach()[row]
+            own.grad = None if tensor.grad is None else tensor.grad[row]
             yield own
 
     def moments(self) -> list[dict[str, Tensor]]:
         """Adam's moments of each parameter; empty before the first step."""
-        states = [self.optimizer.state[tensor] for tensor in self.part.parameters]
-        return [
-            {
-                name: value if name == "step" else value[self.row].clone()
-                for name, value in state.items()
-            }
-            for state in states
-            if state
-        ]
+        found = []
+        for tensor, row in zip(self.part.parameters, self.rows, strict=True):
+            state = self.optimizer.state[tensor]
+            own = {k: v if k == "step" else v[row] for k, v in state.items()}
+            found.append({name: value.clone() for name, value in own.items()})
+        return found if all(found) else []
 
     def load_moments(self, moments: Sequence[dict[str, Tensor]]) -> None:
         """Takes back what `moments` gave."""
-        for tensor, saved in zip(self.part.parameters, moments, strict=False):
+        for tensor, row, saved in zip(self.part.parameters, self.rows, moments, strict=False):
             state = self.optimizer.state[tensor]
-            for name, value in saved.items():
-                if name == "step":
-                    state[name] = value.clone()
-                else:
-                    state.setdefault(name, torch.zeros_like(tensor))[self.row].copy_(value)
+            state["step"] = saved["step"].clone()
+            for name in ("exp_avg", "exp_avg_sq"):
+                state.setdefault(name, torch.zeros_like(tensor))[row] = saved[name]
 
 
 class Scores(nn.Module):

@@ -177,6 +177,8 @@ class Crew:
             row = Row.read(number, work.folder.name, self.sweep, overrides)
             swept = " ".join(o for o in overrides if o not in self.constant)
             self.say(f"#{number} {row.status}: {swept}")
+            if row.complaint:
+                self.complain(work, row.complaint)
         if time.monotonic() - self.written > SECONDS_BETWEEN_TABLES:
             with suppress(OSError):
                 Ledger(self.sweep).write()
@@ -189,9 +191,10 @@ class Crew:
         for work in worker.group:
             record = earlier.read_record(work.folder)
             if work.number not in worker.told and record.get("status") == "running":
-                lost = {"status": "failed", "error": f"its process ended with {how}"}
+                error = f"its process ended with {how}"
+                lost = {"status": "failed", "error": error, "killed": True}
                 earlier.write_record(work.folder, **{**record, **lost})
-                self.say(f"#{work.number} failed: {lost['error']}")
+                self.complain(work, error)
 
     def stop(self) -> None:
         """Lets the processes finish their step and save."""
@@ -200,6 +203,11 @@ class Crew:
             worker.process.terminate()
         for worker in self.workers:
             worker.process.join()
+
+    def complain(self, work: Work, complaint: str) -> None:
+        """What went wrong with a job, as a single run tells it."""
+        shown = os.path.relpath(work.folder)
+        tqdm.write(f"mine-run: {shown}: {complaint.splitlines()[0]}", file=sys.stderr)
 
     def say(self, line: str) -> None:
         with tqdm.external_write_mode():

@@ -186,8 +186,9 @@ def diverged(work: Work) -> bool:
 
 
 def status(work: Work) -> str | None:
-    """How an earlier attempt at the job ended, as far as it came."""
-    return earlier.read_record(work.folder).get("status")
+    """How an earlier attempt at the job ended; one whose process was killed has not ended."""
+    record = earlier.read_record(work.folder)
+    return "running" if record.get("killed") else record.get("status")
 
 
 def steps(work: Work) -> int:
