@@ -118,12 +118,10 @@ def portions(works: Sequence[Work], processes: int, memory: float | None) -> lis
     small that each fits into memory."""
     if len(works) == 1:
         return [[*works]]
-    with at_work(works[0].cfg):
-        cfg = works[0].configuration()
-        where = device(cfg.trainer.device)
-        if memory is None:
-            memory = SHARE_OF_MEMORY * free_memory(where) / processes
-        most = min(MOST, max(1, int(memory / bytes_of(cfg))))
+    if memory is None:
+        where = device(works[0].cfg.trainer.device)
+        memory = SHARE_OF_MEMORY * free_memory(where) / processes
+    most = min(MOST, max(1, int(memory / taken_by_one(works))))
     number = max(-(-len(works) // most), min(processes, len(works) // 2))
     cuts = [len(works) * i // number for i in range(number + 1)]
     return [[*works[a:b]] for a, b in pairwise(cuts)]
@@ -134,6 +132,15 @@ def free_memory(where: torch.device) -> float:
     if where.type == "cuda":
         return torch.cuda.mem_get_info(where)[0]
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def taken_by_one(works: Sequence[Work]) -> int:
+    """The bytes of one of these jobs; those of the first that can take a step at all."""
+    for work in works:
+        # What stops it is told where the job runs.
+        with suppress(Exception), at_work(work.cfg):
+            return bytes_of(work.configuration())
+    return 1
 
 
 def bytes_of(cfg: DictConfig) -> int:
