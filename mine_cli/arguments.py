@@ -9,23 +9,25 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
+from mine_cli import ranks
 from mine_cli.errors import BadInput
 from mine_cli.resume import MAY_CHANGE, check_resumable
 from mine_cli.schemas import SECTIONS
 
 __all__ = ["for_hydra"]
 
-WRITES_NOTHING = (
-    "hydra.mode=RUN",
+LOGS_NOTHING = (
     "hydra.output_subdir=null",
-    "hydra.run.dir=.",
     "hydra/job_logging=none",
     "hydra/hydra_logging=none",
 )
+WRITES_NOTHING = (*LOGS_NOTHING, "hydra.mode=RUN", "hydra.run.dir=.")
 
 
 def for_hydra(arguments: Sequence[str]) -> list[str]:
     """The arguments that Hydra is given in place of the user's.
+
+    Of several processes all but the first log nothing and make no folder.
 
     Raises:
         BadInput: where `resume` names no run of ours, or something stands beside it that may
@@ -39,11 +41,14 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
         raise BadInput(*faults)
     folder = unquoted(given["resume"]) if "resume" in given else "None"
     if folder not in ("None", ""):
-        return resuming(Path(folder), arguments)
+        logging = LOGS_NOTHING if ranks.rank() else ()
+        return [*resuming(Path(folder), arguments), *logging]
     if given.get("dry_run", "").lower() in ("true", "yes", "on", "1"):
         if {"-m", "--multirun"} & set(arguments):
             raise BadInput("dry_run=true: looks at one run; leave out -m")
         return [*arguments, *WRITES_NOTHING]
+    if ranks.rank():
+        return [*arguments, *LOGS_NOTHING, "hydra.run.dir=."]
     return list(arguments)
 
 

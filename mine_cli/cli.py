@@ -18,7 +18,7 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from mine_cli import __version__
+from mine_cli import __version__, ranks
 from mine_cli.arguments import for_hydra
 from mine_cli.config import check_folder, conf_dir, error_lines, run_configuration, tell
 from mine_cli.errors import Interrupted, RunFailed
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 ending = {"exit_code": 0}
 
 
+@ranks.one_voice()
 def main() -> None:
     """The console entry: runs, and exits with the code that says how it went."""
     if "--version" in sys.argv[1:]:
@@ -86,6 +87,9 @@ def run(cfg: DictConfig, folder: Path, in_sweep: bool) -> float:
 
     if cfg.dry_run:
         print(jobs.dry_run(cfg))
+        return math.nan
+    if ranks.rank():  # it helps, and has no folder
+        runs.run(cfg, folder)
         return math.nan
     if in_sweep:
         check_folder(folder, ("result.json", "checkpoints"))

@@ -14,6 +14,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from mine_cli.estimator import MutualInformation, adam, descend, frozen
 from mine_cli.scoring import draw
+from mine_cli.shared_batch import SharedBatch, average_gradients
 
 __all__ = ["Ensemble", "Stack", "stack"]
 
@@ -103,6 +104,11 @@ class Ensemble:
         self._parameters = self.stack.parameters()
         self.optimizer = adam(self._parameters, lr, weight_decay, betas)
         self.scores: list[Tensor] = []
+        self.shared = False
+
+    def share(self) -> None:
+        """From here on several processes score a batch together; of one term alone."""
+        self.stack.forward, self.shared = SharedBatch(self.terms[0]), True
 
     def step(
         self, batches: Sequence[tuple[Tensor, Tensor]], generators: Sequence[torch.Generator]
@@ -118,6 +124,8 @@ class Ensemble:
         with self.autocast():
             losses, *self.scores = self.stack(plans)
         losses.sum().backward()
+        if self.shared:
+            average_gradients(self._parameters)
         descend(self.optimizer)
         return losses.detach().reshape(-1)
 

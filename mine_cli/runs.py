@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from mine_cli import checkpoint, jobs
+from mine_cli import checkpoint, jobs, ranks
 from mine_cli.errors import BadInput, Diverged
 from mine_cli.jobs import Job
 from mine_cli.machine import device, seed_everything
@@ -31,7 +31,8 @@ log = logging.getLogger("mine_cli")
 def run(cfg: DictConfig, folder: Path) -> dict[str, Any]:
     """Run a configuration in its folder; the result, which also stands in result.json."""
     jobs.check(cfg)
-    return run_job(jobs.job_of(cfg), folder)
+    ranks.join(device(cfg.trainer.device))
+    return run_job(jobs.job_of(cfg), ranks.broadcast(folder))
 
 
 def run_job(job: Job, folder: Path | None) -> dict[str, Any]:
@@ -49,14 +50,14 @@ def run_job(job: Job, folder: Path | None) -> dict[str, Any]:
     task = job.start(where)
     for line in job.warnings:
         log.warning("%s", line)
-    state = checkpoint.latest(folder) if cfg.resume and folder else None
+    state = ranks.broadcast(checkpoint.latest(folder) if cfg.resume and folder else None)
     if state is not None and state["step"] > cfg.trainer.steps:
         raise BadInput(
             f"trainer.steps={cfg.trainer.steps}: the run has done {state['step']} steps already; "
             "want as many or more"
         )
     files = None
-    if folder is not None:
+    if folder is not None and ranks.leads():
         step = state["step"] if state else None
         files = RunFolder(folder, step, cfg.trainer.tensorboard, job.charts)
     trainer = Trainer(task.trainer, files, cfg.units, look=job.look)
@@ -67,6 +68,8 @@ def run_job(job: Job, folder: Path | None) -> dict[str, Any]:
             job.begin(files)
         try:
             trainer.fit(task, state)
+            if not ranks.leads():
+                return result | {"curve": task.curve, "objective": None}
             result |= task.result()
         except Diverged as error:
             finish(job, files, trainer, result | {"status": "diverged", "note": str(error)})

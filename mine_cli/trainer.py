@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from mine_cli import ranks
 from mine_cli.checkpoint import Interrupts, random_state, restore_random_state, save
 from mine_cli.errors import Diverged, Interrupted
 from mine_cli.machine import autocast, device, seed_everything
@@ -138,16 +139,18 @@ class Trainer:
             if state is None:
                 self.pause(task, {})
             due = self.next_pause(record.steps)
-            while record.steps < self.steps and not task.finished and not interrupts.caught:
+            while record.steps < self.steps and not task.finished:
+                if ranks.agreed(interrupts.caught):
+                    break
                 record.steps += 1
                 metrics = task.train_step(record.steps)
                 self.progress.advance()
                 if record.steps == due:
                     self.pause(task, metrics)
                     due = self.next_pause(due)
-            if interrupts.caught:
+            if caught := ranks.agreed(interrupts.caught):
                 self.checkpoint(task)
-                raise Interrupted(interrupts.caught)
+                raise Interrupted(caught)
         return record
 
     def next_pause(self, step: int) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mine_cli import ranks
 from mine_cli.ensemble import Ensemble
 from mine_cli.estimator import MutualInformation
 from mine_cli.evaluation import Evaluation, pool
@@ -124,6 +125,8 @@ class MIEstimate:
             trainer.compile,
             trainer.moments,
         )
+        if ranks.joined():
+            self.ensemble.share()
         self.curve: list[float] = []
         self.best: dict[str, Any] | None = None
         self.finished = False
@@ -163,7 +166,7 @@ class MIEstimate:
                 "scales": [m.parts.scales for m in self.members],
                 "shapes": [list(side.shape[1:]) for side in self.members[0].parts.select],
             }
-        self.finished = all(m.exhausted(self.patience) for m in self.members)
+        self.finished = ranks.broadcast(all(m.exhausted(self.patience) for m in self.members))
         if self.finished and step < self.trainer.steps:
             log.info(
                 "stopped early at step %d: no better on the select rows for %d evaluations",
