@@ -21,7 +21,7 @@ __all__ = ["Gathered", "SharedBatch", "average_gradients"]
 
 
 class Gathered(torch.autograd.Function):
-    r"""The rows of all ranks in their order, ``[num_ranks * m, ...]``, from each one's ``[m, ...]``.
+    r"""The rows of all ranks in their order ``[num_ranks * m, ...]``, from each one's own.
 
     Why its gradient is right: let :math:`T_r(\theta)` be the scores of rank r, one of R, and
     :math:`L(T_1, \dots, T_R, \theta)` the loss that every rank takes of all scores. The adjoint
