@@ -1,12 +1,11 @@
-"""Several processes for one run, as torchrun starts them: who is who, who speaks, how they agree.
+"""Several processes for one run: who speaks, and how they work together.
 
-Rank 0 has the folder, the log and the terminal; the others compute and are silent. A process that
-torchrun did not start is alone: here it does nothing and pays nothing. Imports no torch.
+Rank 0 has the folder, the log and the terminal; the others compute and are silent. For a process
+that is alone all of this does nothing, and costs nothing. Imports no torch.
 """
 
 import io
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -14,9 +13,8 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppres
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig
-
 from mine_cli.errors import BadInput, RunFailed
+from mine_cli.torchrun import count, rank
 
 if TYPE_CHECKING:
     import torch
@@ -25,41 +23,19 @@ __all__ = [
     "agreed",
     "all_ready",
     "broadcast",
-    "command",
-    "count",
-    "faults",
     "join",
     "joined",
     "leads",
-    "local_rank",
     "one_voice",
-    "rank",
     "reaching_others",
 ]
 
-LOST = "another process of this run has ended; torchrun says which, the last checkpoint is kept"
+LOST = "another process of this run cannot be reached; torchrun says whether one has ended"
+QUESTION_EVERY = 10  # steps: a question costs up to half a step of a small network
 PATIENCE = 60.0  # seconds in which rank 0 is to tell of a failure, before another rank does
 
 # The store that torchrun keeps for all ranks, and whether this process works with the others.
 state: dict[str, Any] = {"store": None, "joined": False}
-
-
-# Who is who
-
-
-def count() -> int:
-    """How many processes torchrun started for this run; 1 without it."""
-    return int(os.environ.get("WORLD_SIZE", 1)) if "TORCHELASTIC_RUN_ID" in os.environ else 1
-
-
-def rank() -> int:
-    """Which of them this one is: 0 leads."""
-    return int(os.environ["RANK"]) if count() > 1 else 0
-
-
-def local_rank() -> int:
-    """Which of those on this machine: the number of its GPU."""
-    return int(os.environ["LOCAL_RANK"]) if count() > 1 else 0
 
 
 def joined() -> bool:
@@ -70,37 +46,6 @@ def joined() -> bool:
 def leads() -> bool:
     """Whether this process reports what is found: alone, or as rank 0."""
     return not joined() or rank() == 0
-
-
-def command() -> list[str]:
-    """How this program was started, as words of a command line."""
-    if count() == 1:
-        return ["mine-run"]
-    return ["torchrun", f"--nproc-per-node={os.environ['LOCAL_WORLD_SIZE']}", "-m", "mine_cli"]
-
-
-def faults(cfg: DictConfig) -> Iterator[str]:
-    """What several processes cannot do of a valid configuration, one line each."""
-    n = count()
-    if n == 1:
-        return
-    if cfg.task.name != "mi-estimate":
-        yield f"task={cfg.task.name}: cannot be shared by {n} processes; start it without torchrun"
-        return
-    if cfg.folds > 1:
-        yield f"folds={cfg.folds}: cannot be shared by {n} processes; want folds=1, or no torchrun"
-    if cfg.trainer.compile:
-        yield f"trainer.compile=true: not with {n} processes; leave it out"
-    if cfg.trainer.device not in ("auto", "cpu", "cuda"):
-        yield f"trainer.device={cfg.trainer.device}: each of {n} processes has its own; want cuda"
-    size, rows = cfg.trainer.batch_size, cfg.marginals.get("rows")
-    if size % n:
-        yield f"trainer.batch_size={size}: must divide by the {n} processes that share a batch"
-    elif rows is not None and (groups := -(-size // rows)) % n:
-        yield (
-            f"marginals.rows={rows}: a batch of {size} has {groups} groups, which must divide by "
-            f"the {n} processes that share it; want marginals.rows={size // n}, for instance"
-        )
 
 
 # Who speaks
@@ -130,11 +75,11 @@ def one_voice() -> Iterator[None]:
         code = 1
         raise
     finally:
-        words = own_words(said.getvalue())
+        words = own_words(said.getvalue()) if code < 128 else []  # an interruption is no failure
         if code or rank() == 0:
             leave_word("ended", code, words)
         disconnect()  # only now: rank 0, waiting for this one, shall find its words
-        if code and rank() and not rank_0_ended():
+        if code and rank() and not rank_0_ended() and words:
             print(*(f"mine-run: rank {rank()}: {w}" for w in words), sep="\n", file=sys.stderr)
 
 
@@ -142,7 +87,7 @@ def own_words(said: str) -> list[str]:
     """The lines about this process's own failure, as rank 0 is to repeat them."""
     lines = [line for line in said.splitlines() if line.strip()]
     told = [line.removeprefix("mine-run: ") for line in lines if line.startswith("mine-run: ")]
-    return [line for line in told or lines[-1:] if line != LOST]
+    return [line for line in told or lines[-1:] if not line.startswith(LOST)]
 
 
 def leave_word(word: str, code: int = 0, lines: list[str] | None = None) -> None:
@@ -193,8 +138,8 @@ def first_word(other: int) -> str:
     return str(word["word"])
 
 
-def failure() -> RunFailed:
-    """What ended another rank, in its own words where they are known."""
+def failure(cause: Exception | None = None) -> RunFailed:
+    """What ended another rank, in its own words where they are known, else why it is missed."""
     with suppress(RuntimeError):
         for other in range(1, count()) if rank() == 0 else ():
             word = word_of(other) or {}
@@ -202,7 +147,8 @@ def failure() -> RunFailed:
             if lines:
                 bad_input = word["code"] == BadInput.exit_code
                 return BadInput(*lines) if bad_input else RunFailed("\n".join(lines))
-    return RunFailed(LOST)
+    said = " ".join(str(cause or "").split())
+    return RunFailed(f"{LOST} ({said})" if said else LOST)
 
 
 def store() -> Any:
@@ -254,7 +200,7 @@ def reaching_others() -> Iterator[None]:
     try:
         yield
     except RuntimeError as stop:
-        raise failure() from stop
+        raise failure(stop) from stop
 
 
 def broadcast(value: Any) -> Any:
@@ -269,10 +215,15 @@ def broadcast(value: Any) -> Any:
     return values[0]
 
 
-def agreed(number: int) -> int:
-    """The largest of the ranks' numbers; a lone process's own."""
+def agreed(number: int, step: int = 0) -> int:
+    """The largest of the ranks' numbers; a lone process's own.
+
+    Asked in every step, of which some alone are worth a question: 0 in the others.
+    """
     if not joined():
         return number
+    if step % QUESTION_EVERY:
+        return 0
     import torch
     import torch.distributed as dist
 

@@ -140,7 +140,7 @@ class Trainer:
                 self.pause(task, {})
             due = self.next_pause(record.steps)
             while record.steps < self.steps and not task.finished:
-                if ranks.agreed(interrupts.caught):
+                if ranks.agreed(interrupts.caught, record.steps):
                     break
                 record.steps += 1
                 metrics = task.train_step(record.steps)
