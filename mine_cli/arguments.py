@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
-from mine_cli import torchrun
+from mine_cli import processes
 from mine_cli.errors import BadInput
 from mine_cli.resume import MAY_CHANGE, check_resumable
 from mine_cli.schemas import SECTIONS
@@ -41,13 +41,13 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
         raise BadInput(*faults)
     folder = unquoted(given["resume"]) if "resume" in given else "None"
     if folder not in ("None", ""):
-        logging = LOGS_NOTHING if torchrun.rank() else ()
+        logging = LOGS_NOTHING if processes.rank() else ()
         return [*resuming(Path(folder), arguments), *logging]
     if given.get("dry_run", "").lower() in ("true", "yes", "on", "1"):
         if {"-m", "--multirun"} & set(arguments):
             raise BadInput("dry_run=true: looks at one run; leave out -m")
         return [*arguments, *WRITES_NOTHING]
-    if torchrun.rank():
+    if processes.rank():
         return [*arguments, *LOGS_NOTHING, "hydra.run.dir=."]
     return list(arguments)
 

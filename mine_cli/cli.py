@@ -18,7 +18,7 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from mine_cli import __version__, ranks, torchrun
+from mine_cli import __version__, processes, ranks
 from mine_cli.arguments import for_hydra
 from mine_cli.config import check_folder, conf_dir, error_lines, run_configuration, tell
 from mine_cli.errors import Interrupted, RunFailed
@@ -88,7 +88,7 @@ def run(cfg: DictConfig, folder: Path, in_sweep: bool) -> float:
     if cfg.dry_run:
         print(jobs.dry_run(cfg))
         return math.nan
-    if torchrun.rank():  # it helps, and has no folder
+    if processes.rank():  # it helps, and has no folder
         runs.run(cfg, folder)
         return math.nan
     if in_sweep:

@@ -12,7 +12,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from mine_cli import ranks, torchrun
+from mine_cli import processes, ranks
 from mine_cli.errors import BadInput, RunFailed
 from mine_cli.resume import saved_configuration, saved_import_folders
 from mine_cli.schemas import register
@@ -73,7 +73,7 @@ class CheckBeforeRun(Callback):
     """Checks a single run before Hydra makes its folder; a fault ends the program with exit 2."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        n = torchrun.count()
+        n = processes.count()
         if n > 1:
             tell(BadInput(f"a sweep: cannot be shared by {n} processes; leave out -m"))
             raise SystemExit(BadInput.exit_code)
@@ -98,10 +98,10 @@ def check_before_run(cfg: DictConfig, hydra: Any) -> None:
         raise BadInput("dry_run: writes nothing only if given on the command line: dry_run=true")
     if cfg.resume is not None and Path(cfg.resume) != folder:
         raise BadInput(f"resume: works only on the command line: mine-run resume={cfg.resume}")
-    if not cfg.dry_run and cfg.resume is None and torchrun.rank() == 0:
+    if not cfg.dry_run and cfg.resume is None and processes.rank() == 0:
         check_folder(folder, (".hydra", "result.json", "checkpoints"))
     cfg = run_configuration(cfg, hydra)
-    faults = validate(cfg) or list(torchrun.faults(cfg))
+    faults = validate(cfg) or list(processes.faults(cfg))
     if faults:
         raise BadInput(*faults)
     from mine_cli.jobs import check  # imports torch, for which a mistyped number need not wait

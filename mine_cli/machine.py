@@ -8,7 +8,7 @@ from typing import Any
 import numpy
 import torch
 
-from mine_cli import torchrun
+from mine_cli import processes
 from mine_cli.errors import BadInput
 
 __all__ = ["autocast", "device", "seed_everything"]
@@ -41,13 +41,13 @@ def device(name: str = "auto") -> torch.device:
         BadInput: there is no such device here.
     """
     present = ["cpu"]
-    if torch.backends.mps.is_available() and torchrun.count() == 1:
+    if torch.backends.mps.is_available() and processes.count() == 1:
         present.insert(0, "mps")
     if torch.cuda.is_available():
         present[:0] = ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
     wanted = present[0] if name == "auto" else name
-    if wanted == "cuda" and torchrun.count() > 1:
-        wanted = f"cuda:{torchrun.local_rank()}"
+    if wanted == "cuda" and processes.count() > 1:
+        wanted = f"cuda:{processes.local_rank()}"
     if wanted not in present:
         choices = ", ".join(["auto", *present])
         raise BadInput(f"trainer.device={wanted}: there is no such device here; one of {choices}")

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from mine_cli.errors import BadInput, RunFailed
-from mine_cli.torchrun import count, rank
+from mine_cli.processes import count, rank
 
 if TYPE_CHECKING:
     import torch

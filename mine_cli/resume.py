@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from mine_cli import torchrun
+from mine_cli import processes
 from mine_cli.errors import BadInput
 from mine_cli.schemas import SECTIONS, Run
 from mine_cli.validation import schema_of
@@ -55,7 +55,7 @@ def resume_command(folder: Path, overrides: Iterable[str] = ()) -> str:
     here = Path.cwd()
     shown = str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
     kept = [o.removeprefix("++") for o in overrides if not o.startswith("resume=")]
-    return shlex.join([*torchrun.command(), f"resume={shown}", *kept])
+    return shlex.join([*processes.command(), f"resume={shown}", *kept])
 
 
 def saved_configuration(folder: Path, overrides: Sequence[str] = ()) -> DictConfig:

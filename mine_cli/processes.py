@@ -1,4 +1,4 @@
-"""What torchrun tells the processes that it starts for one run; one without it is alone."""
+"""The processes of one run, as torchrun starts and numbers them; one without it is alone."""
 
 import os
 from collections.abc import Iterator
