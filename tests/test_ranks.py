@@ -233,6 +233,14 @@ def test_bad_input_is_one_line_of_rank_0(arguments: str, cwd: Path) -> None:
     assert list(cwd.iterdir()) == []
 
 
+def test_a_run_that_diverges_says_so_once(cwd: Path) -> None:
+    options = ("trainer.lr=1e30", "bound=mine_f", "hydra.run.dir=run")
+    with ranks(cwd, *SMALL, *options) as programs:
+        code, said = ended(programs)
+    assert (code, said.count("\n")) == (3, 1)
+    assert result_of(cwd / "run")["status"] == "diverged"
+
+
 def fail_in_second_check() -> None:
     from mine_cli import jobs
     from mine_cli.errors import BadInput
