@@ -1,8 +1,11 @@
 """The command line, read before Hydra reads it: `dry_run` and `resume` say where output goes."""
 
+import os
+import sys
 from argparse import ArgumentError, ArgumentParser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -11,8 +14,10 @@ from hydra.errors import HydraException
 
 from mine_cli import processes
 from mine_cli.errors import BadInput
+from mine_cli.provenance import decides_numbers
 from mine_cli.resume import MAY_CHANGE, check_resumable
 from mine_cli.schemas import SECTIONS
+from mine_cli.sweep.folder import saved_sweep
 
 __all__ = ["for_hydra"]
 
@@ -41,8 +46,10 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
         raise BadInput(*faults)
     folder = unquoted(given["resume"]) if "resume" in given else "None"
     if folder not in ("None", ""):
-        logging = LOGS_NOTHING if processes.rank() else ()
-        return [*resuming(Path(folder), arguments), *logging]
+        return resuming(Path(folder), arguments)
+    if "sweep_dir" in given:
+        others = [a for a in arguments if not a.startswith("sweep_dir=")]
+        return for_hydra([*others, f"hydra.sweep.dir={given['sweep_dir']}"])
     if given.get("dry_run", "").lower() in ("true", "yes", "on", "1"):
         if {"-m", "--multirun"} & set(arguments):
             raise BadInput("dry_run=true: looks at one run; leave out -m")
@@ -60,6 +67,9 @@ def empty(given: Mapping[str, str]) -> list[str]:
 def resuming(folder: Path, arguments: Sequence[str]) -> list[str]:
     """What Hydra is given to go on with a run in its own folder, whose `.hydra` stays as it is."""
     others = [a for a in arguments if not a.startswith("resume=")]
+    sweep = saved_sweep(folder)
+    if sweep is not None:
+        return resuming_sweep(folder, sweep, others)
     faults = [
         f"{other}: cannot change when a run is resumed; only {', '.join(MAY_CHANGE)} may"
         for other in others
@@ -72,7 +82,32 @@ def resuming(folder: Path, arguments: Sequence[str]) -> list[str]:
     # configuration has (config.run_configuration puts it in Hydra's place).
     kept = ["++" + other if other.startswith("dataset.") else other for other in others]
     where = [f"resume={quoted(str(folder))}", f"hydra.run.dir={quoted(str(folder))}"]
-    return [*kept, *where, "hydra.output_subdir=null"]
+    silent = LOGS_NOTHING if processes.rank() else ("hydra.output_subdir=null",)
+    return [*kept, *where, *silent]
+
+
+def resuming_sweep(folder: Path, sweep: Mapping[str, Any], others: Sequence[str]) -> list[str]:
+    """The command of a sweep again, in its own folder and from where it was started.
+
+    Arguments:
+        folder: The sweep's.
+        sweep: What its sweep.json says.
+        others: What was typed beside `resume`; nothing that decides numbers may be.
+    """
+    others = [other for other in others if other not in ("-m", "--multirun")]
+    faults = [
+        f"{other}: cannot change when a sweep is resumed; only what decides no numbers may, such "
+        "as hydra/launcher, trainer.device, units, retry_diverged"
+        for other in others
+        if "=" not in other or decides_numbers(other) or other.startswith("hydra.sweep.dir=")
+    ]
+    if faults:
+        raise BadInput(*faults)
+    where = quoted(str(folder.resolve()))
+    if Path.cwd() != Path(sweep["cwd"]) and Path(sweep["cwd"]).is_dir():
+        print(f"mine-run: in {sweep['cwd']}, where the sweep was started", file=sys.stderr)
+        os.chdir(sweep["cwd"])
+    return for_hydra([*sweep["arguments"], *others, f"hydra.sweep.dir={where}"])
 
 
 def check_own_yaml(arguments: Sequence[str]) -> None:

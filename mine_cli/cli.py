@@ -11,18 +11,20 @@ import sys
 import threading
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from mine_cli import __version__, processes, ranks
 from mine_cli.arguments import for_hydra
-from mine_cli.config import check_folder, conf_dir, error_lines, run_configuration, tell
+from mine_cli.config import conf_dir, error_lines, run_configuration, tell
 from mine_cli.errors import Interrupted, RunFailed
 from mine_cli.resume import resume_command
+from mine_cli.sweep.folder import release
+from mine_cli.sweep.ledger import UNFINISHED, Ledger
 
 __all__ = ["main"]
 
@@ -45,25 +47,40 @@ def main() -> None:
     logging.raiseExceptions = False
     threading.excepthook = in_thread
     try:
+        code: Any = start()
+    except SystemExit as stop:  # Hydra's, after it has said why
+        code = stop.code
+    finally:
+        of_jobs = end_of_sweep()
+    sys.exit(code or of_jobs)
+
+
+def start() -> int:
+    """Hands over to Hydra; the exit code of what it ran."""
+    try:
         sys.argv[1:] = for_hydra(sys.argv[1:])
         hydra.main(version_base="1.3", config_path=conf_dir(), config_name="config")(job)()
     except RunFailed as stop:
         tell(stop)
-        sys.exit(stop.exit_code)
+        return stop.exit_code
     except Interrupted as stop:
-        sys.exit(stop.exit_code)
+        return stop.exit_code
     except KeyboardInterrupt:
         print("mine-run: interrupted", file=sys.stderr)
-        sys.exit(130)
-    sys.exit(ending["exit_code"])
+        return 130
+    return ending["exit_code"]
 
 
 def job(cfg: DictConfig) -> float:
     """One run in the folder that Hydra made for it; returns a sweeper's objective."""
-    in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
-    folder = Path(HydraConfig.get().runtime.output_dir)
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    if hydra.mode == RunMode.MULTIRUN:
+        from mine_cli.sweep.job import job_of_sweep
+
+        return job_of_sweep(cfg, folder, hydra)
     try:
-        return run(cfg, folder, in_sweep)
+        return run(run_configuration(cfg, hydra), folder)
     except KeyboardInterrupt as stop:
         if not cfg.dry_run:
             log.warning("mine-run: interrupted; go on with: %s", command(cfg, folder))
@@ -71,18 +88,15 @@ def job(cfg: DictConfig) -> float:
     except (RunFailed, OSError) as stop:  # an OSError: a disk that is full, most often
         for line in error_lines(stop):
             log.error("mine-run: %s", line, exc_info=os.environ.get("HYDRA_FULL_ERROR") == "1")
-        if in_sweep:  # Hydra goes on with the other jobs, and names the first failure at the end
-            raise CompactHydraException(f"{folder}: {error_lines(stop)[0]}") from stop
         ending["exit_code"] = getattr(stop, "exit_code", 1)
         return math.nan
-    except Exception as stop:  # Hydra shows it, but in a sweep the first alone, and in no file
+    except Exception as stop:  # Hydra shows it, but in no file
         log.error("mine-run: %s", error_lines(stop)[0])
         raise
 
 
-def run(cfg: DictConfig, folder: Path, in_sweep: bool) -> float:
-    """Build and run. A sweep checks its folders here: its jobs start without the callback."""
-    cfg = run_configuration(cfg, HydraConfig.get())
+def run(cfg: DictConfig, folder: Path) -> float:
+    """Build and run what was checked before Hydra made the folder."""
     from mine_cli import jobs, runs  # imports torch
 
     if cfg.dry_run:
@@ -91,15 +105,35 @@ def run(cfg: DictConfig, folder: Path, in_sweep: bool) -> float:
     if processes.rank():  # it helps, and has no folder
         runs.run(cfg, folder)
         return math.nan
-    if in_sweep:
-        check_folder(folder, ("result.json", "checkpoints"))
-        cfg.trainer.progress = False  # a log line of one job in the bar of another
     try:
-        objective = runs.run(cfg, folder)["objective"]
-    finally:  # also of a run that diverged, or was resumed later by itself
-        if in_sweep or (folder.parent / "multirun.yaml").exists():
-            jobs.after_sweep_job(cfg, folder.parent)
-    return math.nan if objective is None else float(objective)
+        runs.run(cfg, folder)
+    finally:  # also of a run that diverged
+        if (folder.parent / "multirun.yaml").exists():  # a job of a sweep, resumed by itself
+            from mine_cli.sweep.job import update
+
+            update(cfg, folder.parent)
+    return math.nan
+
+
+def end_of_sweep() -> int:
+    """Collects and shows the sweep that this process ran, however it ended.
+
+    Returns:
+        0; 1 where a job failed, or has no result for another reason.
+    """
+    held = release()
+    if held is None:
+        return 0
+    from mine_cli import figures  # imports matplotlib
+
+    ledger = Ledger(held.folder)
+    try:
+        ledger.write()
+        figures.sweep(held.folder)
+    except Exception as stop:  # the jobs' own files stand, and the table shows them
+        tell(stop)
+    print(f"\n{ledger.table(held.units)}")
+    return int(bool(ledger.of(*UNFINISHED)))
 
 
 def command(cfg: DictConfig, folder: Path) -> str:

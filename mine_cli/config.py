@@ -22,12 +22,14 @@ __all__ = [
     "BelowWarning",
     "CheckBeforeRun",
     "check_folder",
+    "check_place",
     "conf_dir",
     "error_lines",
     "register",
     "run_configuration",
     "tell",
     "validate",
+    "without_hydra",
 ]
 
 
@@ -72,23 +74,38 @@ def import_from(folders: Iterable[Path]) -> None:
 class CheckBeforeRun(Callback):
     """Checks a single run before Hydra makes its folder; a fault ends the program with exit 2."""
 
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        n = processes.count()
-        if n > 1:
-            tell(BadInput(f"a sweep: cannot be shared by {n} processes; leave out -m"))
-            raise SystemExit(BadInput.exit_code)
-
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        cfg = copy.deepcopy(config)
-        with read_write(cfg), open_dict(cfg):
-            hydra = cfg.pop("hydra")
         # Hydra logs an exception raised here and goes on; SystemExit alone ends the program.
         try:
-            check_before_run(cfg, hydra)
+            check_before_run(without_hydra(config), config.hydra)
             ranks.all_ready()
         except Exception as stop:
             tell(stop)
             raise SystemExit(getattr(stop, "exit_code", 1)) from None
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Takes the folder of a sweep whose jobs are not known beforehand."""
+        from mine_cli.sweep.folder import claim
+
+        n = processes.count()
+        try:
+            if n > 1:
+                raise BadInput(f"a sweep: cannot be shared by {n} processes; leave out -m")
+            if config.dry_run or config.resume is not None:
+                raise BadInput("resume and dry_run look at one run; leave them out of a sweep")
+            if not config.hydra.sweeper._target_.endswith(".GridSweeper"):  # that takes its own
+                claim(Path(config.hydra.sweep.dir), [], config.units)
+        except RunFailed as stop:
+            tell(stop)
+            raise SystemExit(stop.exit_code) from None
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """A copy of what Hydra composed, as a run is given it: without Hydra's own node."""
+    cfg = copy.deepcopy(config)
+    with read_write(cfg), open_dict(cfg):
+        del cfg["hydra"]
+    return cfg
 
 
 def check_before_run(cfg: DictConfig, hydra: Any) -> None:
@@ -116,11 +133,16 @@ def check_folder(folder: Path, traces: Iterable[str]) -> None:
             f"hydra.run.dir={folder}: already holds a run; name another folder, or go on with "
             f"that run: mine-run resume={folder}"
         )
+    check_place("hydra.run.dir", folder)
+
+
+def check_place(key: str, folder: Path) -> None:
+    """Raise BadInput where a folder cannot be made, or written in; it was given by this key."""
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not there.is_dir():
-        raise BadInput(f"hydra.run.dir={folder}: {there} is a file; name another folder")
+        raise BadInput(f"{key}={folder}: {there} is a file; name another folder")
     if not os.access(there, os.W_OK):
-        raise BadInput(f"hydra.run.dir={folder}: {there} is not writable; name another folder")
+        raise BadInput(f"{key}={folder}: {there} is not writable; name another folder")
 
 
 def tell(stop: Exception) -> None:
@@ -141,10 +163,13 @@ def error_lines(stop: Exception) -> list[str]:
 
 
 class BelowWarning(logging.Filter):
-    """Keeps warnings and errors off stdout; another handler shows them on stderr."""
+    """Keeps warnings and errors off stdout, which another handler shows on stderr.
+
+    Also what is only for the log files.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return record.levelno < logging.WARNING
+        return record.levelno < logging.WARNING and not getattr(record, "only_in_files", False)
 
 
 def option_list(*, _root_: DictConfig) -> str:

@@ -1,8 +1,10 @@
 """The device a run computes on, how exactly it computes, and its random streams."""
 
+import ctypes
 import os
 import random
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import cache
 from typing import Any
 
 import numpy
@@ -11,7 +13,7 @@ import torch
 from mine_cli import processes
 from mine_cli.errors import BadInput
 
-__all__ = ["autocast", "device", "seed_everything"]
+__all__ = ["autocast", "device", "keep_memory", "seed_everything"]
 
 
 def seed_everything(seed: int, deterministic: bool = False, tf32: bool = False) -> None:
@@ -59,3 +61,17 @@ def autocast(where: torch.device, dtype: str) -> AbstractContextManager[Any]:
     if dtype == "float32":
         return nullcontext()
     return torch.autocast(where.type, getattr(torch, dtype))
+
+
+@cache
+def keep_memory() -> None:
+    """Tell glibc to keep freed memory, which it otherwise gives back to the system at once.
+
+    A training step frees the same large tensors again and again: having each of them mapped anew
+    takes up to half of the step. Elsewhere than on Linux with glibc nothing is done.
+    """
+    largest, trim_threshold, mmap_threshold = 2**25, -1, -3  # of M_MMAP_THRESHOLD; malloc.h
+    with suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(trim_threshold, 2**30)
+        mallopt(mmap_threshold, largest)

@@ -11,17 +11,27 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ELSEWHERE", "commit", "fingerprint", "peak_memory", "versions"]
+__all__ = [
+    "ELSEWHERE",
+    "commit",
+    "decides_numbers",
+    "fingerprint",
+    "peak_memory",
+    "versions",
+]
 
 PACKAGES = ("torch", "numpy", "hydra-core", "omegaconf", "mine-run")
 # What may differ between two runs that must give the same numbers: where files lie, on what
 # the run is computed, and how it is shown.
 ELSEWHERE = {
-    "": {"data_dir", "cache_dir", "hydra", "resume", "dry_run", "units"},
+    "": {
+        "data_dir", "cache_dir", "hydra", "resume", "dry_run", "units", "objective",
+        "retry_diverged",
+    },
     "task": {"path"},
     "dataset": {"path", "test_path", "data_dir", "classifier"},
     "trainer": {"device", "progress", "tensorboard", "log_every", "checkpoint_every"},
-}
+}  # fmt: skip
 
 
 def fingerprint(cfg: Mapping[str, Any], files: Iterable[Path | str] = ()) -> str:
@@ -47,6 +57,14 @@ def fingerprint(cfg: Mapping[str, Any], files: Iterable[Path | str] = ()) -> str
         with Path(file).open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
+
+
+def decides_numbers(override: str) -> bool:
+    """Whether an override (`key=value`, `group=option`) may change the numbers of a run."""
+    section, _, key = override.partition("=")[0].lstrip("+~").partition(".")
+    if section.partition("/")[0] in ELSEWHERE[""]:
+        return False
+    return key not in ELSEWHERE.get(section, set()) if key else True
 
 
 def targets(tree: Any) -> Iterator[str]:

@@ -12,6 +12,7 @@ from yaml import YAMLError
 
 from mine_cli import processes
 from mine_cli.errors import BadInput
+from mine_cli.files import as_typed
 from mine_cli.schemas import SECTIONS, Run
 from mine_cli.validation import schema_of
 
@@ -52,10 +53,8 @@ def resume_command(folder: Path, overrides: Iterable[str] = ()) -> str:
         folder: of the run.
         overrides: what was given beside `resume` the last time, as Hydra was given it.
     """
-    here = Path.cwd()
-    shown = str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
     kept = [o.removeprefix("++") for o in overrides if not o.startswith("resume=")]
-    return shlex.join([*processes.command(), f"resume={shown}", *kept])
+    return shlex.join([*processes.command(), f"resume={as_typed(folder)}", *kept])
 
 
 def saved_configuration(folder: Path, overrides: Sequence[str] = ()) -> DictConfig:

@@ -150,6 +150,8 @@ class Run:
     split: str = ruled("random", SPLIT)
     resume: str | None = None
     dry_run: bool = False
+    objective: str | None = None
+    retry_diverged: bool = True
     data_dir: str = "${oc.env:MINE_RUN_DATA,data}"
     cache_dir: str = "${oc.env:MINE_RUN_CACHE,'~/.cache/mine-run'}"
     task: Any = MISSING

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mine_cli.files import as_typed
+
 __all__ = ["STATUS_ADVICE", "per_nat", "summary"]
 
 STATUS_ADVICE = {
@@ -48,10 +50,9 @@ def summary(
     lines = [heading(result), "", *found(result, units), *references(result, units)]
     lines += [*warnings(result), "", row("run", cost(result))]
     if folder is not None:
-        here, place = Path.cwd(), Path(folder)
-        shown = place.relative_to(here) if place.is_relative_to(here) else place
-        lines.append(row("folder", str(shown)))
-        lines.append(row("look at it", f"tensorboard --logdir {shlex.quote(str(shown))}"))
+        shown = as_typed(Path(folder))
+        lines.append(row("folder", shown))
+        lines.append(row("look at it", f"tensorboard --logdir {shlex.quote(shown)}"))
     return "\n".join(lines)
 
 

@@ -60,7 +60,7 @@ def trained(case: tuple[str, str, str], shared: bool) -> dict[str, Tensor]:
             parameter.mul_(3)
     ensemble = Ensemble([term], lr=1e-2)
     if shared:
-        ensemble.share()
+        ensemble.share_batches()
     generator = torch.Generator().manual_seed(1)
     found, losses = {}, []
     for step in range(3):
@@ -70,7 +70,7 @@ def trained(case: tuple[str, str, str], shared: bool) -> dict[str, Tensor]:
         losses.append(ensemble.step([(x, z)], [generator]))
         if step == 0:
             found = {f"grad {n}": p.grad.clone() for n, p in term.named_parameters()}
-    state = term.state_dict() | {"losses": torch.cat(losses), "value": ensemble.values()}
+    state = term.state_dict() | {"losses": torch.cat(losses), "value": ensemble.member(0).value()}
     return found | {name: value.clone() for name, value in state.items()}
 
 

@@ -8,8 +8,9 @@ from mine_cli.figures.curve import curve
 from mine_cli.figures.gan import density, histogram, samples, training
 from mine_cli.figures.methods import table
 from mine_cli.figures.progress import progress
+from mine_cli.figures.sweep import sweep
 
 __all__ = [
     "compare", "curve", "density", "histogram", "learning", "plane", "plane_of_sweep",
-    "progress", "robustness", "samples", "table", "training",
+    "progress", "robustness", "samples", "sweep", "table", "training",
 ]  # fmt: skip

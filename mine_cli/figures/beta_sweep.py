@@ -13,7 +13,8 @@ from mine_cli.figures import style
 from mine_cli.figures.bottleneck import draw_ceiling, draw_entropy
 from mine_cli.figures.bottleneck_run import Measure, look_of
 from mine_cli.figures.labels import label_points
-from mine_cli.figures.method_groups import Group, groups_of, measure_of, write_csv
+from mine_cli.figures.method_groups import Group, groups_of, measure_of
+from mine_cli.files import write_csv
 
 __all__ = ["plane_of_sweep"]
 

@@ -1,14 +1,11 @@
 """The runs of a sweep over `task=infobottleneck`, gathered by method and beta."""
 
-import csv
-import io
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
 
 from mine_cli.figures.bottleneck_run import (
     MEASURES,
@@ -19,9 +16,8 @@ from mine_cli.figures.bottleneck_run import (
     look_of,
     order_of,
 )
-from mine_cli.files import write_atomically
 
-__all__ = ["MISHAPS", "Group", "groups_of", "measure_of", "write_csv"]
+__all__ = ["MISHAPS", "Group", "groups_of", "measure_of"]
 
 MISHAPS = ("diverged", "outrun")
 
@@ -125,12 +121,3 @@ def measure_of(groups: Iterable[Group]) -> Measure | None:
         if groups and all(group.values(measure.key) for group in groups):
             return measure
     return None
-
-
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes a table, whole or not at all; what is not known is empty."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(path, buffer.getvalue().encode())

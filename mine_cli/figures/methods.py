@@ -12,7 +12,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from mine_cli.figures import style
 from mine_cli.figures.bottleneck_run import BottleneckRun
-from mine_cli.figures.method_groups import Group, groups_of, measure_of, write_csv
+from mine_cli.figures.method_groups import Group, groups_of, measure_of
+from mine_cli.files import write_csv
 
 __all__ = ["table"]
 

@@ -17,6 +17,7 @@ from mine_cli.jobs.infobottleneck import InfoBottleneckJob, gather
 from mine_cli.jobs.mi_estimate import MIEstimateJob
 from mine_cli.machine import device
 from mine_cli.results import RunFolder
+from mine_cli.sweep.objective import names
 from mine_cli.trainer import Task
 from mine_cli.validation import validate
 
@@ -42,6 +43,9 @@ class Job(Protocol):
 
     def listing(self) -> dict[str, str]:
         """What a dry run says of the parts that it built."""
+
+    def alike(self) -> str | None:
+        """What jobs have in common that can be trained as one model; None for none at all."""
 
     def start(self, where: torch.device) -> RunTask:
         """The task on a device."""
@@ -71,7 +75,7 @@ class Job(Protocol):
         """The settings by which runs are compared in TensorBoard's table."""
 
     def compared(self, result: Mapping[str, Any]) -> dict[str, float | None]:
-        """The results by which runs are compared there; the first is a sweeper's objective."""
+        """The results by which runs are compared there; the first comes first (`objective`)."""
 
 
 JOBS: dict[str, Callable[[DictConfig], Job]] = {
@@ -99,7 +103,12 @@ def check(cfg: DictConfig) -> None:
     if faults:
         raise BadInput(*faults)
     device(cfg.trainer.device)
-    job_of(cfg).check()
+    job = job_of(cfg)
+    job.check()
+    if cfg.objective is not None:
+        known = names(job.head(), job.compared(job.head() | {"metrics": {}}))
+        if cfg.objective not in known:
+            raise BadInput(f"objective={cfg.objective}: want one of {', '.join(known)}, or null")
 
 
 def after_sweep_job(cfg: DictConfig, sweep: Path) -> None:

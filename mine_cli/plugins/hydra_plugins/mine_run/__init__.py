@@ -1,0 +1,1 @@
+"""What Hydra finds of mine-run: it takes a plugin only from a module of `hydra_plugins`."""

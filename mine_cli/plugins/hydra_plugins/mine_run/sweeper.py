@@ -1,0 +1,16 @@
+"""The sweeper of `-m`. Hydra imports this at every start: what it does is imported when it does it."""
+
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+__all__ = ["GridSweeper"]
+
+
+class GridSweeper(BasicSweeper):
+    """Hydra's product of all lists, whose jobs are all composed and checked before the first."""
+
+    def sweep(self, arguments: list[str]) -> Any:
+        from mine_cli.sweep.grid import sweep
+
+        return sweep(self, arguments)

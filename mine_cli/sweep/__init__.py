@@ -1,0 +1,1 @@
+"""Sweeps: many jobs under one folder, told apart, collected, and gone on with."""

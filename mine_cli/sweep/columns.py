@@ -1,0 +1,74 @@
+"""The numbers by which the jobs of a sweep are compared: in its table and in its picture."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from mine_cli.summary import per_nat
+
+__all__ = ["MAIN", "Column", "columns_of"]
+
+
+ENDLESS = 1e6  # from here on nobody reads digits
+
+
+@dataclass(frozen=True)
+class Column:
+    """A number of results.csv, and how it is shown.
+
+    Arguments:
+        name: Its column there.
+        title: What it is called on the terminal and at an axis.
+        kind: nats, shown in the unit of display; a share, in per cent; a count.
+    """
+
+    name: str
+    title: str
+    kind: Literal["nats", "share", "count"] = "nats"
+
+    def factor(self, units: str) -> float:
+        """What a number of results.csv is multiplied by to be shown."""
+        return {"nats": per_nat(units), "share": 100.0, "count": 1.0}[self.kind]
+
+    def headed(self, units: str) -> str:
+        """The title with the unit of what stands below it."""
+        unit = {"nats": f" ({units})", "share": " (%)", "count": ""}[self.kind]
+        return self.title + unit
+
+    def shown(self, value: float | None, units: str) -> str:
+        """A number with as many digits as its kind has; nothing for what is not known."""
+        if value is None:
+            return ""
+        digits = {"nats": 4, "share": 2, "count": 1}[self.kind]
+        scaled = value * self.factor(units)
+        return f"{scaled:z.{digits}f}" if abs(scaled) < ENDLESS else f"{scaled:.3g}"
+
+
+MAIN: dict[str, tuple[Column, ...]] = {
+    "mi-estimate": (
+        Column("estimate", "estimate"),
+        Column("true_mi", "true MI"),
+        Column("error", "error"),
+    ),
+    "gan": (
+        Column("metrics.kl", "KL"),
+        Column("metrics.modes", "modes", "count"),
+        Column("metrics.high_quality", "high quality", "share"),
+        Column("metrics.js", "JS"),
+    ),
+    "infobottleneck": (
+        Column("metrics.error_averaged", "error", "share"),
+        Column("metrics.i_xz_term", "I(X;Z) by the term"),
+        Column("metrics.i_xz_reference", "I(X;Z) by the law"),
+        Column("metrics.i_zy", "I(Z;Y)"),
+    ),
+    "classifier": (Column("metrics.accuracy", "accuracy", "share"),),
+}
+"""Task -> its numbers; the first is what its jobs are judged by."""
+
+
+def columns_of(tasks: Iterable[str], known: Iterable[str]) -> list[Column]:
+    """The columns of these tasks that have a number in any job."""
+    there = set(known)
+    every = dict.fromkeys(column for task in tasks for column in MAIN.get(task, ()))
+    return [column for column in every if column.name in there]

@@ -1,0 +1,130 @@
+"""The folder of a sweep: `sweep.json` says which sweep it is, and nothing else goes into it."""
+
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mine_cli.config import check_place
+from mine_cli.errors import BadInput
+from mine_cli.provenance import decides_numbers
+from mine_cli.results import read_json, write_json
+
+__all__ = ["SWEEP_JSON", "Held", "claim", "release", "saved_sweep"]
+
+SWEEP_JSON = "sweep.json"
+SCHEMA = 1  # of sweep.json
+
+
+@dataclass(frozen=True)
+class Held:
+    """The sweep folder that this process writes in, until it lets go of it."""
+
+    folder: Path
+    units: str
+    lock: int | None  # a file descriptor
+
+
+held: list[Held] = []
+
+
+def claim(folder: Path, jobs: Sequence[Mapping[str, Any]], units: str) -> None:
+    """Takes a folder for a sweep: a new one, or the one that this very sweep has already.
+
+    Arguments:
+        folder: Made where it is not there.
+        jobs: Folder and overrides of each job; empty where a sweeper finds them as it goes.
+        units: nats or bits, for the table at the end.
+
+    Raises:
+        BadInput: the folder holds anything else, or another process sweeps in it.
+    """
+    check_place("sweep_dir", folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = locked(folder)
+    try:
+        new = {"schema": SCHEMA, "arguments": typed(), "cwd": os.getcwd(), "jobs": [*jobs]}
+        if any(folder.iterdir()):
+            check_same(folder, new)
+        else:
+            write_json(folder / SWEEP_JSON, new)
+    except BaseException:
+        if lock is not None:
+            os.close(lock)
+        raise
+    held.append(Held(folder, units, lock))
+
+
+def release() -> Held | None:
+    """Lets go of the folder that this process held; None if there was none."""
+    if not held:
+        return None
+    last = held.pop()
+    if last.lock is not None:
+        os.close(last.lock)
+    return last
+
+
+def saved_sweep(folder: Path) -> dict[str, Any] | None:
+    """What stands in sweep.json; None where there is none that we wrote."""
+    with suppress(OSError, ValueError):
+        saved = read_json(folder / SWEEP_JSON)
+        if isinstance(saved, dict) and saved.get("schema") == SCHEMA:
+            return saved
+    return None
+
+
+def check_same(folder: Path, new: Mapping[str, Any]) -> None:
+    """Raise BadInput unless the folder holds this very sweep."""
+    saved = saved_sweep(folder)
+    if saved is None:
+        raise BadInput(f"sweep_dir={folder}: holds other files and no sweep; name another folder")
+    if identity(saved) != identity(new):
+        command = shlex.join(["mine-run", *saved["arguments"]])
+        raise BadInput(
+            f"sweep_dir={folder}: holds another sweep, {command}; name another folder, or go on "
+            f"with that sweep: {shlex.join(['mine-run', f'resume={folder}'])}"
+        )
+
+
+def identity(sweep: Mapping[str, Any]) -> list[Any]:
+    """What decides the numbers of a sweep: its jobs, or the command where they are not known."""
+    jobs = [[job["folder"], *deciding(job["overrides"])] for job in sweep["jobs"]]
+    return jobs or deciding(sweep["arguments"])
+
+
+def deciding(overrides: Iterable[str]) -> list[str]:
+    """The overrides without those of paths, device, display and Hydra itself."""
+    return [override for override in overrides if decides_numbers(override)]
+
+
+def typed() -> list[str]:
+    """The command line, but for the folder: it is said once more when the sweep is resumed."""
+    return [argument for argument in sys.argv[1:] if not argument.startswith("hydra.sweep.dir=")]
+
+
+def locked(folder: Path) -> int | None:
+    """Keeps other sweeps out of a folder as long as this process lives, however it ends.
+
+    A file descriptor; None where the system or the file system has no locks.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise BadInput(
+            f"sweep_dir={folder}: a sweep is running in it; wait for its end, or name another"
+        ) from None
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor

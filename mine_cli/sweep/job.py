@@ -1,0 +1,119 @@
+"""One job of a sweep, in whichever process a launcher runs it."""
+
+import logging
+import math
+import os
+import signal
+import time
+import traceback
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from mine_cli.config import error_lines, run_configuration
+from mine_cli.errors import Diverged, Interrupted, RunFailed
+from mine_cli.sweep.earlier import check_same, finished, start_over, unfinished, write_record
+from mine_cli.sweep.ledger import Ledger
+from mine_cli.sweep.objective import objective, worst
+
+__all__ = ["job_of_sweep", "update"]
+
+log = logging.getLogger(__name__)
+
+
+def job_of_sweep(cfg: DictConfig, folder: Path, hydra: Any) -> float:
+    """Runs a job unless it is finished; what the sweeper is given for it.
+
+    A failure is written down, and raised no further: the other jobs go on, and a sweeper that
+    searches is given the worst there is. The end of the sweep tells of it.
+
+    Arguments:
+        cfg: The job's configuration, checked or not.
+        folder: The job's.
+        hydra: Hydra's own node of the configuration.
+
+    Raises:
+        Interrupted: after the job was saved; this ends the sweep.
+    """
+    record: dict[str, Any] = {}
+    started = time.perf_counter()
+    try:
+        found = run_or_find(run_configuration(cfg, hydra), folder, record)
+    except KeyboardInterrupt as stop:
+        log.warning("mine-run: %s: interrupted", folder)
+        end(folder, "interrupted", record, started)
+        raise stop if isinstance(stop, Interrupted) else Interrupted(signal.SIGINT) from None
+    except Diverged as stop:
+        log.warning("mine-run: %s: %s", folder, error_lines(stop)[0])
+        end(folder, "finished", record, started)
+        found = None
+    except Exception as stop:
+        tell(stop, folder)
+        end(folder, "failed", record | {"error": error_lines(stop)[0]}, started)
+        found = None
+    else:
+        if record:
+            end(folder, "finished", record | {"objective": found}, started)
+    finally:
+        update(cfg, folder.parent)
+    return worst(hydra.sweeper) if found is None or math.isnan(found) else float(found)
+
+
+def run_or_find(cfg: DictConfig, folder: Path, record: dict[str, Any]) -> float | None:
+    """The objective of a job, whose result may be there from an earlier attempt.
+
+    Arguments:
+        cfg: The job's configuration.
+        folder: The job's.
+        record: Takes what job.json says of the job; stays empty where nothing is to be run.
+
+    Raises:
+        BadInput: the folder holds another job, or the configuration cannot be run.
+    """
+    from mine_cli import jobs, runs
+
+    job = jobs.job_of(cfg)
+    mark = runs.fingerprint_of(job)
+    check_same(folder, mark)
+    result = finished(folder, cfg.retry_diverged)
+    if result is not None:
+        log.info("%s: finished already, %s", folder, result["status"])
+        return objective(result, job.compared(result), cfg.objective)
+    jobs.check(cfg)
+    if unfinished(folder, mark):
+        cfg.resume = str(folder)
+    else:
+        start_over(folder)
+    record["fingerprint"] = mark
+    write_record(folder, "running", **record)
+    cfg.trainer.progress = False  # a log line of one job in the bar of another
+    return runs.run_job(job, folder)["objective"]
+
+
+def end(folder: Path, status: str, record: Mapping[str, Any], started: float) -> None:
+    """Writes down how a job ended; where the disk is full, its folder says so by what it lacks."""
+    with suppress(RunFailed):
+        write_record(folder, status, **record, seconds=time.perf_counter() - started)
+
+
+def tell(stop: Exception, folder: Path) -> None:
+    """One line on the terminal, and the traceback in the job's own log."""
+    for line in error_lines(stop):
+        log.error("mine-run: %s: %s", folder, line)
+    trace = "".join(traceback.format_exception(stop)).rstrip()
+    shown = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    log.info("%s", trace, extra={"only_in_files": not shown})
+
+
+def update(cfg: DictConfig, sweep: Path) -> None:
+    """The tables and pictures of a sweep, after one of its jobs has ended."""
+    from mine_cli import jobs
+
+    try:
+        Ledger(sweep).write()
+        jobs.after_sweep_job(cfg, sweep)
+    except Exception as stop:  # the job itself stands
+        log.warning("mine-run: %s: %s", sweep, error_lines(stop)[0])

@@ -1,0 +1,45 @@
+"""The one number by which a sweeper, such as Optuna's, compares jobs."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["names", "objective", "worst"]
+
+
+def objective(
+    result: Mapping[str, Any], compared: Mapping[str, float | None], name: str | None = None
+) -> float | None:
+    """What a finished job is worth; None where it is not known.
+
+    Arguments:
+        result: As in result.json.
+        compared: The results by which runs of this task are compared; the first comes first.
+        name: Of a metric, or of a number in the result. None: how far the estimate is from the
+            truth where that is known, else the first of `compared`.
+    """
+    if name is None and result.get("error") is None:
+        return next(iter(compared.values()), None)
+    name = name or "error"
+    found = compared.get(f"result/{name}", result.get(name))
+    return abs(found) if name == "error" and found is not None else found
+
+
+def names(head: Mapping[str, Any], compared: Mapping[str, float | None]) -> list[str]:
+    """The names that an objective may have.
+
+    Arguments:
+        head: What a result says before there are numbers; those that come are None.
+        compared: As for `objective`.
+    """
+    coming = [name for name, value in head.items() if value is None and name != "true_mi"]
+    return list(dict.fromkeys([*coming, *(key.removeprefix("result/") for key in compared)]))
+
+
+def worst(sweeper: Mapping[str, Any]) -> float:
+    """What a job without a number returns: an infinity, for a NaN would end a search.
+
+    Arguments:
+        sweeper: Hydra's node; it minimises unless its `direction` says otherwise.
+    """
+    return -math.inf if str(sweeper.get("direction")).endswith("maximize") else math.inf

@@ -1,0 +1,161 @@
+"""The table of a sweep on the terminal: its settings or jobs, what failed, where it lies."""
+
+from collections.abc import Mapping, Sequence
+
+import yaml
+
+from mine_cli.files import as_typed
+from mine_cli.resume import resume_command
+from mine_cli.summary import STATUS_ADVICE, row
+from mine_cli.sweep.columns import Column, columns_of
+from mine_cli.sweep.ledger import UNFINISHED, Ledger, Row, Setting, counted
+
+__all__ = ["table"]
+
+MOST_LINES = 40
+MOST_NAMED = 20  # of the jobs that failed, each with two lines
+GAP = "  "
+
+Cells = Sequence[str]
+
+
+def table(ledger: Ledger, units: str = "nats") -> str:
+    """A sweep at a glance.
+
+    A line for each setting where jobs differ in nothing but their seed (mean and standard
+    deviation of those that have numbers), else a line for each job; at most forty.
+
+    Arguments:
+        units: "nats" or "bits": the unit of display.
+    """
+    lines = [heading(ledger), *numbers(ledger, units), *named(ledger)]
+    return "\n".join([*lines, "", *best(ledger), *places(ledger)])
+
+
+def heading(ledger: Ledger) -> str:
+    """How many jobs there are, and how they ended."""
+    count = len(ledger.rows)
+    jobs = "1 job" if count == 1 else f"{count} jobs"
+    return f"sweep of {jobs}: {counted(ledger.rows)}" if count else "sweep: no job has started"
+
+
+def main_columns(ledger: Ledger) -> list[Column]:
+    tasks = (str(row.result["task"]) for row in ledger.rows if "task" in row.result)
+    return columns_of(tasks, ledger.numbers)
+
+
+def numbers(ledger: Ledger, units: str) -> list[str]:
+    """The settings or the jobs, aligned under their titles."""
+    if not ledger.rows:
+        return []
+    columns = main_columns(ledger)
+    by_setting = len(ledger.settings) < len(ledger.rows)
+    titles = [column.headed(units) for column in columns]
+    if by_setting:
+        head = [*ledger.keys, "n", *titles, "status"]
+        found = [of_setting(setting, columns, units) for setting in ledger.settings]
+    else:
+        seed = ["seed"] if len({row.seed for row in ledger.rows if row.seed}) > 1 else []
+        keys = [*ledger.keys, *seed]
+        head = ["job", *keys, *titles, "seconds", "status"]
+        found = [of_job(row, keys, columns, units) for row in ledger.rows]
+    lines = ["", *aligned([head, *found[:MOST_LINES]], text={*ledger.keys, "status"})]
+    if (more := len(found) - MOST_LINES) > 0:
+        file = "summary.csv" if by_setting else "results.csv"
+        lines.append(f"{GAP}... and {more} more in {file}")
+    if any("±" in line for line in lines):
+        of_what = "deviation over seeds" if by_setting else "error"
+        lines.append(f"{GAP}± one standard {of_what}")
+    if units != "nats" and any(column.kind == "nats" for column in columns):
+        lines.append(f"{GAP}shown in {units}; results.csv and summary.csv are in nats")
+    return lines
+
+
+def of_setting(setting: Setting, columns: Sequence[Column], units: str) -> Cells:
+    """Mean ± standard deviation over seeds of each number, and how the jobs ended."""
+    cells = [setting.values[key] or "" for key in setting.values]
+    jobs, averaged = len(setting.rows), len(setting.averaged)
+    cells.append(str(jobs) if averaged == jobs else f"{averaged} of {jobs}")
+    for column in columns:
+        # The truth has no spread, and the error has that of the estimate.
+        spread = None if column.name in ("true_mi", "error") else setting.sd(column.name)
+        cells.append(with_spread(column, setting.mean(column.name), spread, units))
+    return [*cells, setting.statuses]
+
+
+def of_job(job: Row, keys: Sequence[str], columns: Sequence[Column], units: str) -> Cells:
+    """The numbers of one job, the estimate with its standard error."""
+    values = {**job.overrides, "seed": job.seed}
+    cells = [str(job.job), *(values.get(key, "") for key in keys)]
+    for column in columns:
+        spread = job.numbers.get("standard_error") if column.name == "estimate" else None
+        cells.append(with_spread(column, job.numbers.get(column.name), spread, units))
+    seconds = "" if job.seconds is None else f"{job.seconds:.1f}"
+    return [*cells, seconds, job.status]
+
+
+def with_spread(column: Column, value: float | None, spread: float | None, units: str) -> str:
+    shown = column.shown(value, units)
+    return shown if spread is None else f"{shown} ± {column.shown(spread, units)}"
+
+
+def aligned(lines: Sequence[Cells], text: set[str]) -> list[str]:
+    """Lines of cells under their titles: text on the left, numbers at their decimal points."""
+    columns = []
+    for title, *cells in zip(*lines, strict=True):
+        if title not in text:
+            cells = padded(cells)
+        width = max(map(len, (title, *cells)))
+        side = "<" if title in text else ">"
+        columns.append([f"{cell:{side}{width}}" for cell in (title, *cells)])
+    return [GAP + GAP.join(cells).rstrip() for cells in zip(*columns, strict=True)]
+
+
+def padded(cells: Sequence[str]) -> list[str]:
+    """As much room after a lone number as its neighbours' spread takes."""
+    parts = [cell.partition(" ± ") for cell in cells]
+    width = max(len(sign + spread) for _, sign, spread in parts)
+    return [number + (sign + spread).ljust(width) for number, sign, spread in parts]
+
+
+def named(ledger: Ledger) -> list[str]:
+    """The jobs that failed or diverged one by one, each with the reason and its log."""
+    jobs = ledger.of("failed", "diverged")
+    lines = [""] if jobs else []
+    for job in jobs[:MOST_NAMED]:
+        swept = [key for key in (*ledger.keys, "seed") if key in job.overrides]
+        given = f" ({settings({key: job.overrides[key] for key in swept})})" if swept else ""
+        reason = job.complaint or STATUS_ADVICE.get(job.status, "it did not say why")
+        lines += [f"job {job.job}{given} {job.status}: {reason}", f"    {as_typed(job.log)}"]
+    if (more := len(jobs) - MOST_NAMED) > 0:
+        lines.append(f"... and {more} more: see the column status in results.csv")
+    return lines
+
+
+def settings(values: Mapping[str, object]) -> str:
+    """Settings as they are typed."""
+    return " ".join(f"{key}={value}" for key, value in values.items())
+
+
+def best(ledger: Ledger) -> list[str]:
+    """What an Optuna search found, from the file that its sweeper leaves."""
+    path = ledger.folder / "optimization_results.yaml"
+    if not path.exists():
+        return []
+    found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if "best_value" not in found:  # several objectives: a front, no best
+        return [row("best trials", f" {as_typed(path)}")]
+    trials = [r.job for r in ledger.rows if r.record.get("objective") == found["best_value"]]
+    which = f"job {trials[0]}, " if trials else ""
+    told = f"objective {found['best_value']:.6g}: {settings(found['best_params'])}"
+    return [row("best trial", f" {which}{told}")]
+
+
+def places(ledger: Ledger) -> list[str]:
+    """The files of the sweep, and the command that goes on with it where a job is missing."""
+    lines = [row("results", f" {as_typed(ledger.folder / 'results.csv')}")]
+    if (picture := ledger.folder / "sweep.png").exists():
+        lines.append(row("picture", f" {as_typed(picture)}"))
+    if ledger.resumable and ledger.of(*UNFINISHED):
+        lines.append(row("go on with it", f" {resume_command(ledger.folder)}"))
+    return lines

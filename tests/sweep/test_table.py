@@ -1,0 +1,158 @@
+"""The table of a sweep: readable for few jobs and for many, failures named, what to type next."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mine_cli.jobs import JOBS
+from mine_cli.results import write_json
+from mine_cli.sweep.columns import MAIN
+from mine_cli.sweep.ledger import Ledger
+from tests.bottleneck_folders import bottleneck_run
+from tests.gan_folders import points_run
+from tests.sweep_folders import finish, gaussian_sweep, jobs_of, record, sweep_folder
+
+RHOS = [round(k / 14, 2) for k in range(1, 14)]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths are shown relative to the sweep's parent."""
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_line_for_each_job(tmp_path: Path) -> None:
+    sweep = gaussian_sweep(tmp_path / "sweep", {"bound": ["mine", "dv"]}, {1: "at_ceiling"})
+    head, empty, titles, mine, dv, note, *rest = Ledger(sweep).table().splitlines()
+    assert head == "sweep of 2 jobs: 1 ok, 1 at_ceiling"
+    assert empty == ""
+    names = "job bound estimate (nats) true MI (nats) error (nats) seconds status"
+    assert " ".join(titles.split()) == names
+    assert mine.split()[:2] == ["0", "mine"]
+    assert " ± 0.0151 " in mine
+    assert dv.split()[-2:] == ["12.5", "at_ceiling"]
+    assert note == "  ± one standard error"
+    assert rest == ["", "  results          sweep/results.csv"]
+
+
+def test_numbers_stand_in_columns(tmp_path: Path) -> None:
+    grid = {"bound": ["mine", "infonce"], "dataset.dim": [1, 20]}
+    lines = Ledger(gaussian_sweep(tmp_path / "sweep", grid, {0: "failed"})).table().splitlines()
+    points = [line.index("±") for line in lines[4:7]]
+    assert len(set(points)) == 1
+    assert lines[2].index("status") == lines[3].index("failed")
+
+
+def test_a_line_for_each_setting_where_seeds_differ(tmp_path: Path) -> None:
+    grid = {"bound": ["mine", "mine_f"], "seed": [0, 1, 2]}
+    table = Ledger(gaussian_sweep(tmp_path / "sweep", grid, {4: "running"})).table()
+    lines = table.splitlines()
+    assert "seconds" not in lines[2]
+    assert lines[3].split()[:2] == ["mine", "3"]
+    assert lines[3].endswith("3 ok")
+    assert lines[4].split()[:4] == ["mine_f", "2", "of", "3"]
+    assert lines[4].endswith("2 ok, 1 interrupted")
+    assert lines[5] == "  ± one standard deviation over seeds"
+    assert "go on with it    mine-run resume=sweep" in table
+
+
+def test_many_jobs_are_cut(tmp_path: Path) -> None:
+    grid = {"bound": ["mine", "mine_f"], "dataset.rho": RHOS}
+    seeds = gaussian_sweep(tmp_path / "seeds", grid | {"seed": list(range(10))})
+    assert len(Ledger(seeds).table().splitlines()) < 33
+    jobs = gaussian_sweep(tmp_path / "jobs", grid | {"dataset.dim": [2, 20]})
+    lines = Ledger(jobs).table().splitlines()
+    assert lines[43] == "  ... and 12 more in results.csv"
+    assert len(lines) < 50
+    assert max(map(len, lines)) < 120
+
+
+def test_failures_are_named_with_their_logs(tmp_path: Path) -> None:
+    ended = {1: "failed", 3: "diverged", 4: "pending"}
+    grid = {"bound": ["mine", "dv"], "seed": [0, 1, 2]}
+    table = Ledger(gaussian_sweep(tmp_path / "sweep", grid, ended)).table()
+    assert "job 1 (bound=mine seed=1) failed: RuntimeError: OWN_FLAG is not set\n" in table
+    assert "\n    sweep/1/mine-run.log\n" in table
+    assert "job 3 (bound=dv seed=0) diverged: the loss is not finite at step 40\n" in table
+    assert "\n    sweep/3/mine-run.log\n" in table
+    assert "job 4" not in table
+    assert "mine-run resume=sweep" in table
+    every = gaussian_sweep(
+        tmp_path / "every", {"seed": range(30)}, dict.fromkeys(range(30), "failed")
+    )
+    assert "... and 10 more: see the column status in results.csv" in Ledger(every).table()
+
+
+def test_what_has_ended_is_not_gone_on_with(tmp_path: Path) -> None:
+    sweep = gaussian_sweep(tmp_path / "sweep", {"seed": [0, 1]}, {1: "diverged"})
+    assert "resume=" not in Ledger(sweep).table()
+    (sweep / "sweep.png").touch()
+    assert Ledger(sweep).table().endswith("\n  picture          sweep/sweep.png")
+    shutil.rmtree(sweep / "0")
+    assert "resume=" in Ledger(sweep).table()
+    (sweep / "sweep.json").unlink()  # of another sweeper, whose jobs nobody knows
+    assert "resume=" not in Ledger(sweep).table()
+
+
+def test_bits(tmp_path: Path) -> None:
+    sweep = gaussian_sweep(tmp_path / "sweep", {"bound": ["mine", "dv"]})
+    table = Ledger(sweep).table("bits")
+    assert "true MI (bits)" in table
+    assert " 0.7370 " in table  # of rho = 0.8
+    assert "shown in bits; results.csv and summary.csv are in nats" in table
+
+
+def test_a_sweep_of_generators_shows_their_scores(tmp_path: Path) -> None:
+    sweep = sweep_folder(tmp_path / "sweep", jobs_of({"task.beta": [0, 1], "seed": [0, 1]}))
+    for number, (beta, modes) in enumerate([(0, 17), (0, 18), (1, 25), (1, 25)]):
+        points_run(sweep / str(number), beta, number % 2, modes, steps=(1000,))
+    lines = Ledger(sweep).table().splitlines()
+    assert lines[2].split() == [
+        "task.beta",
+        "n",
+        "KL",
+        "(nats)",
+        "modes",
+        "high",
+        "quality",
+        "(%)",
+        "status",
+    ]
+    assert "17.5 ± 0.7" in lines[3]
+    assert "25.0 ± 0.0" in lines[4]
+
+
+def test_a_sweep_of_bottlenecks_shows_errors_and_information(tmp_path: Path) -> None:
+    sweep = sweep_folder(tmp_path / "sweep", jobs_of({"method.beta": [0.001, 0.1]}))
+    for number, beta in enumerate((0.001, 0.1)):
+        bottleneck_run(sweep / str(number), "mine_gaussian", beta, steps=(0, 600))
+    lines = Ledger(sweep).table("bits").splitlines()
+    assert (
+        "error (%)  I(X;Z) by the term (bits)  I(X;Z) by the law (bits)  I(Z;Y) (bits)" in lines[2]
+    )
+
+
+def test_every_task_has_its_numbers() -> None:
+    assert set(MAIN) == set(JOBS)
+
+
+def test_the_best_trial_is_named(tmp_path: Path) -> None:
+    jobs = [{"bound": bound, "trainer.lr": 0.001} for bound in ("mine", "dv", "infonce")]
+    sweep = sweep_folder(tmp_path / "sweep", jobs, listed=False)
+    for number in range(3):
+        finish(sweep / str(number), estimate=0.5)
+        record(sweep / str(number), objective=[0.3, 0.2, 0.4][number])
+    best = "best_params:\n  bound: dv\n  trainer.lr: 0.001\nbest_value: 0.2\n"
+    (sweep / "optimization_results.yaml").write_text(f"name: optuna\n{best}")
+    line = "  best trial       job 1, objective 0.2: bound=dv trainer.lr=0.001"
+    assert line in Ledger(sweep).table().splitlines()
+    (sweep / "optimization_results.yaml").write_text("name: optuna\nsolutions: []\n")
+    assert "  best trials      sweep/optimization_results.yaml" in Ledger(sweep).table()
+
+
+def test_nothing_has_begun(tmp_path: Path) -> None:
+    sweep = sweep_folder(tmp_path / "sweep", [], listed=False)
+    assert Ledger(sweep).table().startswith("sweep: no job has started\n")
+    write_json(sweep / "0" / "job.json", {"status": "running"})
+    assert Ledger(sweep).table().startswith("sweep of 1 job: 1 interrupted\n")
