@@ -217,6 +217,7 @@ class Part:
         self, terms: Sequence[MutualInformation], networks: Stack, rate: float, run: slice
     ) -> None:
         self.run, self.rate = run, rate
+        self.failure: Exception | None = None
         bounds = [term.bound for term in terms[run]]
         self.bound: Any = bounds[0]
         self.losses = Stack([Loss(bound) for bound in bounds])
@@ -227,7 +228,12 @@ class Part:
         self.parameters = [*(self.stacked if whole else self.views), *self.own]
 
     def loss(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
-        return self.losses.on(t_joint, t_marginal)
+        """The losses of the run, or zeros where a user's bound fails: the others go on."""
+        try:
+            return self.losses.on(t_joint, t_marginal)
+        except Exception as stop:
+            self.failure = stop
+            return torch.zeros(len(t_joint), device=t_joint.device)
 
     def objective(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
         """The bounds' objectives, no bound's own parameter or buffer taking part in it."""
@@ -248,6 +254,11 @@ class EnsembleMember:
     def __init__(self, ensemble: Ensemble, part: Part, r: int) -> None:
         self.ensemble, self.optimizer, self.part, self.r = ensemble, ensemble.optimizer, part, r
         self.row: Any = ... if ensemble.alone else r - part.run.start
+
+    @property
+    def failure(self) -> Exception | None:
+        """What the term's bound has raised; its parameters are of no more use then."""
+        return self.part.failure
 
     def loss(self) -> Tensor:
         """The loss of the latest step, scalar."""

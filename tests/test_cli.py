@@ -237,14 +237,6 @@ def test_a_network_of_ones_own_runs_and_resumes(command: Command, tmp_path: Path
     assert done.returncode == 0, done.stderr
 
 
-def test_a_sweep_goes_on_after_a_failed_job(command: Command, tmp_path: Path) -> None:
-    done = command("-m", *SMOKE, "dataset.rho=0.5,1.5,0.9", "hydra.sweep.dir=sweep")
-    assert done.returncode == 1
-    assert "mine-run: dataset.rho=1.5: must lie strictly between -1 and 1" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert sorted(f.parent.name for f in tmp_path.glob("sweep/*/result.json")) == ["0", "2"]
-
-
 class Returned(Callback):
     """Keeps what a sweeper is told of each job."""
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
-from hydra.errors import HydraException
+from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
@@ -40,7 +40,7 @@ class Composer:
         """
         cfg = self.quickly(overrides)
         if cfg is None:
-            cfg = self.loader.load_sweep_config(self.master, list(overrides))
+            cfg = self.load(overrides)
         with open_dict(cfg):
             cfg.hydra.job.id = number
             cfg.hydra.job.num = number
@@ -62,6 +62,13 @@ class Composer:
         cfg.hydra.overrides.task = list(overrides)
         cfg.hydra.job.override_dirname = directory_name(parsed, cfg.hydra.job.config)
         return cfg
+
+    def load(self, overrides: Sequence[str]) -> DictConfig:
+        """Hydra's own way."""
+        try:
+            return self.loader.load_sweep_config(self.master, list(overrides))
+        except ValueError as stop:  # of a group=null, the one refusal that is not Hydra's own
+            raise ConfigCompositionException(str(stop)) from None
 
     def parse(self, override: str) -> Override:
         if override not in self.parsed:
@@ -86,7 +93,7 @@ class Composer:
         """A copy of what the jobs of these options have in common."""
         if choices not in self.chosen:
             try:
-                self.chosen[choices] = self.loader.load_sweep_config(self.master, list(choices))
+                self.chosen[choices] = self.load(choices)
             except HydraException as stop:
                 self.chosen[choices] = stop
         common = self.chosen[choices]

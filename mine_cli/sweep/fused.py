@@ -7,6 +7,7 @@ diverges or fails leaves the training, and its neighbours do not notice.
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -104,7 +105,7 @@ class Fleet:
         """Trains all of them to their ends.
 
         Raises:
-            CannotFuse: before anything was written.
+            CannotFuse: before anything was written, or with checkpoints to go on from alone.
             Interrupted: by SIGTERM or Ctrl-C, after the step was finished and everything saved.
         """
         keep_memory()
@@ -122,8 +123,13 @@ class Fleet:
 
     def try_together(self) -> None:
         """One step of two of them, thrown away: whether their networks can be batched at all."""
+        tasks: list[Any] = []
+        for member in self.members:
+            with suppress(Exception):  # told of when its turn comes
+                tasks.append(job_of(member.cfg).start(device(member.cfg.trainer.device)))
+            if len(tasks) == 2:
+                break
         try:
-            tasks = [job_of(m.cfg).start(device(m.cfg.trainer.device)) for m in self.members[:2]]
             together(tasks).step(1)
         except Exception as stop:
             raise CannotFuse(error_lines(stop)[0]) from stop
@@ -138,15 +144,25 @@ class Fleet:
                 networks, trained = together([m.task for m in self.members]), list(self.members)
             first, mark = self.step, time.perf_counter()
             due = self.members[0].trainer.next_pause(first)
-            while self.step < due and not interrupts.caught:
+            while self.step < due and not interrupts.caught and not networks.failed:
                 self.step += 1
-                networks.step(self.step)
+                self.take(networks)
             share = (time.perf_counter() - mark) / len(self.members)
             self.stepped((self.step - first) * len(self.members))
-            self.each(partial(self.pause, share=share, interrupted=bool(interrupts.caught)))
+            if networks.failed:
+                self.each(lambda member: member.task.metrics())
+            if interrupts.caught or self.step == due:
+                self.each(partial(self.pause, share=share, interrupted=bool(interrupts.caught)))
             self.each(self.leave_at_the_end)
         if interrupts.caught:
             raise Interrupted(interrupts.caught)
+
+    def take(self, networks: Any) -> None:
+        """One step; what fails here, such as a lack of memory, is nobody's in particular."""
+        try:
+            networks.step(self.step)
+        except Exception as stop:
+            raise CannotFuse(f"step {self.step}: {error_lines(stop)[0]}") from stop
 
     def start(self, member: Member) -> None:
         """Opens its folder, and goes back to the moment of its checkpoint if there is one."""

@@ -18,7 +18,7 @@ from mine_cli.config import error_lines, run_configuration, tell, validate, with
 from mine_cli.errors import BadInput, RunFailed
 from mine_cli.sweep import earlier
 from mine_cli.sweep.compose import Composer
-from mine_cli.sweep.folder import claim
+from mine_cli.sweep.folder import claim, release
 
 __all__ = ["PlannedJob", "launch", "plan", "sweep"]
 
@@ -39,7 +39,7 @@ class PlannedJob:
 
 
 def sweep(sweeper: BasicSweeper, arguments: list[str]) -> list[Sequence[JobReturn]]:
-    """All jobs of a grid; what is wrong with any of them ends the program before there is a folder.
+    """All jobs of a grid; a fault in any of them ends the program before there is a folder.
 
     Whether a job failed stands in its folder: its return value says nothing.
     """
@@ -47,10 +47,11 @@ def sweep(sweeper: BasicSweeper, arguments: list[str]) -> list[Sequence[JobRetur
     try:
         jobs = plan(sweeper, arguments)
         folder = Path(sweeper.config.hydra.sweep.dir)
-        check_results(jobs, folder)
         listed = [{"folder": str(job.folder), "overrides": job.overrides} for job in jobs]
         claim(folder, listed, sweeper.config.units)
+        check_results(jobs, folder)
     except RunFailed as stop:  # Hydra would show a traceback
+        release()  # nothing has changed that were to be collected
         tell(stop)
         raise SystemExit(stop.exit_code) from None
     OmegaConf.save(sweeper.config, folder / "multirun.yaml")
@@ -109,7 +110,7 @@ class Checks:
 
 
 def but_for_seed(cfg: DictConfig) -> str:
-    """What is the same for jobs that differ in the seed, and in what is the seed by its default."""
+    """What is the same for jobs that differ in the seed, and in what follows it."""
     seed, cfg.seed = cfg.seed, 0
     resolved = OmegaConf.to_container(cfg, resolve=True)
     cfg.seed = seed
@@ -192,7 +193,7 @@ def configuration(job: PlannedJob) -> Iterator[DictConfig]:
 @contextmanager
 def at_work(cfg: DictConfig) -> Iterator[None]:
     """What a job refers to by `${hydra:...}` is its own."""
-    instance = HydraConfig.instance()
+    instance: Any = HydraConfig.instance()
     before = instance.cfg
     instance.cfg = cfg  # set_config would copy it, and forbid to write
     try:
@@ -202,7 +203,7 @@ def at_work(cfg: DictConfig) -> Iterator[None]:
 
 
 def fault_lines(stop: Exception) -> list[str]:
-    """What is wrong with a job: for what Hydra refuses its first line, and the first of its cause."""
+    """What is wrong with a job: of Hydra's refusal the first line, and that of its cause."""
     if not isinstance(stop, HydraException):
         return error_lines(stop)
     said = [str(part).strip().splitlines()[:1] for part in (stop, stop.__cause__) if part]

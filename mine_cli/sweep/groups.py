@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -93,14 +94,11 @@ def alike_ones(works: Sequence[Work]) -> list[list[Work]]:
         sets.setdefault(key or f"alone {work.number}", []).append(work)
         if key is None:
             alone[reason] += 1
+    single = sum(len(found) == 1 for key, found in sets.items() if not key.startswith("alone"))
+    if single and len(works) > 1:
+        alone["no other job has networks and data of its shape"] = single
     for reason, count in alone.items():
         log.info("%d %s trained alone: %s", count, "jobs are" if count > 1 else "job is", reason)
-    single = sum(key[:5] != "alone" and len(found) == 1 for key, found in sets.items())
-    if single and len(works) > 1:
-        what = "jobs are" if single > 1 else "job is"
-        log.info(
-            "%d %s trained alone: no other job has networks and data of its shape", single, what
-        )
     return [*sets.values()]
 
 
@@ -128,7 +126,7 @@ def portions(works: Sequence[Work], processes: int, memory: float | None) -> lis
         most = min(MOST, max(1, int(memory / bytes_of(cfg))))
     number = max(-(-len(works) // most), min(processes, len(works) // 2))
     cuts = [len(works) * i // number for i in range(number + 1)]
-    return [[*works[a:b]] for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [[*works[a:b]] for a, b in pairwise(cuts)]
 
 
 def free_memory(where: torch.device) -> float:

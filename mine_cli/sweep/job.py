@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 
 from mine_cli.config import error_lines, run_configuration
 from mine_cli.errors import Diverged, Interrupted, RunFailed
+from mine_cli.files import as_typed
 from mine_cli.sweep.earlier import check_same, finished, start_over, unfinished, write_record
 from mine_cli.sweep.ledger import Ledger
 from mine_cli.sweep.objective import objective, worst
@@ -43,11 +44,11 @@ def job_of_sweep(cfg: DictConfig, folder: Path, hydra: Any) -> float:
     try:
         found = run_or_find(run_configuration(cfg, hydra), folder, record)
     except KeyboardInterrupt as stop:
-        log.warning("mine-run: %s: interrupted", folder)
+        log.warning("mine-run: %s: interrupted", as_typed(folder))
         end(folder, "interrupted", record, started)
         raise stop if isinstance(stop, Interrupted) else Interrupted(signal.SIGINT) from None
     except Diverged as stop:
-        log.warning("mine-run: %s: %s", folder, error_lines(stop)[0])
+        log.warning("mine-run: %s: %s", as_typed(folder), error_lines(stop)[0])
         end(folder, "finished", record, started)
         found = None
     except Exception as stop:
@@ -80,7 +81,7 @@ def run_or_find(cfg: DictConfig, folder: Path, record: dict[str, Any]) -> float 
     check_same(folder, mark)
     result = finished(folder, cfg.retry_diverged)
     if result is not None:
-        log.info("%s: finished already, %s", folder, result["status"])
+        log.info("%s: finished already, %s", as_typed(folder), result["status"])
         return objective(result, job.compared(result), cfg.objective)
     jobs.check(cfg)
     if unfinished(folder, mark):
@@ -102,7 +103,7 @@ def end(folder: Path, status: str, record: Mapping[str, Any], started: float) ->
 def tell(stop: Exception, folder: Path) -> None:
     """One line on the terminal, and the traceback in the job's own log."""
     for line in error_lines(stop):
-        log.error("mine-run: %s: %s", folder, line)
+        log.error("mine-run: %s: %s", as_typed(folder), line)
     trace = "".join(traceback.format_exception(stop)).rstrip()
     shown = os.environ.get("HYDRA_FULL_ERROR") == "1"
     log.info("%s", trace, extra={"only_in_files": not shown})
@@ -116,4 +117,4 @@ def update(cfg: DictConfig, sweep: Path) -> None:
         Ledger(sweep).write()
         jobs.after_sweep_job(cfg, sweep)
     except Exception as stop:  # the job itself stands
-        log.warning("mine-run: %s: %s", sweep, error_lines(stop)[0])
+        log.warning("mine-run: %s: %s", as_typed(sweep), error_lines(stop)[0])

@@ -1,4 +1,4 @@
-"""The launcher of `-m`: jobs of one shape are trained as one model, groups of them side by side."""
+"""The launcher of `-m`: jobs of one shape trained as one model, groups of them side by side."""
 
 import logging
 import multiprocessing
@@ -117,6 +117,8 @@ class Crew:
         self.objectives: dict[int, float | None] = {}
         self.workers: list[Worker] = []
         self.jobs = sum(map(len, groups))
+        every = [set(work.cfg.hydra.overrides.task) for group in groups for work in group]
+        self.constant = set.intersection(*every) if len(every) > 1 else set()
         self.written = time.monotonic()
         method = "forkserver" if sys.platform != "win32" else "spawn"
         self.context: Any = multiprocessing.get_context(method)
@@ -171,8 +173,9 @@ class Crew:
             number, self.objectives[said[0]] = said
             worker.told.add(number)
             work = next(work for work in worker.group if work.number == number)
-            row = Row.read(number, work.folder.name, self.sweep, work.cfg.hydra.overrides.task)
-            swept = " ".join(work.cfg.hydra.overrides.task)
+            overrides = work.cfg.hydra.overrides.task
+            row = Row.read(number, work.folder.name, self.sweep, overrides)
+            swept = " ".join(o for o in overrides if o not in self.constant)
             self.say(f"#{number} {row.status}: {swept}")
         if time.monotonic() - self.written > SECONDS_BETWEEN_TABLES:
             with suppress(OSError):

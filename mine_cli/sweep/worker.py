@@ -160,6 +160,7 @@ class Group:
         """One job as Hydra's own launcher would run it."""
         with at_work(work.cfg), speaking(work.folder):
             found = job_of_sweep(without_hydra(work.cfg), work.folder, work.cfg.hydra)
+        (work.folder / "checkpoints" / "earlier.pt").unlink(missing_ok=True)
         self.news.send(("ended", work.number, found))
 
 

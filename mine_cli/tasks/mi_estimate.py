@@ -140,6 +140,11 @@ class Together:
             batches = [m.feed.batch(m.generator) for m in members]
             ensemble.step(batches, [m.generator for m in members])
 
+    @property
+    def failed(self) -> bool:
+        """Whether the bound of any of them has failed."""
+        return any(part.failure for ensemble in self.ensembles for part in ensemble.parts)
+
 
 class MIEstimate:
     """Trains one network a fold and reports the bound on rows that none of them has seen.
@@ -198,7 +203,14 @@ class MIEstimate:
         return self.metrics()
 
     def metrics(self) -> dict[str, Tensor]:
-        """What the latest step says of this estimate's networks."""
+        """What the latest step says of this estimate's networks.
+
+        Raises:
+            Exception: whatever a user's bound has raised in that step.
+        """
+        for share in self.shares:
+            if share.failure is not None:
+                raise share.failure
         return {"train/loss": torch.stack([share.loss() for share in self.shares]).mean()}
 
     def together_with(self, others: "Sequence[MIEstimate]") -> Together:

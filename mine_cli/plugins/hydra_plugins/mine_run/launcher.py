@@ -1,4 +1,4 @@
-"""The launcher of `-m`. Hydra imports this at every start: what it does is imported when needed."""
+"""The launcher of `-m`. Hydra imports this at every start, and the rest when it is needed."""
 
 from collections.abc import Sequence
 

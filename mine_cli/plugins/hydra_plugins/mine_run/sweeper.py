@@ -1,4 +1,4 @@
-"""The sweeper of `-m`. Hydra imports this at every start: what it does is imported when it does it."""
+"""The sweeper of `-m`. Hydra imports this at every start, so what it does is imported late."""
 
 from typing import Any
 

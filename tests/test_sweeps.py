@@ -1,0 +1,291 @@
+"""Sweeps as a user starts them: refused early, collected, gone on with; each in a process."""
+
+import csv
+import json
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mine_cli.arguments import for_hydra
+from mine_cli.errors import BadInput
+from tests.program import run, started
+
+SMOKE = (
+    "trainer=smoke", "trainer.device=cpu", "trainer.tensorboard=false", "references=none",
+    "task.select_rows=300", "task.report_rows=500", "task.pairs=10000",
+)  # fmt: skip
+# Independent data and no patience to lose: every job ends `ok` after a moment.
+QUIET = (*SMOKE, "dataset.rho=0", "trainer.lr=1e-5")
+# A bound that fails, or diverges, where the environment names its number.
+OWN_BOUND = """\
+import os
+
+from mine_cli.bounds import DV
+
+
+class Bound(DV):
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+
+    def loss(self, t_joint, t_marginal):
+        if os.environ.get("FAILS") == str(self.number):
+            raise FileNotFoundError(2, "No such file", "absent.txt")
+        loss = super().loss(t_joint, t_marginal)
+        return loss * float("nan") if os.environ.get("DIVERGES") == str(self.number) else loss
+"""
+
+Sweep = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Sweep:
+    """`mine-run ARGUMENTS` in a folder with a bound of one's own."""
+    (tmp_path / "my_conf" / "bound").mkdir(parents=True)
+    (tmp_path / "my_conf" / "own.py").write_text(OWN_BOUND)
+    (tmp_path / "my_conf" / "bound" / "own.yaml").write_text("_target_: own.Bound\nnumber: 0\n")
+
+    def sweep(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return run(tmp_path, *arguments, env=env)
+
+    return sweep
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    """results.csv but for the timings."""
+    with (folder / "results.csv").open(newline="") as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def statuses(folder: Path) -> list[str]:
+    return [row["status"] for row in rows(folder)]
+
+
+def record(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "job.json").read_text())
+
+
+def test_faults_of_all_jobs_are_told_before_there_is_a_folder(
+    sweep: Sweep, tmp_path: Path
+) -> None:
+    done = sweep("-m", "dataset.rho=0.5,0.9,1.5", "bound=mine,foo", "seed=0,1")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "mine-run: jobs 2 to 3, 6 to 7, 10 to 11 (bound=foo): In 'config': Could not find "
+        "'bound/foo'",
+        "mine-run: jobs 8 to 9 (dataset.rho=1.5 bound=mine): dataset.rho=1.5: must lie strictly "
+        "between -1 and 1, or null",
+    ]
+    assert done.stdout == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["my_conf"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("trainer.lr=0.1,fast",), "job 1 (trainer.lr=fast): Error merging override"),
+        (("dataset=gaussian,arrays",), "job 1 (dataset=arrays): dataset.path: missing"),
+        (("seed=1,2", "objective=accuracy"), "jobs 0 to 1: objective=accuracy: want one of"),
+        (("encoder=null,gaussian",), "job 0 (encoder=null): Config group override must be"),
+        (("seed=range(0)",), "the sweep has no jobs"),
+        (("seed=1,2", "resume=folder"), "-m: cannot change when a run is resumed"),
+    ],
+)
+def test_a_sweep_with_a_fault_makes_no_folder(
+    arguments: tuple[str, ...], said: str, sweep: Sweep, tmp_path: Path
+) -> None:
+    done = sweep("-m", *arguments)
+    assert done.returncode == 2, done.stderr
+    assert f"mine-run: {said}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["my_conf"]
+
+
+@pytest.mark.slow
+def test_a_job_that_fails_and_one_that_diverges_are_named_and_run_again(
+    sweep: Sweep, tmp_path: Path
+) -> None:
+    """Twelve jobs: ten count at once; the other two, once the cause is gone, alone are run."""
+    command = (
+        "-cd", "my_conf", "-m", *QUIET, "bound=own", "bound.number=range(12)", "sweep_dir=sweep",
+    )  # fmt: skip
+    folder = tmp_path / "sweep"
+    done = sweep(*command, FAILS="3", DIVERGES="7")
+    assert done.returncode == 1
+    others = ["ok"] * 10
+    assert statuses(folder) == [*others[:3], "failed", *others[3:6], "diverged", *others[6:]]
+    assert "absent.txt: No such file" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("mine-run:") == 2
+    assert "FileNotFoundError" not in done.stdout
+    table = done.stdout[done.stdout.rindex("sweep of 12 jobs") :]
+    assert "sweep/3/mine-run.log" in table
+    assert "sweep/7/mine-run.log" in table
+    assert "mine-run resume=sweep" in table
+    assert "Traceback (most recent call last)" in (folder / "3" / "mine-run.log").read_text()
+    assert record(folder / "3")["status"] == "failed"
+    assert record(folder / "3")["error"] == "absent.txt: No such file"
+
+    logs = {path: path.read_bytes() for path in folder.glob("*/mine-run.log")}
+    results = {path: path.read_bytes() for path in folder.glob("*/result.json")}
+    done = sweep(*command)
+    assert done.returncode == 0, done.stderr
+    assert statuses(folder) == ["ok"] * 12
+    changed = {p.parent.name for p in results if p.read_bytes() != results[p]}
+    assert changed == {"7"}
+    trained = {p.parent.name for p in logs if b"step 20/20" in p.read_bytes()[len(logs[p]) :]}
+    assert trained == {"3", "7"}
+    assert (folder / "sweep.png").exists()
+
+
+def test_what_diverged_stays_so_if_told(sweep: Sweep, tmp_path: Path) -> None:
+    """And fails no sweep."""
+    command = ("-cd", "my_conf", "-m", *QUIET, "bound=own", "bound.number=0,1", "sweep_dir=sweep")
+    done = sweep(*command, DIVERGES="1")
+    assert done.returncode == 0, done.stderr
+    assert statuses(tmp_path / "sweep") == ["ok", "diverged"]
+    done = sweep("resume=sweep", "retry_diverged=false")
+    assert done.returncode == 0, done.stderr
+    assert "step" not in done.stdout.split("sweep of 2 jobs")[0]
+    done = sweep("resume=sweep")
+    assert done.returncode == 0, done.stderr
+    assert statuses(tmp_path / "sweep") == ["ok", "ok"]
+
+
+def test_another_command_or_other_files_are_not_overwritten(sweep: Sweep, tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    assert sweep("-m", *QUIET, "seed=0,1", "sweep_dir=sweep").returncode == 0
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    done = sweep("-m", *QUIET, "seed=0,2", "sweep_dir=sweep")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("mine-run: sweep_dir=sweep: holds another sweep, mine-run -m trainer=")
+    # The same overrides, but of jobs that are made otherwise.
+    (folder / "1" / "result.json").write_text('{"status": "ok", "fingerprint": "other"}')
+    done = sweep("resume=sweep")
+    assert done.returncode == 2
+    assert "what job 1 (seed=1) left there is of another configuration" in done.stderr
+    (folder / "1" / "result.json").write_bytes(before[folder / "1" / "result.json"])
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+
+    done = sweep("-m", *QUIET, "seed=0,1", "sweep_dir=my_conf")
+    assert done.returncode == 2
+    assert "sweep_dir=my_conf: holds other files and no sweep" in done.stderr
+    assert sorted(p.name for p in (tmp_path / "my_conf").iterdir()) == ["bound", "own.py"]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+    ],
+)
+def test_an_interrupted_sweep_goes_on_to_the_same_end(
+    number: int, code: int, tmp_path: Path
+) -> None:
+    command = ("-m", *SMOKE, "seed=0,1,2", "trainer.steps=60", "trainer.checkpoint_every=5")
+    first = tmp_path / "a"
+    second = tmp_path / "b"
+    for folder in (first, second):
+        folder.mkdir()
+    assert run(first, *command, "sweep_dir=sweep").returncode == 0
+    with started(second, *command, "sweep_dir=sweep") as program:
+        saved = second / "sweep" / "1" / "checkpoints" / "last.pt"
+        program.wait_until(saved.exists)
+        program.signal(number)
+        assert program.wait() == code, program.stderr
+        assert "mine-run resume=sweep" in program.stdout
+    assert record(second / "sweep" / "1")["status"] == "interrupted"
+    assert statuses(second / "sweep")[1:] == ["interrupted", "pending"]
+    done = run(second, "resume=sweep")
+    assert done.returncode == 0, done.stderr
+    assert rows(second / "sweep") == rows(first / "sweep")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("job", ["0", "2"])
+def test_a_killed_sweep_goes_on_to_the_same_end(job: str, tmp_path: Path) -> None:
+    command = ("-m", *SMOKE, "seed=0,1,2", "trainer.steps=60", "trainer.checkpoint_every=5")
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.mkdir()
+    second.mkdir()
+    assert run(first, *command, "sweep_dir=sweep").returncode == 0
+    with started(second, *command, "sweep_dir=sweep") as program:
+        program.wait_until((second / "sweep" / job / "checkpoints" / "last.pt").exists)
+        program.signal(signal.SIGKILL)
+        program.wait()
+    done = run(second, "resume=sweep")
+    assert done.returncode == 0, done.stderr
+    assert rows(second / "sweep") == rows(first / "sweep")
+
+
+def test_two_sweeps_do_not_share_a_folder(tmp_path: Path) -> None:
+    command = ("-m", *QUIET, "seed=0,1", "hydra.sweep.dir=sweep", "trainer.steps=2000")
+    with started(tmp_path, *command) as program:
+        program.wait_until((tmp_path / "sweep" / "0" / "job.json").exists)
+        done = run(tmp_path, *command)
+        assert done.returncode == 2
+        assert "a sweep is running in it" in done.stderr
+        program.signal(signal.SIGINT)
+        assert program.wait() == 130
+
+
+def test_another_sweeper_and_one_message_for_a_failure(sweep: Sweep, tmp_path: Path) -> None:
+    """Hydra's own sweeper raises the first failure again, had it been raised."""
+    done = sweep(
+        "-cd", "my_conf", "-m", *QUIET, "bound=own", "bound.number=0,1", "sweep_dir=sweep",
+        "hydra/sweeper=basic", FAILS="0",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["mine-run: sweep/0: absent.txt: No such file"]
+    assert statuses(tmp_path / "sweep") == ["failed", "ok"]
+    assert json.loads((tmp_path / "sweep" / "sweep.json").read_text())["jobs"] == []
+    done = sweep("resume=sweep")
+    assert done.returncode == 0, done.stderr
+    assert statuses(tmp_path / "sweep") == ["ok", "ok"]
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """The least that `resume` takes for a sweep."""
+    folder = tmp_path / "a sweep"
+    folder.mkdir()
+    content = {"schema": 1, "arguments": ["-m", "seed=0,1"], "cwd": str(Path.cwd()), "jobs": []}
+    (folder / "sweep.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_resume_of_a_sweep_is_its_own_command_again(saved: Path) -> None:
+    where = f"hydra.sweep.dir='{saved}'"
+    assert for_hydra([f"resume='{saved}'"]) == ["-m", "seed=0,1", where]
+    given = for_hydra(["-m", f"resume='{saved}'", "units=bits", "hydra/launcher=joblib"])
+    assert given == ["-m", "seed=0,1", "units=bits", "hydra/launcher=joblib", where]
+    assert for_hydra(["-m", "seed=0", "sweep_dir=a"]) == ["-m", "seed=0", "hydra.sweep.dir=a"]
+
+
+def test_a_resumed_sweep_changes_nothing_that_decides_numbers(saved: Path) -> None:
+    with pytest.raises(BadInput) as caught:
+        for_hydra([f"resume='{saved}'", "seed=0,1,2", "-cd", "bound=dv", "units=bits"])
+    assert [fault.partition(":")[0] for fault in caught.value.faults] == [
+        "seed=0,1,2", "-cd", "bound=dv",
+    ]  # fmt: skip
+
+
+def test_a_sweep_is_resumed_where_it_was_started(
+    saved: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    content = json.loads((saved / "sweep.json").read_text())
+    (tmp_path / "there").mkdir()
+    (saved / "sweep.json").write_text(json.dumps(content | {"cwd": str(tmp_path / "there")}))
+    monkeypatch.chdir(tmp_path)
+    assert for_hydra([f"resume='{saved.name}'"])[-1] == f"hydra.sweep.dir='{saved}'"
+    assert Path.cwd() == tmp_path / "there"
+    assert capsys.readouterr().err == f"mine-run: in {Path.cwd()}, where the sweep was started\n"
