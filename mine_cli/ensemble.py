@@ -16,6 +16,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from mine_cli.estimator import MutualInformation, adam, descend, frozen
 from mine_cli.perceptrons import Perceptrons
 from mine_cli.scoring import draw, score
+from mine_cli.shared_batch import SharedBatch, average_gradients
 
 __all__ = ["Ensemble", "EnsembleMember", "Stack", "same", "stack"]
 
@@ -127,6 +128,11 @@ class Ensemble:
             betas,
         )
         self.losses, self.scores = torch.empty(0), (torch.empty(0), torch.empty(0))
+        self.shared = False
+
+    def share_batches(self) -> None:
+        """From here on several processes score each batch together; of one term alone."""
+        self.forward, self.shared = SharedBatch(self.terms[0]), True
 
     def step(
         self, batches: Sequence[tuple[Tensor, Tensor]], generators: Sequence[torch.Generator]
@@ -145,6 +151,8 @@ class Ensemble:
         losses.sum().backward()
         for part in self.parts:
             part.take_gradients()
+        if self.shared:
+            average_gradients(self._parameters)
         descend(self.optimizer)
         return self.losses
 

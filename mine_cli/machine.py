@@ -10,6 +10,7 @@ from typing import Any
 import numpy
 import torch
 
+from mine_cli import processes
 from mine_cli.errors import BadInput
 
 __all__ = ["autocast", "device", "keep_memory", "seed_everything"]
@@ -36,18 +37,22 @@ def seed_everything(seed: int, deterministic: bool = False, tf32: bool = False) 
 def device(name: str = "auto") -> torch.device:
     """The device of that name; "auto" takes CUDA, else MPS, else the CPU.
 
+    Of several processes each has a GPU of its own; none shares the one of MPS.
+
     Raises:
         BadInput: there is no such device here.
     """
     present = ["cpu"]
-    if torch.backends.mps.is_available():
+    if torch.backends.mps.is_available() and processes.count() == 1:
         present.insert(0, "mps")
     if torch.cuda.is_available():
         present[:0] = ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
     wanted = present[0] if name == "auto" else name
+    if wanted == "cuda" and processes.count() > 1:
+        wanted = f"cuda:{processes.local_rank()}"
     if wanted not in present:
         choices = ", ".join(["auto", *present])
-        raise BadInput(f"trainer.device={name}: there is no such device here; one of {choices}")
+        raise BadInput(f"trainer.device={wanted}: there is no such device here; one of {choices}")
     return torch.device(wanted)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from mine_cli import checkpoint, jobs
+from mine_cli import checkpoint, jobs, ranks
 from mine_cli.errors import BadInput, Diverged
 from mine_cli.jobs import Job
 from mine_cli.machine import device, keep_memory, seed_everything
@@ -32,7 +32,8 @@ log = logging.getLogger("mine_cli")
 def run(cfg: DictConfig, folder: Path) -> dict[str, Any]:
     """Run a configuration in its folder; the result, which also stands in result.json."""
     jobs.check(cfg)
-    return run_job(jobs.job_of(cfg), folder)
+    ranks.join(device(cfg.trainer.device))
+    return run_job(jobs.job_of(cfg), ranks.broadcast(folder))
 
 
 def run_job(job: Job, folder: Path | None) -> dict[str, Any]:
@@ -45,12 +46,15 @@ def run_job(job: Job, folder: Path | None) -> dict[str, Any]:
     if job.cfg.trainer.threads is not None:
         torch.set_num_threads(job.cfg.trainer.threads)
     keep_memory()
-    state = checkpoint.latest(folder) if job.cfg.resume and folder else None
+    saved = checkpoint.latest(folder) if job.cfg.resume and folder else None
+    state = ranks.broadcast(saved)
     current = Run(job, folder, state)
     try:
         current.begin()
         try:
             current.trainer.fit(current.task, state)
+            if not ranks.leads():
+                return current.result | {"curve": current.task.curve, "objective": None}
         except Diverged as error:
             current.diverged(error)
             raise
@@ -85,7 +89,7 @@ class Run:
                 "already; want as many or more"
             )
         self.files: RunFolder | None = None
-        if folder is not None:
+        if folder is not None and ranks.leads():
             step = state["step"] if state else None
             self.files = RunFolder(folder, step, cfg.trainer.tensorboard, job.charts)
         self.trainer = Trainer(self.task.trainer, self.files, cfg.units, look=job.look, **options)

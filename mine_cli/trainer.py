@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from mine_cli import ranks
 from mine_cli.checkpoint import Interrupts, random_state, restore_random_state, save
 from mine_cli.errors import Diverged, Interrupted
 from mine_cli.machine import autocast, device, seed_everything
@@ -136,16 +137,18 @@ class Trainer:
         with Interrupts() as interrupts, self.progress.shown(state["step"] if state else 0):
             self.start(task, state)
             due = self.next_pause(record.steps)
-            while not self.over(task) and not interrupts.caught:
+            while not self.over(task):
+                if ranks.agreed(interrupts.caught, record.steps):
+                    break
                 record.steps += 1
                 metrics = task.train_step(record.steps)
                 self.progress.advance()
                 if record.steps == due:
                     self.pause(task, metrics)
                     due = self.next_pause(due)
-            if interrupts.caught:
+            if caught := ranks.agreed(interrupts.caught):
                 self.checkpoint(task)
-                raise Interrupted(interrupts.caught)
+                raise Interrupted(caught)
         return record
 
     def start(self, task: Task, state: dict[str, Any] | None) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mine_cli import ranks
 from mine_cli.ensemble import Ensemble, EnsembleMember, same
 from mine_cli.estimator import MutualInformation
 from mine_cli.evaluation import Evaluation, pool
@@ -124,6 +125,8 @@ class Together:
         rates = [lr for lr, _ in chunk]
         terms = [member.term for _, member in chunk]
         found = Ensemble(terms, rates, conf.weight_decay, autocast, conf.compile, conf.moments)
+        if ranks.joined():
+            found.share_batches()
         for r, (_, member) in enumerate(chunk):
             moments = member.share.moments() if member.share else []
             member.share = found.member(r)
@@ -233,7 +236,7 @@ class MIEstimate:
                 "scales": [m.parts.scales for m in self.members],
                 "shapes": [list(side.shape[1:]) for side in self.members[0].parts.select],
             }
-        self.finished = all(m.exhausted(self.patience) for m in self.members)
+        self.finished = ranks.broadcast(all(m.exhausted(self.patience) for m in self.members))
         if self.finished and step < self.trainer.steps:
             log.info(
                 "stopped early at step %d: no better on the select rows for %d evaluations",
