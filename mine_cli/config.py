@@ -85,7 +85,7 @@ class CheckBeforeRun(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Takes the folder of a sweep whose jobs are not known beforehand."""
-        from mine_cli.sweep.folder import claim
+        from mine_cli.sweep.folder import check_search, claim
 
         n = processes.count()
         try:
@@ -94,7 +94,9 @@ class CheckBeforeRun(Callback):
             if config.dry_run or config.resume is not None:
                 raise BadInput("resume and dry_run look at one run; leave them out of a sweep")
             if not config.hydra.sweeper._target_.endswith(".GridSweeper"):  # that takes its own
-                claim(Path(config.hydra.sweep.dir), [], config.units)
+                folder = Path(config.hydra.sweep.dir)
+                check_search(folder, config.hydra.sweeper)
+                claim(folder, [], config.units)
         except RunFailed as stop:
             tell(stop)
             raise SystemExit(stop.exit_code) from None

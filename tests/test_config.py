@@ -27,6 +27,8 @@ folds: 1
 split: random
 resume: null
 dry_run: false
+objective: null
+retry_diverged: true
 data_dir: ${oc.env:MINE_RUN_DATA,data}
 cache_dir: ${oc.env:MINE_RUN_CACHE,'~/.cache/mine-run'}
 task:

@@ -41,21 +41,31 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh environment with the wheel in it; its folder of programs.
+    """A fresh environment with the wheel in it; its folder of programs."""
+    folder = tmp_path_factory.mktemp("environment")
+    return installed(folder, "--no-index", "--force-reinstall", str(wheel))
+
+
+@pytest.fixture(scope="module")
+def editable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh environment with an editable install of the checkout; its folder of programs."""
+    return installed(tmp_path_factory.mktemp("editable"), "--editable", str(ROOT))
+
+
+def installed(folder: Path, *what: str) -> Path:
+    """A fresh environment in a folder with this package in it; its folder of programs.
 
     The libraries are those of the environment that runs the tests, to download none again; this
     package is not among them, for an editable install is read from a .pth file, and those count
     only in an environment's own folder.
     """
-    folder = tmp_path_factory.mktemp("environment")
     call(sys.executable, "-m", "venv", folder, cwd=folder)
     python = folder / "bin" / "python"
     purelib = call(
         python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder
     )
     (Path(purelib.strip()) / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    install = ("-m", "pip", "install", "--no-deps", "--no-index", "--force-reinstall", wheel)
-    call(python, *install, cwd=folder)
+    call(python, "-m", "pip", "install", "--no-deps", *what, cwd=folder)
     return folder / "bin"
 
 
@@ -65,10 +75,14 @@ def test_wheel_holds_every_yaml_and_module_of_the_checkout(wheel: Path) -> None:
     assert {name for name in held if name.endswith(".yaml")} == {
         f"mine_cli/conf/{file.relative_to(conf)}" for file in conf.rglob("*.yaml")
     }
+    # Hydra's plugins lie at the top of the wheel, in a namespace that other packages share.
     assert {name for name in held if name.endswith(".py")} == {
-        str(file.relative_to(ROOT)) for file in (ROOT / "mine_cli").rglob("*.py")
+        str(file.relative_to(ROOT)).removeprefix("mine_cli/plugins/")
+        for file in (ROOT / "mine_cli").rglob("*.py")
     }
-    assert {name.split("/")[0] for name in held if ".dist-info" not in name} == {"mine_cli"}
+    assert "hydra_plugins/__init__.py" not in held
+    tops = {name.split("/")[0] for name in held if ".dist-info" not in name}
+    assert tops == {"mine_cli", "hydra_plugins"}
 
 
 def test_wheel_runs_from_a_foreign_folder(environment: Path, tmp_path: Path) -> None:
@@ -81,3 +95,16 @@ def test_wheel_runs_from_a_foreign_folder(environment: Path, tmp_path: Path) -> 
     assert str(ROOT) not in search_path
     call(environment / "mine-run", "trainer=smoke", "trainer.device=cpu", cwd=tmp_path)
     assert len(list(tmp_path.glob("outputs/mi-estimate/*/result.json"))) == 1
+
+
+@pytest.mark.parametrize("which", ["environment", "editable"])
+def test_sweeps_find_their_plugin(
+    which: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    programs = request.getfixturevalue(which)
+    plugins = call(programs / "mine-run", "--info", "plugins", cwd=tmp_path)
+    assert "\t\tGridSweeper\n" in plugins
+    small = ("trainer=smoke", "trainer.device=cpu", "references=none", "task.pairs=10000")
+    shown = call(programs / "mine-run", "-m", *small, "seed=0,1", "sweep_dir=sweep", cwd=tmp_path)
+    assert "sweep of 2 jobs" in shown
+    assert len(list(tmp_path.glob("sweep/*/result.json"))) == 2

@@ -14,7 +14,7 @@ from mine_cli.errors import BadInput
 from mine_cli.provenance import decides_numbers
 from mine_cli.results import read_json, write_json
 
-__all__ = ["SWEEP_JSON", "Held", "claim", "release", "saved_sweep"]
+__all__ = ["SWEEP_JSON", "Held", "check_search", "claim", "release", "saved_sweep"]
 
 SWEEP_JSON = "sweep.json"
 SCHEMA = 1  # of sweep.json
@@ -57,6 +57,23 @@ def claim(folder: Path, jobs: Sequence[Mapping[str, Any]], units: str) -> None:
             os.close(lock)
         raise
     held.append(Held(folder, units, lock))
+
+
+def check_search(folder: Path, sweeper: Mapping[str, Any]) -> None:
+    """Raise BadInput where a search would come back to its folder with other trials than before.
+
+    Arguments:
+        folder: The sweep's.
+        sweeper: Hydra's node; of a search it has a sampler.
+    """
+    sampler = sweeper.get("sampler")
+    if sampler is None or saved_sweep(folder) is None:
+        return
+    if sampler.get("seed") is None or sweeper.get("storage") is not None:
+        raise BadInput(
+            f"sweep_dir={folder}: only a search with hydra.sweeper.sampler.seed and without a "
+            "storage comes to the same trials again; name another folder"
+        )
 
 
 def release() -> Held | None:

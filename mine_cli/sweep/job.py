@@ -16,7 +16,14 @@ from omegaconf import DictConfig
 from mine_cli.config import error_lines, run_configuration
 from mine_cli.errors import Diverged, Interrupted, RunFailed
 from mine_cli.files import as_typed
-from mine_cli.sweep.earlier import check_same, finished, start_over, unfinished, write_record
+from mine_cli.sweep.earlier import (
+    check_same,
+    finished,
+    recorded,
+    start_over,
+    unfinished,
+    write_record,
+)
 from mine_cli.sweep.ledger import Ledger
 from mine_cli.sweep.objective import objective, worst
 
@@ -53,7 +60,8 @@ def job_of_sweep(cfg: DictConfig, folder: Path, hydra: Any) -> float:
         found = None
     except Exception as stop:
         tell(stop, folder)
-        end(folder, "failed", record | {"error": error_lines(stop)[0]}, started)
+        if record or recorded(folder) is None:  # else it is another job's folder, or it is done
+            end(folder, "failed", record | {"error": error_lines(stop)[0]}, started)
         found = None
     else:
         if record:
