@@ -12,6 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
+from mine_cli import processes
 from mine_cli.errors import BadInput
 from mine_cli.provenance import decides_numbers
 from mine_cli.resume import MAY_CHANGE, check_resumable
@@ -20,17 +21,18 @@ from mine_cli.sweep.folder import saved_sweep
 
 __all__ = ["for_hydra"]
 
-WRITES_NOTHING = (
-    "hydra.mode=RUN",
+LOGS_NOTHING = (
     "hydra.output_subdir=null",
-    "hydra.run.dir=.",
     "hydra/job_logging=none",
     "hydra/hydra_logging=none",
 )
+WRITES_NOTHING = (*LOGS_NOTHING, "hydra.mode=RUN", "hydra.run.dir=.")
 
 
 def for_hydra(arguments: Sequence[str]) -> list[str]:
     """The arguments that Hydra is given in place of the user's.
+
+    Of several processes all but the first log nothing and make no folder.
 
     Raises:
         BadInput: where `resume` names no run of ours, or something stands beside it that may
@@ -52,6 +54,8 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
         if {"-m", "--multirun"} & set(arguments):
             raise BadInput("dry_run=true: looks at one run; leave out -m")
         return [*arguments, *WRITES_NOTHING]
+    if processes.rank():
+        return [*arguments, *LOGS_NOTHING, "hydra.run.dir=."]
     return list(arguments)
 
 
@@ -78,7 +82,8 @@ def resuming(folder: Path, arguments: Sequence[str]) -> list[str]:
     # configuration has (config.run_configuration puts it in Hydra's place).
     kept = ["++" + other if other.startswith("dataset.") else other for other in others]
     where = [f"resume={quoted(str(folder))}", f"hydra.run.dir={quoted(str(folder))}"]
-    return [*kept, *where, "hydra.output_subdir=null"]
+    silent = LOGS_NOTHING if processes.rank() else ("hydra.output_subdir=null",)
+    return [*kept, *where, *silent]
 
 
 def resuming_sweep(folder: Path, sweep: Mapping[str, Any], others: Sequence[str]) -> list[str]:

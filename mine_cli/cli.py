@@ -18,7 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from mine_cli import __version__
+from mine_cli import __version__, processes, ranks
 from mine_cli.arguments import for_hydra
 from mine_cli.config import conf_dir, error_lines, run_configuration, tell
 from mine_cli.errors import Interrupted, RunFailed
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 ending = {"exit_code": 0}
 
 
+@ranks.one_voice()
 def main() -> None:
     """The console entry: runs, and exits with the code that says how it went."""
     if "--version" in sys.argv[1:]:
@@ -100,6 +101,9 @@ def run(cfg: DictConfig, folder: Path) -> float:
 
     if cfg.dry_run:
         print(jobs.dry_run(cfg))
+        return math.nan
+    if processes.rank():  # it helps, and has no folder
+        runs.run(cfg, folder)
         return math.nan
     try:
         runs.run(cfg, folder)

@@ -12,6 +12,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from mine_cli import processes, ranks
 from mine_cli.errors import BadInput, RunFailed
 from mine_cli.resume import saved_configuration, saved_import_folders
 from mine_cli.schemas import register
@@ -77,6 +78,7 @@ class CheckBeforeRun(Callback):
         # Hydra logs an exception raised here and goes on; SystemExit alone ends the program.
         try:
             check_before_run(without_hydra(config), config.hydra)
+            ranks.all_ready()
         except Exception as stop:
             tell(stop)
             raise SystemExit(getattr(stop, "exit_code", 1)) from None
@@ -85,7 +87,10 @@ class CheckBeforeRun(Callback):
         """Takes the folder of a sweep whose jobs are not known beforehand."""
         from mine_cli.sweep.folder import check_search, claim
 
+        n = processes.count()
         try:
+            if n > 1:
+                raise BadInput(f"a sweep: cannot be shared by {n} processes; leave out -m")
             if config.dry_run or config.resume is not None:
                 raise BadInput("resume and dry_run look at one run; leave them out of a sweep")
             if not config.hydra.sweeper._target_.endswith(".GridSweeper"):  # that takes its own
@@ -112,10 +117,10 @@ def check_before_run(cfg: DictConfig, hydra: Any) -> None:
         raise BadInput("dry_run: writes nothing only if given on the command line: dry_run=true")
     if cfg.resume is not None and Path(cfg.resume) != folder:
         raise BadInput(f"resume: works only on the command line: mine-run resume={cfg.resume}")
-    if not cfg.dry_run and cfg.resume is None:
+    if not cfg.dry_run and cfg.resume is None and processes.rank() == 0:
         check_folder(folder, (".hydra", "result.json", "checkpoints"))
     cfg = run_configuration(cfg, hydra)
-    faults = validate(cfg)
+    faults = validate(cfg) or list(processes.faults(cfg))
     if faults:
         raise BadInput(*faults)
     from mine_cli.jobs import check  # imports torch, for which a mistyped number need not wait

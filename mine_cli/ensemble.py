@@ -4,7 +4,8 @@ Each stays a plain module with its own data, pairing and noise; only the arithme
 (``torch.func.stack_module_state`` and ``vmap``), so each learns what it would have learned alone.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -13,9 +14,11 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from mine_cli.estimator import MutualInformation, adam, descend, frozen
-from mine_cli.scoring import draw
+from mine_cli.perceptrons import Perceptrons
+from mine_cli.scoring import draw, score
+from mine_cli.shared_batch import SharedBatch, average_gradients
 
-__all__ = ["Ensemble", "Stack", "stack"]
+__all__ = ["Ensemble", "EnsembleMember", "Stack", "same", "stack"]
 
 
 class Stack:
@@ -60,6 +63,12 @@ class Stack:
             return self.forward(*calls[0])
         return self.forward(*stack(calls))
 
+    def on(self, *stacked: Tensor) -> Tensor:
+        """The same for arguments ``[R, ...]`` that are stacked already; always ``[R, ...]``."""
+        if self.alone:
+            return self.forward(*(part[0] for part in stacked))[None]
+        return self.forward(*stacked)
+
     def _together(self, *arguments: Any) -> Any:
         # Buffers (the moving average of `mine`) are batched, so their in-place update reaches all.
         return mapped(self.modules[0], self.state, arguments)
@@ -78,31 +87,52 @@ def mapped(module: nn.Module, state: tuple[Any, Any], arguments: Sequence[Any]) 
 class Ensemble:
     """MI terms of one shape and one optimiser that moves each as if it were alone.
 
+    Networks are called as one; neighbours of equal bound and rate share one call of the bound and
+    one of the optimiser.
+
     Arguments:
         terms: of one shape; a single one is called directly.
-        lr, weight_decay: of their Adam (decoupled decay).
-        betas: of their Adam's moving averages.
+        lr: of their Adam: one for all, or each its own.
+        weight_decay: of their Adam (decoupled decay).
         autocast: makes the context that the networks are called in.
         compiled: compile the step's forward pass.
+        betas: of their Adam's moving averages.
     """
 
     def __init__(
         self,
         terms: Sequence[MutualInformation],
-        lr: float,
+        lr: float | Sequence[float],
         weight_decay: float = 0.0,
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
         compiled: bool = False,
         betas: tuple[float, float] = (0.9, 0.999),
     ) -> None:
-        self.terms = list(terms)
-        self.autocast = autocast
-        self.stack = Stack(self.terms)
+        self.terms, self.autocast = list(terms), autocast
+        self.alone = len(self.terms) == 1
+        rates = list(lr) if isinstance(lr, Sequence) else [lr] * len(self.terms)
+        keys = [(same(t.bound), rate) for t, rate in zip(self.terms, rates, strict=True)]
+        self.networks = Stack([Scores(term) for term in self.terms])
+        self.parts = [Part(self.terms, self.networks, rates[run.start], run) for run in runs(keys)]
+        self.forward: Callable[..., Any] = self.terms[0] if self.alone else self._losses
         if compiled:
-            self.stack.forward = torch.compile(self.stack.forward)
-        self._parameters = self.stack.parameters()
-        self.optimizer = adam(self._parameters, lr, weight_decay, betas)
-        self.scores: list[Tensor] = []
+            self.forward = torch.compile(self.forward)
+        self.perceptrons = Perceptrons.of(
+            [term.network for term in self.terms], self.networks.state[0]
+        )
+        self._parameters = [*self.networks.parameters(), *(w for p in self.parts for w in p.own)]
+        self.optimizer = adam(
+            [{"params": part.parameters, "lr": part.rate} for part in self.parts],
+            rates[0],
+            weight_decay,
+            betas,
+        )
+        self.losses, self.scores = torch.empty(0), (torch.empty(0), torch.empty(0))
+        self.shared = False
+
+    def share_batches(self) -> None:
+        """From here on several processes score each batch together; of one term alone."""
+        self.forward, self.shared = SharedBatch(self.terms[0]), True
 
     def step(
         self, batches: Sequence[tuple[Tensor, Tensor]], generators: Sequence[torch.Generator]
@@ -116,10 +146,26 @@ class Ensemble:
         for parameter in self._parameters:
             parameter.grad = None
         with self.autocast():
-            losses, *self.scores = self.stack(plans)
+            losses, *scores = self.forward(*(plans[0] if self.alone else stack(plans)))
+        self.losses, self.scores = losses.detach().reshape(-1), (scores[0], scores[1])
         losses.sum().backward()
+        for part in self.parts:
+            part.take_gradients()
+        if self.shared:
+            average_gradients(self._parameters)
         descend(self.optimizer)
-        return losses.detach().reshape(-1)
+        return self.losses
+
+    def _losses(self, *plan: Any) -> tuple[Tensor, Tensor, Tensor]:
+        """The terms' losses ``[R]``, and the detached scores that they come from."""
+        t_joint, t_marginal = self._scores(*plan)
+        losses = [part.loss(t_joint[part.run], t_marginal[part.run]) for part in self.parts]
+        return torch.cat(losses), t_joint.detach(), t_marginal.detach()
+
+    def _scores(self, *plan: Any) -> tuple[Tensor, Tensor]:
+        if self.perceptrons is not None and self.perceptrons.take(*plan):
+            return self.perceptrons(*plan)
+        return self.networks.forward(*plan)
 
     def minimise(
         self, batches: Sequence[tuple[Tensor, Tensor]], generators: Sequence[torch.Generator]
@@ -130,27 +176,25 @@ class Ensemble:
         gradient reaches a statistics network, and no buffer moves.
         """
         plans = self._plans(batches, generators)
-        if self.stack.alone:
-            with self.autocast(), frozen(self.terms[0]):
-                return Objective(self.terms[0])(*plans[0]).reshape(1)
-        fixed = tuple(
-            {f"term.{name}": value.detach() for name, value in part.items()}
-            for part in self.stack.state
-        )
+        if self.alone:
+            term = self.terms[0]
+            with self.autocast(), frozen(term):
+                return term.bound.objective(*term.scores(*plans[0])).reshape(1)
         with self.autocast():
-            return mapped(Objective(self.terms[0]), (fixed[0], fixed[1]), stack(plans))
-
-    def values(self) -> Tensor:
-        """The bounds' values ``[R]`` on the batches of the latest step, in nats."""
-        t_joint, t_marginal = self.scores
-        if self.stack.alone:
-            return self.terms[0].bound.value(t_joint, t_marginal).detach().reshape(-1)
-        pairs = zip(self.terms, t_joint, t_marginal, strict=True)
-        return torch.stack([term.bound.value(tj, tm).detach() for term, tj, tm in pairs])
+            t_joint, t_marginal = mapped(
+                self.networks.modules[0], fixed(self.networks.state), stack(plans)
+            )
+            found = [p.objective(t_joint[p.run], t_marginal[p.run]) for p in self.parts]
+        return torch.cat(found)
 
     def parameters(self) -> Iterable[Tensor]:
         """The tensors that the optimiser moves (stacked ones for several terms)."""
         return self._parameters
+
+    def member(self, r: int) -> "EnsembleMember":
+        """What belongs to one term: its parameters with their gradients, and Adam's moments."""
+        part = next(part for part in self.parts if r in range(part.run.start, part.run.stop))
+        return EnsembleMember(self, part, r)
 
     def _plans(
         self, batches: Sequence[tuple[Tensor, Tensor]], generators: Sequence[torch.Generator]
@@ -162,15 +206,149 @@ class Ensemble:
         ]
 
 
-class Objective(nn.Module):
-    """What an encoder moves, as the forward pass of a module that can be stacked."""
+class Part:
+    """A run of an ensemble's terms that have one bound and one rate.
+
+    Where the run is not the whole ensemble, the optimiser is given views of the stacked tensors,
+    whose gradients are views as well: all arithmetic stays in place.
+    """
+
+    def __init__(
+        self, terms: Sequence[MutualInformation], networks: Stack, rate: float, run: slice
+    ) -> None:
+        self.run, self.rate = run, rate
+        self.failure: Exception | None = None
+        bounds = [term.bound for term in terms[run]]
+        self.bound: Any = bounds[0]
+        self.losses = Stack([Loss(bound) for bound in bounds])
+        self.own = self.losses.parameters()
+        self.stacked = networks.parameters()
+        whole = len(bounds) == len(terms)
+        self.views = [] if whole else [p.detach()[run] for p in self.stacked]
+        self.parameters = [*(self.stacked if whole else self.views), *self.own]
+
+    def loss(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
+        """The losses of the run, or zeros where a user's bound fails: the others go on."""
+        try:
+            return self.losses.on(t_joint, t_marginal)
+        except Exception as stop:
+            self.failure = stop
+            return torch.zeros(len(t_joint), device=t_joint.device)
+
+    def objective(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
+        """The bounds' objectives, no bound's own parameter or buffer taking part in it."""
+        if self.losses.alone:
+            with frozen(self.bound):
+                return self.bound.objective(t_joint[0], t_marginal[0])[None]
+        state = fixed(self.losses.state)
+        return mapped(Objective(self.bound), state, (t_joint, t_marginal))
+
+    def take_gradients(self) -> None:
+        for view, parameter in zip(self.views, self.stacked, strict=False):
+            view.grad = None if parameter.grad is None else parameter.grad[self.run]
+
+
+class EnsembleMember:
+    """One term's share of an ensemble: what is watched and saved of its training."""
+
+    def __init__(self, ensemble: Ensemble, part: Part, r: int) -> None:
+        self.ensemble, self.optimizer, self.part, self.r = ensemble, ensemble.optimizer, part, r
+        row = r - part.run.start
+        # What is not stacked is the term's own as a whole.
+        networks = len(part.parameters) - len(part.own)
+        self.rows: list[Any] = [... if ensemble.alone else row] * networks
+        self.rows += [... if part.losses.alone else row] * len(part.own)
+
+    @property
+    def failure(self) -> Exception | None:
+        """What the term's bound has raised; its parameters are of no more use then."""
+        return self.part.failure
+
+    def loss(self) -> Tensor:
+        """The loss of the latest step, scalar."""
+        return self.ensemble.losses[self.r]
+
+    def value(self) -> Tensor:
+        """The bound's value on the batch of the latest step, in nats, scalar."""
+        t_joint, t_marginal = self.ensemble.scores
+        if not self.ensemble.alone:
+            t_joint, t_marginal = t_joint[self.r], t_marginal[self.r]
+        return self.ensemble.terms[self.r].bound.value(t_joint, t_marginal).detach()
+
+    def parameters(self) -> Iterable[Tensor]:
+        """The term's own parameters, with the gradients that the latest step left."""
+        for tensor, row in zip(self.part.parameters, self.rows, strict=True):
+            own = tensor.detach()[row]
+            own.grad = None if tensor.grad is None else tensor.grad[row]
+            yield own
+
+    def moments(self) -> list[dict[str, Tensor]]:
+        """Adam's moments of each parameter; empty before the first step."""
+        found = []
+        for tensor, row in zip(self.part.parameters, self.rows, strict=True):
+            state = self.optimizer.state[tensor]
+            own = {k: v if k == "step" else v[row] for k, v in state.items()}
+            found.append({name: value.clone() for name, value in own.items()})
+        return found if all(found) else []
+
+    def load_moments(self, moments: Sequence[dict[str, Tensor]]) -> None:
+        """Takes back what `moments` gave."""
+        for tensor, row, saved in zip(self.part.parameters, self.rows, moments, strict=False):
+            state = self.optimizer.state[tensor]
+            state["step"] = saved["step"].clone()
+            for name in ("exp_avg", "exp_avg_sq"):
+                state.setdefault(name, torch.zeros_like(tensor))[row] = saved[name]
+
+
+class Scores(nn.Module):
+    """The scores of a term's network, as the forward pass of a module that can be stacked."""
 
     def __init__(self, term: MutualInformation) -> None:
         super().__init__()
-        self.term = term
+        self.network, self.marginals = term.network, term.marginals
 
-    def forward(self, *batch: Any) -> Tensor:
-        return self.term.bound.objective(*self.term.scores(*batch))
+    def forward(self, *plan: Any) -> tuple[Tensor, Tensor]:
+        return score(self.network, self.marginals, *plan)
+
+
+class Loss(nn.Module):
+    """A bound's loss as a forward pass."""
+
+    def __init__(self, bound: nn.Module) -> None:
+        super().__init__()
+        self.bound: Any = bound
+
+    def forward(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
+        return self.bound.loss(t_joint, t_marginal)
+
+
+class Objective(Loss):
+    """A bound's objective as a forward pass."""
+
+    def forward(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
+        return self.bound.objective(t_joint, t_marginal)
+
+
+def fixed(state: tuple[dict[str, Tensor], dict[str, Tensor]]) -> tuple[Any, Any]:
+    """A stack's state with no gradient into it, and buffers that stay as they are."""
+    parameters, buffers = state
+    return (
+        {name: value.detach() for name, value in parameters.items()},
+        {name: value.clone() for name, value in buffers.items()},
+    )
+
+
+def same(bound: nn.Module) -> Hashable:
+    """What two bounds have in common that are called as one: their kind and settings."""
+    settings = {k: v for k, v in vars(bound).items() if not k.startswith("_")}
+    return type(bound), repr(sorted(settings.items()))
+
+
+def runs(keys: Sequence[Hashable]) -> list[slice]:
+    """The runs of equal neighbours."""
+    lengths = [len([*group]) for _, group in itertools.groupby(keys)]
+    ends = [*itertools.accumulate(lengths)]
+    return [slice(end - length, end) for end, length in zip(ends, lengths, strict=True)]
 
 
 def stack(parts: Sequence[Sequence[Any]]) -> list[Any]:

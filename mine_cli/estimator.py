@@ -15,7 +15,7 @@ from mine_cli.bounds import BOUNDS
 from mine_cli.errors import BadInput
 from mine_cli.evaluation import Evaluation, evaluate, log_ratio
 from mine_cli.marginals import MARGINALS
-from mine_cli.scoring import Noise, Whole, draw, group_shape, score_groups, score_pairs
+from mine_cli.scoring import Noise, Whole, draw, group_shape, score
 
 __all__ = ["MutualInformation", "adam", "descend", "evaluating", "frozen"]
 
@@ -104,13 +104,8 @@ class MutualInformation(nn.Module):
     def scores(
         self, x: Tensor, z: Tensor, pairing: Tensor | None = None, noise: Noise | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Scores of the joint pairs ``[n]`` and of k marginal pairs a row ``[n, k]``.
-
-        ``pairing [n, k]`` holds the rows of z that each x is paired with; None crosses groups.
-        """
-        if pairing is None:
-            return score_groups(self.network, x, z, self.marginals, noise)
-        return score_pairs(self.network, x, z, pairing, noise)
+        """See `scoring.score`."""
+        return score(self.network, self.marginals, x, z, pairing, noise)
 
     # Moving what x and z came from
 
@@ -215,14 +210,18 @@ def by_name(choice: Any, known: dict[str, type], what: str) -> Any:
 
 
 def adam(
-    parameters: Iterable[Tensor],
+    parameters: Iterable[Any],
     lr: float,
     weight_decay: float = 0.0,
     betas: tuple[float, float] = (0.9, 0.999),
 ) -> torch.optim.AdamW:
-    """Adam with decoupled weight decay, fused where the device has it."""
+    """Adam with decoupled weight decay, fused where the device has it.
+
+    Parameters may come in groups with rates of their own.
+    """
     parameters = list(parameters)
-    fused = all(p.device.type in ("cpu", "cuda", "mps") for p in parameters)
+    tensors = [p for g in parameters for p in (g["params"] if isinstance(g, dict) else [g])]
+    fused = all(p.device.type in ("cpu", "cuda", "mps") for p in tensors)
     return torch.optim.AdamW(
         parameters, lr=lr, betas=betas, weight_decay=weight_decay, fused=fused
     )
@@ -231,27 +230,27 @@ def adam(
 @torch.no_grad()
 def descend(optimizer: torch.optim.AdamW) -> None:
     """One step of `adam`: what ``optimizer.step()`` does, at half its cost for small networks."""
-    (group,) = optimizer.param_groups
-    moved = [p for p in group["params"] if p.grad is not None]
-    states = [optimizer.state[p] for p in moved]
-    if not (group["fused"] and all(states)):
-        optimizer.step()  # which makes the states, the first time
-        return
-    beta1, beta2 = group["betas"]
-    adamw(
-        moved,
-        [p.grad for p in moved],
-        [s["exp_avg"] for s in states],
-        [s["exp_avg_sq"] for s in states],
-        [],
-        [s["step"] for s in states],
-        fused=True,
-        amsgrad=False,
-        maximize=False,
-        beta1=beta1,
-        beta2=beta2,
-        **{name: group[name] for name in ("lr", "eps", "weight_decay")},
-    )
+    for group in optimizer.param_groups:
+        moved = [p for p in group["params"] if p.grad is not None]
+        states = [optimizer.state[p] for p in moved]
+        if not (group["fused"] and all(states)):
+            optimizer.step()  # of all groups, which makes the states, the first time
+            return
+        beta1, beta2 = group["betas"]
+        adamw(
+            moved,
+            [p.grad for p in moved],
+            [s["exp_avg"] for s in states],
+            [s["exp_avg_sq"] for s in states],
+            [],
+            [s["step"] for s in states],
+            fused=True,
+            amsgrad=False,
+            maximize=False,
+            beta1=beta1,
+            beta2=beta2,
+            **{name: group[name] for name in ("lr", "eps", "weight_decay")},
+        )
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from mine_cli.scoring import embed, head
 __all__ = ["Evaluation", "evaluate", "log_ratio", "pool"]
 
 ROWS_AT_ONCE = 4096  # rows embedded at once: bounds the memory of convolutional networks
-PAIRS_AT_ONCE = 2**15  # pairs scored at once
+PAIRS_ON_CPU = 2**12  # pairs scored at once: as many as stay in the caches
+PAIRS_ON_DEVICE = 2**18
 FEWEST_SHIFTS = 20
 JACKKNIFE_GROUPS = 20
 
@@ -155,10 +156,11 @@ def cross_scores(
     t_marginal = torch.empty(len(shifts), n, device=keep)
     t_joint = torch.empty(n, device=keep)
     step = torch.tensor(shifts, device=device)
-    for rows in torch.arange(n, device=device).split(PAIRS_AT_ONCE):
+    at_once = PAIRS_ON_CPU if device.type == "cpu" else PAIRS_ON_DEVICE
+    for rows in torch.arange(n, device=device).split(at_once):
         here = slice(int(rows[0]), int(rows[0]) + len(rows))
         t_joint[here] = head(network, a[here], b[here]).float()
-        for block in torch.arange(len(shifts)).split(max(1, PAIRS_AT_ONCE // len(rows))):
+        for block in torch.arange(len(shifts)).split(max(1, at_once // len(rows))):
             columns = (rows[None] + step[block.to(device)][:, None]) % n
             t_marginal[block, here] = head(network, a[here], b[columns]).float().to(keep)
     return t_joint, t_marginal

@@ -9,7 +9,9 @@ import json
 import logging
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,14 +28,52 @@ __all__ = [
     "RunFolder",
     "commit",
     "fingerprint",
+    "log_file",
     "peak_memory",
     "read_json",
+    "speaking",
     "summary",
     "versions",
     "write_json",
 ]
 
+# The folder of the run that is at work, where several runs take turns in one process.
+speaker: ContextVar[Path | None] = ContextVar("speaker", default=None)
+LOG = "mine-run.log"
 SCHEMA = 1  # of result.json; raised when a key changes its meaning or goes away
+
+
+@contextmanager
+def speaking(folder: Path) -> Iterator[None]:
+    """What is logged meanwhile goes to this run's log alone, of those that are open."""
+    token = speaker.set(folder)
+    try:
+        yield
+    finally:
+        speaker.reset(token)
+
+
+def open_log(folder: Path) -> logging.FileHandler:
+    """A run's mine-run.log, to which the program's lines go from now on."""
+    handler = logging.FileHandler(folder / LOG, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.addFilter(lambda record: speaker.get() in (None, folder))
+    logger = logging.getLogger("mine_cli")
+    logger.addHandler(handler)
+    if logger.getEffectiveLevel() > logging.INFO:
+        logger.setLevel(logging.INFO)
+    return handler
+
+
+@contextmanager
+def log_file(folder: Path) -> Iterator[None]:
+    """The same for a time."""
+    handler = open_log(folder)
+    try:
+        yield
+    finally:
+        logging.getLogger("mine_cli").removeHandler(handler)
+        handler.close()
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -87,6 +127,7 @@ class RunFolder:
         self.metrics_csv = self.path / "metrics.csv"
         self.result_json = self.path / "result.json"
         self.last = self.path / "checkpoints" / "last.pt"
+        self.earlier = self.path / "checkpoints" / "earlier.pt"
         self.best = self.path / "checkpoints" / "best.pt"
         self.resume_step, self.charts = resume_step, charts
         self.columns = ["step"]
@@ -211,18 +252,11 @@ class RunFolder:
 
     def _open_log(self) -> logging.FileHandler | None:
         """mine-run.log, unless Hydra has opened it for this run already."""
-        path = self.path / "mine-run.log"
-        logger = logging.getLogger("mine_cli")
-        handlers = [*logging.getLogger().handlers, *logger.handlers]
+        handlers = [*logging.getLogger().handlers, *logging.getLogger("mine_cli").handlers]
         taken = [h.baseFilename for h in handlers if isinstance(h, logging.FileHandler)]
-        if str(path.resolve()) in [str(Path(name).resolve()) for name in taken]:
+        if str((self.path / LOG).resolve()) in [str(Path(name).resolve()) for name in taken]:
             return None
-        handler = logging.FileHandler(path, encoding="utf-8")
-        handler.setFormatter(logging.Formatter("[%(asctime)s][%(levelname)s] %(message)s"))
-        logger.addHandler(handler)
-        if logger.getEffectiveLevel() > logging.INFO:
-            logger.setLevel(logging.INFO)
-        return handler
+        return open_log(self.path)
 
     def _open_tensorboard(self) -> "SummaryWriter":
         from torch.utils.tensorboard import SummaryWriter

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from mine_cli import processes
 from mine_cli.errors import BadInput
 from mine_cli.files import as_typed
 from mine_cli.schemas import SECTIONS, Run
@@ -53,7 +54,7 @@ def resume_command(folder: Path, overrides: Iterable[str] = ()) -> str:
         overrides: what was given beside `resume` the last time, as Hydra was given it.
     """
     kept = [o.removeprefix("++") for o in overrides if not o.startswith("resume=")]
-    return shlex.join(["mine-run", f"resume={as_typed(folder)}", *kept])
+    return shlex.join([*processes.command(), f"resume={as_typed(folder)}", *kept])
 
 
 def saved_configuration(folder: Path, overrides: Sequence[str] = ()) -> DictConfig:

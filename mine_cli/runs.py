@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from mine_cli import checkpoint, jobs
+from mine_cli import checkpoint, jobs, ranks
 from mine_cli.errors import BadInput, Diverged
 from mine_cli.jobs import Job
-from mine_cli.machine import device, seed_everything
+from mine_cli.machine import device, keep_memory, seed_everything
 from mine_cli.results import (
     SCHEMA,
     RunFolder,
@@ -24,7 +24,7 @@ from mine_cli.results import (
 from mine_cli.sweep.objective import objective
 from mine_cli.trainer import Trainer
 
-__all__ = ["fingerprint_of", "run", "run_job"]
+__all__ = ["Run", "fingerprint_of", "run", "run_job"]
 
 log = logging.getLogger("mine_cli")
 
@@ -32,7 +32,8 @@ log = logging.getLogger("mine_cli")
 def run(cfg: DictConfig, folder: Path) -> dict[str, Any]:
     """Run a configuration in its folder; the result, which also stands in result.json."""
     jobs.check(cfg)
-    return run_job(jobs.job_of(cfg), folder)
+    ranks.join(device(cfg.trainer.device))
+    return run_job(jobs.job_of(cfg), ranks.broadcast(folder))
 
 
 def run_job(job: Job, folder: Path | None) -> dict[str, Any]:
@@ -42,45 +43,106 @@ def run_job(job: Job, folder: Path | None) -> dict[str, Any]:
         Diverged: after a result with that status was written.
         Interrupted: after the run was saved.
     """
-    cfg = job.cfg
-    if cfg.trainer.threads is not None:
-        torch.set_num_threads(cfg.trainer.threads)
-    seed_everything(cfg.seed, cfg.deterministic)
-    where = device(cfg.trainer.device)
-    task = job.start(where)
-    for line in job.warnings:
-        log.warning("%s", line)
-    state = checkpoint.latest(folder) if cfg.resume and folder else None
-    if state is not None and state["step"] > cfg.trainer.steps:
-        raise BadInput(
-            f"trainer.steps={cfg.trainer.steps}: the run has done {state['step']} steps already; "
-            "want as many or more"
-        )
-    files = None
-    if folder is not None:
-        step = state["step"] if state else None
-        files = RunFolder(folder, step, cfg.trainer.tensorboard, job.charts)
-    trainer = Trainer(task.trainer, files, cfg.units, look=job.look)
-    result = head_of(job, where)
+    if job.cfg.trainer.threads is not None:
+        torch.set_num_threads(job.cfg.trainer.threads)
+    keep_memory()
+    saved = checkpoint.latest(folder) if job.cfg.resume and folder else None
+    state = ranks.broadcast(saved)
+    current = Run(job, folder, state)
     try:
-        if files and state is None:
-            files.text("configuration", f"```yaml\n{OmegaConf.to_yaml(cfg, resolve=True)}```")
-            job.begin(files)
+        current.begin()
         try:
-            trainer.fit(task, state)
-            result |= task.result()
+            current.trainer.fit(current.task, state)
+            if not ranks.leads():
+                return current.result | {"curve": current.task.curve, "objective": None}
         except Diverged as error:
-            finish(job, files, trainer, result | {"status": "diverged", "note": str(error)})
+            current.diverged(error)
             raise
-        result |= job.after(result, trainer.record.seconds)
-        finish(job, files, trainer, result)
+        return current.finish()
     finally:
-        if files:
-            files.close()
-    if result["status"] == "diverged":
-        raise Diverged("the estimate is not finite; try a smaller trainer.lr or network")
-    found = objective(result, job.compared(result), cfg.objective)
-    return result | {"curve": task.curve, "objective": found}
+        current.close()
+
+
+class Run:
+    """One job in its folder: what happens before and after its training.
+
+    Arguments:
+        job: What is run.
+        folder: Where its files go; None keeps everything in memory.
+        state: The checkpoint that it goes on from, None for the start.
+        options: Of its `Trainer`.
+    """
+
+    def __init__(
+        self, job: Job, folder: Path | None, state: dict[str, Any] | None, **options: Any
+    ) -> None:
+        cfg = job.cfg
+        self.job, self.state = job, state
+        seed_everything(cfg.seed, cfg.deterministic)
+        where = device(cfg.trainer.device)
+        self.task = job.start(where)
+        for line in job.warnings:
+            log.warning("%s", line)
+        if state is not None and state["step"] > cfg.trainer.steps:
+            raise BadInput(
+                f"trainer.steps={cfg.trainer.steps}: the run has done {state['step']} steps "
+                "already; want as many or more"
+            )
+        self.files: RunFolder | None = None
+        if folder is not None and ranks.leads():
+            step = state["step"] if state else None
+            self.files = RunFolder(folder, step, cfg.trainer.tensorboard, job.charts)
+        self.trainer = Trainer(self.task.trainer, self.files, cfg.units, look=job.look, **options)
+        self.result = head_of(job, where)
+
+    def begin(self) -> None:
+        """What the folder holds from the start."""
+        if self.files and self.state is None:
+            resolved = OmegaConf.to_yaml(self.job.cfg, resolve=True)
+            self.files.text("configuration", f"```yaml\n{resolved}```")
+            self.job.begin(self.files)
+
+    def finish(self) -> dict[str, Any]:
+        """Report, write the result, and give it, with the curve and a sweeper's objective.
+
+        Raises:
+            Diverged: what is reported is not finite; the result was written.
+        """
+        self.result |= self.task.result()
+        self.result |= self.job.after(self.result, self.trainer.record.seconds)
+        self._write()
+        if self.result["status"] == "diverged":
+            raise Diverged("the estimate is not finite; try a smaller trainer.lr or network")
+        compared = self.job.compared(self.result)
+        worth = objective(self.result, compared, self.job.cfg.objective)
+        return self.result | {"curve": self.task.curve, "objective": worth}
+
+    def diverged(self, error: Diverged) -> None:
+        """Write the result of a training that went wrong."""
+        self.result |= {"status": "diverged", "note": str(error)}
+        self._write()
+
+    def _write(self) -> None:
+        """The result and its figures, and a summary in the log."""
+        record, cfg = self.trainer.record, self.job.cfg
+        self.result |= {
+            "steps": record.steps,
+            "seconds": record.seconds,
+            "steps_per_second": record.steps_per_second,
+            "peak_memory": peak_memory(str(device(cfg.trainer.device))),
+        }
+        if self.files is None:
+            return
+        write_json(self.files.result_json, self.result)
+        self.files.hparams(self.job.settings(), self.job.compared(self.result))
+        for tag, picture in self.job.pictures(self.files.path).items():
+            self.files.picture(tag, picture, record.steps)
+        log.info("%s", summary(self.result, cfg.units, self.files.path))
+
+    def close(self) -> None:
+        """Ends the folder's log and TensorBoard; safe to call twice."""
+        if self.files:
+            self.files.close()
 
 
 def head_of(job: Job, where: torch.device) -> dict[str, Any]:
@@ -105,24 +167,6 @@ def head_of(job: Job, where: torch.device) -> dict[str, Any]:
 
 
 def fingerprint_of(job: Job) -> str:
-    """The fingerprint of everything that decides a job's numbers, before or after it ran."""
+    """The fingerprint of everything that decides a job's numbers; see `provenance.fingerprint`."""
     resolved: Any = OmegaConf.to_container(job.cfg, resolve=True)
     return fingerprint({**resolved, "memory": job.content()}, job.files())
-
-
-def finish(job: Job, files: RunFolder | None, trainer: Trainer, result: dict[str, Any]) -> None:
-    """Write the result and its figures, and tell it."""
-    record, cfg = trainer.record, job.cfg
-    result |= {
-        "steps": record.steps,
-        "seconds": record.seconds,
-        "steps_per_second": record.steps_per_second,
-        "peak_memory": peak_memory(str(device(cfg.trainer.device))),
-    }
-    if files is None:
-        return
-    write_json(files.result_json, result)
-    files.hparams(job.settings(), job.compared(result))
-    for tag, picture in job.pictures(files.path).items():
-        files.picture(tag, picture, record.steps)
-    log.info("%s", summary(result, cfg.units, files.path))

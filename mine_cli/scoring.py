@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-__all__ = ["Whole", "cross", "draw", "embed", "head", "score_groups", "score_pairs"]
+__all__ = ["Whole", "cross", "draw", "embed", "head", "score", "score_groups", "score_pairs"]
 
 Noise = dict[str, Tensor]
 
@@ -73,6 +73,23 @@ def group_shape(n: int, marginals: Any) -> tuple[int, int]:
         return 0, 0
     groups = -(-n // limit)
     return groups, n // groups
+
+
+def score(
+    network: nn.Module,
+    marginals: Any,
+    x: Tensor,
+    z: Tensor,
+    pairing: Tensor | None = None,
+    noise: Noise | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Scores of the joint pairs ``[n]`` and of k marginal pairs a row ``[n, k]``.
+
+    ``pairing [n, k]`` holds the rows of z that each x is paired with; None crosses groups.
+    """
+    if pairing is None:
+        return score_groups(network, x, z, marginals, noise)
+    return score_pairs(network, x, z, pairing, noise)
 
 
 def score_pairs(

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from mine_cli import ranks
 from mine_cli.checkpoint import Interrupts, random_state, restore_random_state, save
 from mine_cli.errors import Diverged, Interrupted
 from mine_cli.machine import autocast, device, seed_everything
@@ -94,6 +95,7 @@ class Trainer:
         conf: Steps, intervals and display.
         folder: Where metrics and checkpoints go; None keeps everything in memory.
         unit: "nats" or "bits", for the display.
+        keeps_earlier: Whether the checkpoint before the latest one is kept as well.
         look: Draws what is to be seen at an evaluation from the folder's files, for TensorBoard.
         progress: Whether a bar may be shown (it is where stderr is a terminal); None: as in
             `conf`.
@@ -106,8 +108,9 @@ class Trainer:
         unit: str = "nats",
         progress: bool | None = None,
         look: Callable[[Path, int], Mapping[str, Path]] | None = None,
+        keeps_earlier: bool = False,
     ) -> None:
-        self.folder, self.look = folder, look
+        self.folder, self.look, self.keeps_earlier = folder, look, keeps_earlier
         self.steps = conf.steps
         self.log_every = conf.log_every
         self.evaluate_every = conf.evaluate_every or max(1, conf.steps // 12)
@@ -130,25 +133,35 @@ class Trainer:
             Diverged: a metric or a parameter is not finite; the last checkpoint is good.
             Interrupted: by Ctrl-C or SIGTERM, after the step was finished and saved.
         """
-        if state is not None:
-            self.restore(task, state)
         record = self.record
-        with Interrupts() as interrupts, self.progress.shown(record.steps):
-            self.mark = time.perf_counter()
-            if state is None:
-                self.pause(task, {})
+        with Interrupts() as interrupts, self.progress.shown(state["step"] if state else 0):
+            self.start(task, state)
             due = self.next_pause(record.steps)
-            while record.steps < self.steps and not task.finished and not interrupts.caught:
+            while not self.over(task):
+                if ranks.agreed(interrupts.caught, record.steps):
+                    break
                 record.steps += 1
                 metrics = task.train_step(record.steps)
                 self.progress.advance()
                 if record.steps == due:
                     self.pause(task, metrics)
                     due = self.next_pause(due)
-            if interrupts.caught:
+            if caught := ranks.agreed(interrupts.caught):
                 self.checkpoint(task)
-                raise Interrupted(interrupts.caught)
+                raise Interrupted(caught)
         return record
+
+    def start(self, task: Task, state: dict[str, Any] | None) -> None:
+        """The moment before the first step: that of a checkpoint, or the untrained networks'."""
+        if state is not None:
+            self.restore(task, state)
+        self.mark = time.perf_counter()
+        if state is None:
+            self.pause(task, {})
+
+    def over(self, task: Task) -> bool:
+        """Whether the last step was taken, or the task wants no more."""
+        return task.finished or self.record.steps >= self.steps
 
     def next_pause(self, step: int) -> int:
         """The next step after which something is logged, evaluated or saved."""
@@ -200,6 +213,8 @@ class Trainer:
             self.saved_best = task.best
         # The rows first: a checkpoint must never be ahead of the metrics that led to it.
         self.folder.flush()
+        if self.keeps_earlier and self.folder.last.exists():
+            self.folder.last.replace(self.folder.earlier)
         state = {"task": task.state_dict(), "random": random_state()}
         save(self.folder.last, state | {"step": self.record.steps, "record": asdict(self.record)})
         self.saved_step = self.record.steps
@@ -208,7 +223,8 @@ class Trainer:
     def restore(self, task: Task, state: dict[str, Any]) -> None:
         """Goes back to the moment of a checkpoint."""
         task.load_state_dict(state["task"])
-        self.record = TrainingRecord(**state["record"])
+        for name, value in state["record"].items():
+            setattr(self.record, name, value)
         self.saved_step = self.paused = self.record.steps
         self.saved_best = task.best
         restore_random_state(state["random"])
@@ -256,9 +272,13 @@ def learning_rate(
     return peak * (1.0 - done if schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * done)))
 
 
-def set_rate(optimizer: torch.optim.Optimizer, conf: TrainerConf, step: int, peak: float) -> None:
-    """Give an optimiser the rate of a step: its own peak, the run's warm-up and schedule."""
+def set_rate(optimizer: torch.optim.Optimizer, conf: TrainerConf, step: int) -> None:
+    """Give an optimiser the rate of a step, by the run's schedule.
+
+    The rate that a group of parameters was given at first is its peak.
+    """
     for group in optimizer.param_groups:
+        peak = group.setdefault("initial_lr", group["lr"])
         group["lr"] = learning_rate(step, conf.steps, peak, conf.warmup, conf.schedule)
 
 

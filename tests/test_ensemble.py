@@ -1,10 +1,12 @@
 """A network trained beside others learns what it learns alone."""
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from mine_cli.bounds import BOUNDS
+from mine_cli.bounds import BOUNDS, DV, Mine, Smile, Tuba
 from mine_cli.ensemble import Ensemble
 from mine_cli.estimator import MutualInformation
 from mine_cli.networks import MLP, Bilinear, Conv, NoisyMLP, Separable, SeparableQuadratic
@@ -113,3 +115,61 @@ def test_compiled_steps_equal_eager_ones() -> None:
         train(ensemble, VECTORS, range(1), 5)
     found, expected = (scores(ensemble.terms[0], VECTORS) for ensemble in (compiled, eager))
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("network", ["mlp", "own"])
+def test_each_with_its_own_bound_and_rate(network: str) -> None:
+    """Neighbours of equal bound and rate share a call; all learn what they learn alone."""
+    bounds = [Mine(0.01), Mine(0.01), Mine(0.5), Tuba(), Tuba(), DV(), Smile(), Smile()]
+    rates = [1e-3, 1e-3, 1e-3, 2e-3, 2e-3, 2e-3, 2e-3, 1e-3]
+
+    def made() -> list[MutualInformation]:
+        found = terms(network, "dv", "shuffle", range(len(bounds)))
+        for term, bound in zip(found, bounds, strict=True):
+            term.bound = copy.deepcopy(bound)
+        return found
+
+    together = Ensemble(made(), rates)
+    assert [part.run for part in together.parts] == [
+        slice(0, 2), slice(2, 3), slice(3, 5), slice(5, 6), slice(6, 7), slice(7, 8)
+    ]  # fmt: skip
+    members = range(len(bounds))
+    train(together, VECTORS, members, 100)
+    for r in members:
+        alone = Ensemble([made()[r]], rates[r])
+        train(alone, VECTORS, range(r, r + 1), 100)
+        found, expected = (scores(t, VECTORS) for t in (together.terms[r], alone.terms[0]))
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+        for key, value in together.terms[r].bound.state_dict().items():
+            own = alone.terms[0].bound.state_dict()[key]
+            torch.testing.assert_close(value, own, rtol=1e-3, atol=1e-3)
+    value = together.minimise(
+        [batches(VECTORS, 0, m) for m in members], [torch.Generator() for _ in members]
+    )
+    assert value.shape == (len(bounds),)
+
+
+def test_a_member_s_moments_move_to_another_ensemble() -> None:
+    """Of three the second goes on alone, bit for bit in its optimiser."""
+    whole = Ensemble(terms("own", "mine", "derangement", range(3)), [1e-3, 1e-3, 2e-3])
+    train(whole, VECTORS, range(3), 5)
+    member = whole.member(1)
+    gradients = [p.grad.clone() for p in member.parameters()]
+    assert all(bool(g.abs().max() > 0) for g in gradients)
+    rest = Ensemble([whole.terms[1], whole.terms[2]], [1e-3, 2e-3])
+    for r in (0, 1):
+        rest.member(r).load_moments(whole.member(r + 1).moments())
+    generators = [torch.Generator().manual_seed(m) for m in range(3)]
+    own = [batches(VECTORS, 5, m) for m in range(3)]
+    before = [{k: v.clone() for k, v in t.state_dict().items()} for t in whole.terms]
+    rest.step(own[1:], generators[1:])
+    found = [{k: v.clone() for k, v in t.state_dict().items()} for t in rest.terms]
+    for term, state in zip(whole.terms, before, strict=True):
+        term.load_state_dict(state)
+    again = Ensemble(whole.terms, [1e-3, 1e-3, 2e-3])
+    for r in range(3):
+        again.member(r).load_moments(whole.member(r).moments())
+    again.step(own, [torch.Generator().manual_seed(m) for m in range(3)])
+    for term, state in zip(again.terms[1:], found, strict=True):
+        for key, value in term.state_dict().items():
+            torch.testing.assert_close(value, state[key], rtol=1e-4, atol=1e-6)

@@ -201,7 +201,7 @@ def test_an_interrupted_sweep_goes_on_to_the_same_end(
         assert program.wait() == code, program.stderr
         assert "mine-run resume=sweep" in program.stdout
     assert record(second / "sweep" / "1")["status"] == "interrupted"
-    assert statuses(second / "sweep")[1:] == ["interrupted", "pending"]
+    assert set(statuses(second / "sweep")) == {"interrupted"}
     done = run(second, "resume=sweep")
     assert done.returncode == 0, done.stderr
     assert rows(second / "sweep") == rows(first / "sweep")

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from mine_cli import checkpoint
 from mine_cli.errors import BadInput, Diverged, Interrupted, RunFailed
+from mine_cli.estimator import adam
 from mine_cli.progress import Progress
 from mine_cli.results import RunFolder
 from mine_cli.schemas import TrainerConf
@@ -542,9 +543,12 @@ def test_linear_and_constant_schedules(warmup: float) -> None:
 
 def test_the_peak_is_the_network_s_own_not_the_run_s() -> None:
     weights = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
-    optimizer = torch.optim.SGD([{"params": [w], "lr": 9.0} for w in weights])
-    set_rate(optimizer, conf(steps=10, warmup=0.0, schedule="linear", lr=5.0), 5, peak=0.2)
-    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.1, 0.1])
+    rates = zip(weights, (0.2, 0.4), strict=True)
+    optimizer = adam([{"params": [w], "lr": lr} for w, lr in rates], 9.0)
+    for step, share in ((5, 0.6), (6, 0.5), (10, 0.1)):
+        set_rate(optimizer, conf(steps=10, warmup=0.0, schedule="linear", lr=5.0), step)
+        found = [group["lr"] for group in optimizer.param_groups]
+        assert found == pytest.approx([0.2 * share - 0.2 * 0.1, 0.4 * share - 0.4 * 0.1])
 
 
 def test_exponential_schedule_is_that_of_the_vib_authors() -> None:

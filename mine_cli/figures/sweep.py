@@ -32,7 +32,7 @@ MOST_PANELS = 4
 MOST_NUMBERS = 3
 MOST_LETTERS = 60  # of the names that fit level under an axis
 TRUTH: dict[str, Any] = {"color": style.GREY, "linestyle": "--", "linewidth": 1.2}
-LOGARITHMIC = 100.0  # from this ratio of the largest swept value to the smallest
+LOGARITHMIC = 20.0  # from this ratio of the largest swept value to the smallest
 NEAREST_TICKS = 1 / 15  # of the axis between two swept values that are both named
 
 
@@ -72,16 +72,22 @@ def against_truth(table: SweepTable, truth_keys: Sequence[str], units: str) -> F
     """Estimates above and errors below, a pair of axes for each value of what else moves it."""
     swept = table.longest(truth_keys)
     others = [key for key in truth_keys if key != swept]
-    panels = panels_of(table, others)
+    place = by_truth(table, truth_keys, per_nat(units))
+    panels = panels_of([point for point in table.points if place(point) is not None], others)
     told = [key for key in table.keys if key != swept and (len(panels) == 1 or key not in others)]
-    series, place = Series(table, told), by_truth(table, truth_keys, per_nat(units))
+    series = Series(table, told)
     figure = style.paper(7.4 if len(panels) == 1 else 0.8 + 4.4 * len(panels), 6.8)
     grid = figure.subplots(2, len(panels), sharex="col", squeeze=False, height_ratios=[2.2, 1])
     for (above, below), (name, points) in zip(grid.T, panels.items(), strict=True):
         above.set_title(name, loc="left", fontsize=10)
         truths = [truth for point in points if (truth := place(point)) is not None]
-        draw_estimates(above, series, points, place, truths, units)
-        draw_errors(below, series, points, place, units)
+        ends = [min(truths), max(truths)]
+        above.plot(ends, ends, **TRUTH)
+        below.axhline(0, **TRUTH)
+        draw_all(above, series, points, place, "estimate", per_nat(units), truths)
+        third = max(truths) / 3  # so that errors as large as the truth are seen
+        draw_all(below, series, points, place, "error", per_nat(units), [-third, third])
+        mark_missing(above, series, points, place)
         below.set_xlabel(f"true mutual information ({units})")
     grid[0, 0].set_ylabel(f"estimate ({units})")
     grid[1, 0].set_ylabel(f"error ({units})")
@@ -90,13 +96,13 @@ def against_truth(table: SweepTable, truth_keys: Sequence[str], units: str) -> F
     return figure
 
 
-def panels_of(table: SweepTable, keys: Sequence[str]) -> dict[str, list[Point]]:
+def panels_of(points: Sequence[Point], keys: Sequence[str]) -> dict[str, list[Point]]:
     """The points by their values of these keys; all together where that would be too many."""
     found: dict[str, list[Point]] = {}
-    for point in table.points:
+    for point in points:
         name = ", ".join(f"{key}={point.values[key]}" for key in keys)
         found.setdefault(name, []).append(point)
-    return found if len(found) <= MOST_PANELS else {"": [*table.points]}
+    return found if len(found) <= MOST_PANELS else {"": [*points]}
 
 
 def by_truth(table: SweepTable, keys: Sequence[str], factor: float) -> Place:
@@ -107,35 +113,6 @@ def by_truth(table: SweepTable, keys: Sequence[str], factor: float) -> Place:
         if point.truth is not None
     }
     return lambda point: truths.get(tuple(point.values[key] for key in keys))
-
-
-def draw_estimates(
-    axes: Axes,
-    series: Series,
-    points: Sequence[Point],
-    place: Place,
-    truths: Sequence[float],
-    units: str,
-) -> None:
-    """The estimates of all series, and where they would be right."""
-    ends = [min(truths), max(truths)]
-    axes.plot(ends, ends, **TRUTH)
-    shown = range_of(points, "estimate", per_nat(units), truths)
-    for look, found in series.of(points):
-        draw_points(axes, found, look, place, "estimate", per_nat(units), shown)
-        draw_missing(axes, found, look, place)
-    style.quiet(axes)
-
-
-def draw_errors(
-    axes: Axes, series: Series, points: Sequence[Point], place: Place, units: str
-) -> None:
-    """How far the estimates of all series are off."""
-    axes.axhline(0, **TRUTH)
-    shown = range_of(points, "error", per_nat(units), [0.0])
-    for look, found in series.of(points):
-        draw_points(axes, found, look, place, "error", per_nat(units), shown)
-    style.quiet(axes)
 
 
 # Against what was swept
@@ -172,18 +149,15 @@ def draw_number(
     if column.name == "estimate" and truth is not None:
         beside = [factor * truth]
         axes.axhline(factor * truth, **TRUTH)
-    shown = range_of(table.points, column.name, factor, beside)
     values, numeric = table.values(swept), table.is_numeric(swept)
     places = {value: float(value) if numeric else k for k, value in enumerate(values)}
 
     def place(point: Point) -> float:
         return places[point.values[swept]]
 
-    for look, found in series.of(table.points):
-        joined = numeric and swept != "seed"
-        draw_points(axes, found, look, place, column.name, factor, shown, joined)
-        draw_missing(axes, found, look, place)
-    style.quiet(axes)
+    joined = numeric and swept != "seed"
+    draw_all(axes, series, table.points, place, column.name, factor, beside, joined)
+    mark_missing(axes, series, table.points, place)
     if numeric:
         scale(axes, values)
     else:
@@ -194,8 +168,8 @@ def draw_number(
 
 def known_truth(table: SweepTable) -> float | None:
     """The truth that all settings share, in nats."""
-    truths = {round(point.truth, 9) for point in table.points if point.truth is not None}
-    return truths.pop() if len(truths) == 1 else None
+    truths = [point.truth for point in table.points if point.truth is not None]
+    return truths[0] if len({round(truth, 9) for truth in truths}) == 1 else None
 
 
 def scale(axes: Axes, values: Sequence[str]) -> None:
@@ -207,6 +181,7 @@ def scale(axes: Axes, values: Sequence[str]) -> None:
             axes.set_xscale("log")
         else:  # linear about 0, which has no logarithm
             axes.set_xscale("symlog", linthresh=min(positive), linscale=0.5)
+            axes.set_xlim(-0.4 * min(positive), 1.5 * max(positive))
     places = axes.transData.transform([(number, 0) for number in numbers])[:, 0]
     width = axes.get_window_extent().width
     if len(numbers) == 1 or numpy.diff(places).min() >= NEAREST_TICKS * width:
@@ -223,6 +198,29 @@ def name_places(axes: Axes, values: Sequence[str]) -> None:
 
 
 # Both
+
+
+def draw_all(
+    axes: Axes,
+    series: Series,
+    points: Sequence[Point],
+    place: Place,
+    name: str,
+    factor: float,
+    beside: Sequence[float],
+    joined: bool = True,
+) -> None:
+    """One number of all series; arguments as for `draw_points` and `range_of`."""
+    shown = range_of(points, name, factor, beside)
+    for look, found in series.of(points):
+        draw_points(axes, found, look, place, name, factor, shown, joined)
+    style.quiet(axes)
+
+
+def mark_missing(axes: Axes, series: Series, points: Sequence[Point], place: Place) -> None:
+    """The signs of jobs without numbers, of all series."""
+    for look, found in series.of(points):
+        draw_missing(axes, found, look, place)
 
 
 def entitle(figure: Figure, title: str) -> None:

@@ -130,7 +130,7 @@ def range_of(points: Sequence[Point], name: str, factor: float, beside: Sequence
     sound = [point for point in points if point.statuses["ok"]] or points
     values = [factor * value for point in sound for value in point.known(name)] + [*beside]
     low, high = min(values, default=0.0), max(values, default=1.0)
-    span = (high - low) or abs(high) or 1.0
+    span = max(high - low, abs(high), abs(low)) or 1.0
     return low - span, high + span
 
 
@@ -161,9 +161,7 @@ def draw_points(
             inside.append((x, y, factor * point.interval(name)))
             encircle(axes, x, y, point, there)
         else:
-            high = y > shown[1]
-            arrow: dict[str, Any] = {"color": look.colour, "markersize": 7, "clip_on": False}
-            axes.plot(x, float(high), "^" if high else "v", transform=edge, **arrow)
+            point_beyond(axes, x, y, look, edge, y > shown[1])
     if not inside:
         return
     x, y, half = numpy.array(inside).T
@@ -177,6 +175,15 @@ def draw_points(
     for end in ends:
         axes.update_datalim(numpy.column_stack([x, end]))
     axes.autoscale_view()
+
+
+def point_beyond(axes: Axes, x: float, y: float, look: Look, edge: Transform, high: bool) -> None:
+    """An arrow at the edge to a value that is far outside, and the value."""
+    arrow: dict[str, Any] = {"color": look.colour, "markersize": 7, "clip_on": False}
+    axes.plot(x, float(high), "^" if high else "v", transform=edge, **arrow)
+    words: dict[str, Any] = {"fontsize": 8, "color": look.colour, "ha": "center"}
+    place, side = (0.965, "top") if high else (0.035, "bottom")
+    axes.text(x, place, f"{y:.3g}", va=side, transform=edge, **words)
 
 
 def draw_missing(axes: Axes, points: Sequence[Point], look: Look, place: Place) -> None:
@@ -211,7 +218,7 @@ def sign_of(status: str) -> dict[str, Any]:
     """How a status is marked, in the axes and in the legend."""
     size = 7 if status in WITHOUT_NUMBERS else 10
     sign: dict[str, Any] = {"marker": MARKS.get(status, "*"), "markersize": size}
-    return sign | {"color": style.GREY, "markerfacecolor": "none", "linestyle": "None"}
+    return sign | {"color": style.BLACK, "markerfacecolor": "none", "linestyle": "None"}
 
 
 def status_handles(table: SweepTable) -> list[Line2D]:

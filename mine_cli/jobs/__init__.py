@@ -44,6 +44,9 @@ class Job(Protocol):
     def listing(self) -> dict[str, str]:
         """What a dry run says of the parts that it built."""
 
+    def alike(self) -> str | None:
+        """What jobs have in common that can be trained as one model; None for none at all."""
+
     def start(self, where: torch.device) -> RunTask:
         """The task on a device."""
 

@@ -52,6 +52,9 @@ class ClassifierJob:
             f"{device(cfg.trainer.device)}",
         }
 
+    def alike(self) -> None:
+        return None
+
     def start(self, where: torch.device) -> Classify:
         rows = self.dataset.rows()
         trainer_conf: Any = OmegaConf.to_object(self.cfg.trainer)

@@ -126,6 +126,9 @@ class GANJob:
             f"{device(cfg.trainer.device)}",
         }
 
+    def alike(self) -> None:
+        return None
+
     def start(self, where: torch.device) -> GAN:
         cfg = self.cfg
         task_conf: Any = OmegaConf.to_object(cfg.task)

@@ -155,6 +155,9 @@ class InfoBottleneckJob:
             "training": f"{steps} steps of {size} rows, {epochs:.1f} epochs, on {where}"
         }
 
+    def alike(self) -> None:
+        return None
+
     def start(self, where: torch.device) -> InfoBottleneck:
         cfg = self.cfg
         task_conf: Any = OmegaConf.to_object(cfg.task)

@@ -1,5 +1,6 @@
 """``task=mi-estimate`` made ready to run: data in three parts, references, one curve."""
 
+import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from mine_cli import baselines, build, figures
 from mine_cli.data import Rows, finite_rows
 from mine_cli.errors import BadInput
 from mine_cli.estimator import MutualInformation
-from mine_cli.jobs.parts import UNKNOWN, forward_pass, sections
+from mine_cli.jobs.parts import UNKNOWN, forward_pass, sections, trained_alike
 from mine_cli.machine import autocast, device
 from mine_cli.results import RunFolder
 from mine_cli.tasks.feeds import stream
@@ -102,6 +103,11 @@ class MIEstimateJob:
             "training": f"{cfg.trainer.steps} steps of {cfg.trainer.batch_size} rows on "
             f"{device(cfg.trainer.device)}, {cfg.folds} network(s)",
         }
+
+    def alike(self) -> str:
+        """Data, seed, bound and learning rate may differ; rows and networks have one shape."""
+        alike = trained_alike(self.cfg, "network", "marginals", but=["lr"])
+        return json.dumps(alike | {"shapes": self.data.shapes()}, sort_keys=True)
 
     def start(self, where: torch.device) -> MIEstimate:
         cfg = self.cfg

@@ -14,7 +14,7 @@ from mine_cli.errors import BadInput
 from mine_cli.estimator import MutualInformation
 from mine_cli.provenance import ELSEWHERE
 
-__all__ = ["UNKNOWN", "common", "drawn", "forward_pass", "sections"]
+__all__ = ["UNKNOWN", "common", "drawn", "forward_pass", "sections", "trained_alike"]
 
 UNKNOWN: dict[str, None] = dict.fromkeys(
     (
@@ -60,6 +60,24 @@ def common(result: Mapping[str, Any], arm: Mapping[str, Collection[str]]) -> str
         found = result.get(section) or {}
         kept[section] = {key: value for key, value in found.items() if key not in left_out}
     return json.dumps(kept, sort_keys=True)
+
+
+def trained_alike(cfg: DictConfig, *names: str, but: Collection[str] = ()) -> dict[str, Any]:
+    """The sections by these names, the trainer, and the rest that jobs must share to be stacked.
+
+    Arguments:
+        cfg: of a job.
+        names: of the sections.
+        but: keys of the trainer in which they may differ.
+    """
+    left_out = {*but, "progress"}
+    trainer: Any = OmegaConf.to_container(cfg.trainer, resolve=True)
+    return {
+        **sections(cfg, *names),
+        "trainer": {key: value for key, value in trainer.items() if key not in left_out},
+        "deterministic": cfg.deterministic,
+        "folds": cfg.folds,
+    }
 
 
 def drawn(folder: Path, *names: str) -> dict[str, Path]:

@@ -9,6 +9,9 @@ from mine_cli.summary import per_nat
 __all__ = ["MAIN", "Column", "columns_of"]
 
 
+ENDLESS = 1e6  # from here on nobody reads digits
+
+
 @dataclass(frozen=True)
 class Column:
     """A number of results.csv, and how it is shown.
@@ -34,8 +37,11 @@ class Column:
 
     def shown(self, value: float | None, units: str) -> str:
         """A number with as many digits as its kind has; nothing for what is not known."""
+        if value is None:
+            return ""
         digits = {"nats": 4, "share": 2, "count": 1}[self.kind]
-        return "" if value is None else f"{value * self.factor(units):z.{digits}f}"
+        scaled = value * self.factor(units)
+        return f"{scaled:z.{digits}f}" if abs(scaled) < ENDLESS else f"{scaled:.3g}"
 
 
 MAIN: dict[str, tuple[Column, ...]] = {
@@ -53,7 +59,7 @@ MAIN: dict[str, tuple[Column, ...]] = {
     "infobottleneck": (
         Column("metrics.error_averaged", "error", "share"),
         Column("metrics.i_xz_term", "I(X;Z) by the term"),
-        Column("metrics.i_xz_reference", "by the law"),
+        Column("metrics.i_xz_reference", "I(X;Z) by the law"),
         Column("metrics.i_zy", "I(Z;Y)"),
     ),
     "classifier": (Column("metrics.accuracy", "accuracy", "share"),),

@@ -55,7 +55,9 @@ def sweep(sweeper: BasicSweeper, arguments: list[str]) -> list[Sequence[JobRetur
         tell(stop)
         raise SystemExit(stop.exit_code) from None
     OmegaConf.save(sweeper.config, folder / "multirun.yaml")
-    return launch(sweeper, missing(jobs, folder))
+    # Ours wants the finished ones as well: it knows by them who was trained with whom.
+    fused = hasattr(sweeper.launcher, "composed")
+    return launch(sweeper, jobs if fused else missing(jobs, folder))
 
 
 def plan(sweeper: BasicSweeper, arguments: list[str]) -> list[PlannedJob]:

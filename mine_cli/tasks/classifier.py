@@ -75,7 +75,7 @@ class Classify:
 
     def train_step(self, step: int) -> dict[str, Tensor]:
         """One step on a batch of shifted images; its cross-entropy in nats."""
-        set_rate(self.optimizer, self.trainer, step, self.trainer.lr)
+        set_rate(self.optimizer, self.trainer, step)
         images, labels = self.feed.batch(self.generator)
         with self.autocast():
             loss = cross_entropy(self.classify(shifted(images, SHIFT, self.generator)), labels)

@@ -108,19 +108,21 @@ class GAN:
         self.random = torch.Generator(self.device).manual_seed(self.seeds["training"])
         self.generator, self.discriminator = generator.to(device), discriminator.to(device)
         self.term = term.to(device)
-        self.rates = {
-            "generator": trainer.lr,
-            "discriminator": conf.discriminator_lr or trainer.lr,
-            "statistics": conf.statistics_lr or trainer.lr,
-        }
         self.weights = list(generator.parameters())
         rest = (trainer.weight_decay, trainer.moments)
         self.ensemble = Ensemble(
-            [term], trainer.lr, trainer.weight_decay, autocast, trainer.compile, trainer.moments
+            [term],
+            conf.statistics_lr or trainer.lr,
+            trainer.weight_decay,
+            autocast,
+            trainer.compile,
+            trainer.moments,
         )
         self.optimizers = {
-            "generator": adam(self.weights, self.rates["generator"], *rest),
-            "discriminator": adam(discriminator.parameters(), self.rates["discriminator"], *rest),
+            "generator": adam(self.weights, trainer.lr, *rest),
+            "discriminator": adam(
+                discriminator.parameters(), conf.discriminator_lr or trainer.lr, *rest
+            ),
             "statistics": self.ensemble.optimizer,
         }
         self.average: MovingAverage | None = None
@@ -141,8 +143,8 @@ class GAN:
 
     def train_step(self, step: int) -> dict[str, Tensor]:
         """One iteration; losses and gradient norms of its last steps."""
-        for name, optimizer in self.optimizers.items():
-            set_rate(optimizer, self.trainer, step, self.rates[name])
+        for optimizer in self.optimizers.values():
+            set_rate(optimizer, self.trainer, step)
         metrics: dict[str, Tensor] = {}
         latent, fake = self._fakes()
         for again in range(self.conf.discriminator_steps):

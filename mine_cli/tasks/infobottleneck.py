@@ -127,7 +127,8 @@ class InfoBottleneck:
         rest = (trainer.weight_decay, trainer.moments)
         self.optimizer = adam(self.models.parameters(), trainer.lr, *rest)
         terms = [m.term for m in self.members]
-        self.ensemble = Ensemble(terms, trainer.lr, rest[0], autocast, trainer.compile, rest[1])
+        rate = conf.statistics_lr or FASTER * trainer.lr
+        self.ensemble = Ensemble(terms, rate, rest[0], autocast, trainer.compile, rest[1])
         self.curves: list[list[float]] = [[] for _ in self.members]
         self.curve = self.curves[0]
         self.best: dict[str, Any] | None = None
@@ -152,7 +153,7 @@ class InfoBottleneck:
 
     def train_step(self, step: int) -> dict[str, Tensor]:
         """One step of every member; losses in nats, averaged over the members."""
-        set_rate(self.optimizer, self.trainer, step, self.trainer.lr)
+        set_rate(self.optimizer, self.trainer, step)
         x, y = self._batch()
         logits, z, divergence, seen = self._encode(x)
         losses, cross_entropy = objective(logits[:, : y.shape[1]], y, self.method)
@@ -214,8 +215,7 @@ class InfoBottleneck:
 
     def _train_statistics(self, step: int, seen: Tensor, z: Tensor) -> dict[str, Tensor]:
         """Train the statistics networks on these codes, then on those of further rows."""
-        peak = self.conf.statistics_lr or FASTER * self.trainer.lr
-        set_rate(self.ensemble.optimizer, self.trainer, step, peak)
+        set_rate(self.ensemble.optimizer, self.trainer, step)
         for again in range(self.conf.statistics_steps):
             if again:
                 with torch.no_grad():

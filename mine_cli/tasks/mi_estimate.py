@@ -7,7 +7,7 @@ sees the rows it is reported on.
 
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mine_cli.ensemble import Ensemble
+from mine_cli import ranks
+from mine_cli.ensemble import Ensemble, EnsembleMember, same
 from mine_cli.estimator import MutualInformation
 from mine_cli.evaluation import Evaluation, pool
 from mine_cli.schemas import MIEstimateConf, TrainerConf
@@ -24,16 +25,21 @@ from mine_cli.tasks.feeds import FixedRows, FreshDraws, stream
 from mine_cli.tasks.parts import Parts
 from mine_cli.trainer import set_rate
 
-__all__ = ["MIEstimate", "Member"]
+__all__ = ["MIEstimate", "Member", "Together"]
 
 log = logging.getLogger("mine_cli")
 
+# Networks stepped as one on a CPU: the more, the less bookkeeping, until they outgrow its caches.
+AT_ONCE_ON_CPU = 32
 CONTRASTIVE_NEGATIVES = 4096  # of InfoNCE at the end: its ceiling is then log 4097 = 8.3 nats
 
 
 @dataclass
 class Member:
-    """One network, the data it may see, and the best it has been on its select rows."""
+    """One network, the data it may see, and the best it has been on its select rows.
+
+    `share` is its part in what it is stepped with; see `Together`.
+    """
 
     term: MutualInformation
     parts: Parts
@@ -43,6 +49,7 @@ class Member:
     best_step: int = 0
     best_state: dict[str, Tensor] = field(default_factory=dict)
     waited: int = 0
+    share: EnsembleMember | None = None
 
     def select(self, step: int, found: Evaluation, patience: int | None) -> bool:
         """Keep the network if it is the best yet on its select rows; whether it was."""
@@ -70,6 +77,7 @@ class Member:
             "term": self.term.state_dict(),
             "feed": self.feed.state_dict(),
             "generator": self.generator.get_state(),
+            "moments": self.share.moments() if self.share else [],
             "best_quality": self.best_quality,
             "best_step": self.best_step,
             "best_state": self.best_state,
@@ -80,8 +88,62 @@ class Member:
         self.term.load_state_dict(state["term"])
         self.feed.load_state_dict(state["feed"])
         self.generator.set_state(state["generator"])
+        if self.share:
+            self.share.load_moments(state["moments"])
         self.best_quality, self.best_step = state["best_quality"], state["best_step"]
         self.best_state, self.waited = state["best_state"], state["waited"]
+
+
+class Together:
+    """Steps the networks of several estimates as if each had been trained alone.
+
+    Networks, data and batches are of one shape; bounds and learning rates may differ. Who takes
+    part may change between two steps: a new `Together` takes over all that is under way.
+
+    Arguments:
+        estimates: with the same schedule, batch size and device.
+    """
+
+    def __init__(self, estimates: "Sequence[MIEstimate]") -> None:
+        first = estimates[0]
+        self.conf = first.trainer
+        pairs = [(e.trainer.lr, m) for e in estimates for m in e.members]
+        # Neighbours of equal bound and rate cost the least.
+        pairs.sort(key=lambda pair: (str(same(pair[1].term.bound)), pair[0]))
+        on_cpu = pairs[0][1].generator.device.type == "cpu"
+        size = AT_ONCE_ON_CPU if on_cpu else len(pairs)
+        chunks = [pairs[i : i + size] for i in range(0, len(pairs), size)]
+        self.ensembles = [self._ensemble(chunk, first.autocast) for chunk in chunks]
+        self.members = [[member for _, member in chunk] for chunk in chunks]
+
+    def _ensemble(
+        self,
+        chunk: list[tuple[float, Member]],
+        autocast: Callable[[], AbstractContextManager[Any]],
+    ) -> Ensemble:
+        conf = self.conf
+        rates = [lr for lr, _ in chunk]
+        terms = [member.term for _, member in chunk]
+        found = Ensemble(terms, rates, conf.weight_decay, autocast, conf.compile, conf.moments)
+        if ranks.joined():
+            found.share_batches()
+        for r, (_, member) in enumerate(chunk):
+            moments = member.share.moments() if member.share else []
+            member.share = found.member(r)
+            member.share.load_moments(moments)
+        return found
+
+    def step(self, step: int) -> None:
+        """One step of every network."""
+        for ensemble, members in zip(self.ensembles, self.members, strict=True):
+            set_rate(ensemble.optimizer, self.conf, step)
+            batches = [m.feed.batch(m.generator) for m in members]
+            ensemble.step(batches, [m.generator for m in members])
+
+    @property
+    def failed(self) -> bool:
+        """Whether the bound of any of them has failed."""
+        return any(part.failure for ensemble in self.ensembles for part in ensemble.parts)
 
 
 class MIEstimate:
@@ -116,14 +178,8 @@ class MIEstimate:
         ]
         self.bound = self.members[0].term.bound
         self.patience = conf.patience if parts[0].law is None else None
-        self.ensemble = Ensemble(
-            [m.term for m in self.members],
-            trainer.lr,
-            trainer.weight_decay,
-            autocast,
-            trainer.compile,
-            trainer.moments,
-        )
+        self.autocast = autocast
+        self.together = Together([self])
         self.curve: list[float] = []
         self.best: dict[str, Any] | None = None
         self.finished = False
@@ -143,10 +199,27 @@ class MIEstimate:
 
     def train_step(self, step: int) -> dict[str, Tensor]:
         """One step of every fold's network; the loss, averaged over the folds."""
-        set_rate(self.ensemble.optimizer, self.trainer, step, self.trainer.lr)
-        generators = [m.generator for m in self.members]
-        batches = [m.feed.batch(m.generator) for m in self.members]
-        return {"train/loss": self.ensemble.step(batches, generators).mean()}
+        self.together.step(step)
+        return self.metrics()
+
+    def metrics(self) -> dict[str, Tensor]:
+        """What the latest step says of this estimate's networks.
+
+        Raises:
+            Exception: whatever a user's bound has raised in that step.
+        """
+        for share in self.shares:
+            if share.failure is not None:
+                raise share.failure
+        return {"train/loss": torch.stack([share.loss() for share in self.shares]).mean()}
+
+    def together_with(self, others: "Sequence[MIEstimate]") -> Together:
+        """What steps these estimates as one from now on."""
+        return Together([self, *others])
+
+    @property
+    def shares(self) -> list[EnsembleMember]:
+        return [m.share for m in self.members if m.share]
 
     def evaluate(self, step: int) -> dict[str, float | None]:
         """The bound on the select rows; keeps each network at its best."""
@@ -163,7 +236,7 @@ class MIEstimate:
                 "scales": [m.parts.scales for m in self.members],
                 "shapes": [list(side.shape[1:]) for side in self.members[0].parts.select],
             }
-        self.finished = all(m.exhausted(self.patience) for m in self.members)
+        self.finished = ranks.broadcast(all(m.exhausted(self.patience) for m in self.members))
         if self.finished and step < self.trainer.steps:
             log.info(
                 "stopped early at step %d: no better on the select rows for %d evaluations",
@@ -175,20 +248,27 @@ class MIEstimate:
         return {
             "mi/estimate": pooled.value,
             "mi/true": self.true_mi,
-            "train/value": self.ensemble.values().mean().item() if step else None,
+            "train/value": self._training_value() if step else None,
             "evaluation/effective_sample_size": pooled.effective_sample_size,
         }
+
+    def _training_value(self) -> float:
+        return torch.stack([share.value() for share in self.shares]).mean().item()
+
+    def data(self) -> list[Tensor]:
+        """The rows that it holds."""
+        parts = [side for m in self.members for side in (m.parts.fit, m.parts.select)]
+        return [t for pair in (*parts, *(m.parts.report for m in self.members)) for t in pair]
 
     def arrays(self) -> dict[str, Any]:
         return {}
 
     def parameters(self) -> Iterable[Tensor]:
-        return self.ensemble.parameters()
+        return [p for share in self.shares for p in share.parameters()]
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "members": [m.state_dict() for m in self.members],
-            "optimizer": self.ensemble.optimizer.state_dict(),
             "curve": self.curve,
             "best": self.best,
             "finished": self.finished,
@@ -197,7 +277,6 @@ class MIEstimate:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for member, saved in zip(self.members, state["members"], strict=True):
             member.load_state_dict(saved)
-        self.ensemble.optimizer.load_state_dict(state["optimizer"])
         self.curve, self.best = state["curve"], state["best"]
         self.finished = state["finished"]
 

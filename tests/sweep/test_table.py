@@ -128,7 +128,9 @@ def test_a_sweep_of_bottlenecks_shows_errors_and_information(tmp_path: Path) -> 
     for number, beta in enumerate((0.001, 0.1)):
         bottleneck_run(sweep / str(number), "mine_gaussian", beta, steps=(0, 600))
     lines = Ledger(sweep).table("bits").splitlines()
-    assert "error (%)  I(X;Z) by the term (bits)  by the law (bits)  I(Z;Y) (bits)" in lines[2]
+    assert (
+        "error (%)  I(X;Z) by the term (bits)  I(X;Z) by the law (bits)  I(Z;Y) (bits)" in lines[2]
+    )
 
 
 def test_every_task_has_its_numbers() -> None:

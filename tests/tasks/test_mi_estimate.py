@@ -107,9 +107,10 @@ def test_batches_of_a_fold_hold_its_own_fit_rows_alone(
     parts = finite(3)
     task = task_on(parts, marginals=marginals)
     seen: list[list[tuple[Tensor, Tensor]]] = []
-    step = task.ensemble.step
+    (ensemble,) = task.together.ensembles
+    step = ensemble.step
     monkeypatch.setattr(
-        task.ensemble, "step", lambda batches, g: seen.append(batches) or step(batches, g)
+        ensemble, "step", lambda batches, g: seen.append(batches) or step(batches, g)
     )
     trained(task)
     assert len(seen) == TRAINER.steps

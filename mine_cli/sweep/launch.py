@@ -1,0 +1,214 @@
+"""The launcher of `-m`: jobs of one shape trained as one model, groups of them side by side."""
+
+import logging
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
+from omegaconf import DictConfig, open_dict
+from tqdm import tqdm
+
+from mine_cli.config import import_from, own_config_folders, without_hydra
+from mine_cli.machine import device
+from mine_cli.sweep import earlier
+from mine_cli.sweep.groups import Work, grouped
+from mine_cli.sweep.ledger import Ledger, Row
+from mine_cli.sweep.objective import worst
+from mine_cli.sweep.worker import unfinished, work_on
+
+__all__ = ["launch"]
+
+log = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_TABLES = 5.0
+
+
+def launch(
+    launcher: Any, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+) -> list[JobReturn]:
+    """Runs the jobs of a batch; what a sweeper is given for each.
+
+    Arguments:
+        launcher: Ours, set up by Hydra, with the configurations if they are composed already.
+        job_overrides: of each job.
+        initial_job_idx: the number of the first.
+    """
+    setup_globals()
+    config = launcher.config
+    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+    import_from([Path.cwd(), *own_config_folders(config.hydra)])
+    sweep = Path(config.hydra.sweep.dir).absolute()
+    configurations = launcher.composed or composed(launcher, job_overrides, initial_job_idx)
+    works = [Work.of(initial_job_idx + i, cfg) for i, cfg in enumerate(configurations)]
+    processes = launcher.processes or processors(configurations[0])
+    memory = None if launcher.memory_gb is None else launcher.memory_gb * 2**30
+    groups = grouped(works, sweep, processes, memory)
+    crew = Crew([g for g in groups if any(map(unfinished, g))], sweep, processes)
+    crew.run()
+    return [returned(work, crew.objectives.get(work.number)) for work in works]
+
+
+def composed(
+    launcher: Any, job_overrides: Sequence[Sequence[str]], first: int
+) -> list[DictConfig]:
+    """The jobs' configurations, as Hydra composes them for a sweeper that has not done it."""
+    found = []
+    for number, overrides in enumerate(job_overrides, first):
+        loader = launcher.hydra_context.config_loader
+        cfg = loader.load_sweep_config(launcher.config, list(overrides))
+        with open_dict(cfg):
+            cfg.hydra.job.id = cfg.hydra.job.num = number
+        found.append(cfg)
+    return found
+
+
+def processors(cfg: DictConfig) -> int:
+    """How many groups train side by side: one a core on a CPU, one on any other device."""
+    if device(cfg.trainer.device).type != "cpu":
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, (cores or 1) // (cfg.trainer.threads or cores or 1))
+
+
+def returned(work: Work, objective: float | None) -> JobReturn:
+    """What Hydra's sweepers want to know of a job."""
+    if objective is None:  # finished in an earlier attempt, or without a number
+        objective = earlier.read_record(work.folder).get("objective")
+    found = JobReturn()
+    found.overrides = list(work.cfg.hydra.overrides.task)
+    found.cfg, found.hydra_cfg = without_hydra(work.cfg), work.cfg
+    found.working_dir, found.task_name = os.getcwd(), "mine-run"
+    found.status = JobStatus.COMPLETED
+    found.return_value = worst(work.cfg.hydra.sweeper) if objective is None else objective
+    return found
+
+
+@dataclass
+class Worker:
+    """A process, the group that it works on, and the line that it is heard on."""
+
+    group: list[Work]
+    process: BaseProcess
+    news: Connection
+    told: set[int] = field(default_factory=set)
+
+
+class Crew:
+    """Processes, each of which trains one group at a time.
+
+    Arguments:
+        groups: What is to be done; the largest come first.
+        sweep: Its folder, whose tables are kept up to date.
+        processes: How many work side by side.
+    """
+
+    def __init__(self, groups: Sequence[list[Work]], sweep: Path, processes: int) -> None:
+        self.queue = sorted(groups, key=len)
+        self.sweep, self.processes = sweep, processes
+        self.objectives: dict[int, float | None] = {}
+        self.workers: list[Worker] = []
+        self.jobs = sum(map(len, groups))
+        every = [set(work.cfg.hydra.overrides.task) for group in groups for work in group]
+        self.constant = set.intersection(*every) if len(every) > 1 else set()
+        self.written = time.monotonic()
+        method = "forkserver" if sys.platform != "win32" else "spawn"
+        self.context: Any = multiprocessing.get_context(method)
+        if method == "forkserver":  # imports torch once for all of them
+            self.context.set_forkserver_preload(["mine_cli.sweep.worker"])
+        steps = sum(work.cfg.trainer.steps for group in groups for work in group)
+        shown = sys.stderr.isatty() and all(w.cfg.trainer.progress for g in groups for w in g)
+        self.bar = tqdm(total=steps, unit=" steps", unit_scale=True, disable=not shown)
+
+    def run(self) -> None:
+        """Until all is done, or the sweep is interrupted."""
+        if self.jobs:
+            groups, processes = len(self.queue), min(self.processes, len(self.queue))
+            log.info("%d jobs in %d groups on %d processes", self.jobs, groups, processes)
+        try:
+            while self.queue or self.workers:
+                while self.queue and len(self.workers) < self.processes:
+                    self.start(self.queue.pop())
+                self.listen()
+        except KeyboardInterrupt:
+            self.stop()
+            raise
+        finally:
+            self.bar.close()
+
+    def start(self, group: list[Work]) -> None:
+        news, theirs = self.context.Pipe()
+        process = self.context.Process(target=work_on, args=(group, theirs, list(sys.path)))
+        process.start()
+        theirs.close()
+        self.workers.append(Worker(group, process, news))
+
+    def listen(self) -> None:
+        """What the processes have to say, or that they have ended."""
+        lines = {worker.news: worker for worker in self.workers}
+        for line in wait(list(lines)):
+            worker = lines[line]  # type: ignore[index]
+            try:
+                self.hear(worker, *worker.news.recv())
+            except (EOFError, OSError):
+                self.workers.remove(worker)
+                worker.process.join()
+                self.missing(worker)
+
+    def hear(self, worker: Worker, what: str, *said: Any) -> None:
+        """One message of `worker.work_on`."""
+        if what == "steps":
+            self.bar.update(said[0])
+        elif what == "alone":
+            self.say(f"{said[0]} jobs are trained alone, one by one: {said[1]}")
+        else:
+            number, self.objectives[said[0]] = said
+            worker.told.add(number)
+            work = next(work for work in worker.group if work.number == number)
+            overrides = work.cfg.hydra.overrides.task
+            row = Row.read(number, work.folder.name, self.sweep, overrides)
+            swept = " ".join(o for o in overrides if o not in self.constant)
+            self.say(f"#{number} {row.status}: {swept}")
+            if row.complaint:
+                self.complain(work, row.complaint)
+        if time.monotonic() - self.written > SECONDS_BETWEEN_TABLES:
+            with suppress(OSError):
+                Ledger(self.sweep).write()
+            self.written = time.monotonic()
+
+    def missing(self, worker: Worker) -> None:
+        """Jobs of a process that was killed: it has not said how they ended."""
+        code = worker.process.exitcode or 0
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        for work in worker.group:
+            record = earlier.read_record(work.folder)
+            if work.number not in worker.told and record.get("status") == "running":
+                error = f"its process ended with {how}"
+                lost = {"status": "failed", "error": error, "killed": True}
+                earlier.write_record(work.folder, **{**record, **lost})
+                self.complain(work, error)
+
+    def stop(self) -> None:
+        """Lets the processes finish their step and save."""
+        self.queue.clear()
+        for worker in self.workers:
+            worker.process.terminate()
+        for worker in self.workers:
+            worker.process.join()
+
+    def complain(self, work: Work, complaint: str) -> None:
+        """What went wrong with a job, as a single run tells it."""
+        shown = os.path.relpath(work.folder)
+        tqdm.write(f"mine-run: {shown}: {complaint.splitlines()[0]}", file=sys.stderr)
+
+    def say(self, line: str) -> None:
+        with tqdm.external_write_mode():
+            log.info("%s", line)

@@ -1,0 +1,197 @@
+"""A process of a sweep: trains one group of jobs, and tells the sweep how they fare."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import _save_config
+from omegaconf import OmegaConf, open_dict, read_write
+
+from mine_cli import jobs, runs
+from mine_cli.config import without_hydra
+from mine_cli.errors import Interrupted
+from mine_cli.results import log_file, speaking
+from mine_cli.sweep import earlier
+from mine_cli.sweep.fused import CannotFuse, Ended, Fleet, Member, same_moment, saved
+from mine_cli.sweep.grid import at_work
+from mine_cli.sweep.groups import Work
+from mine_cli.sweep.job import job_of_sweep
+from mine_cli.sweep.objective import objective
+
+__all__ = ["work_on"]
+
+log = logging.getLogger("mine_cli")
+
+
+def work_on(group: Sequence[Work], news: Connection, path: Sequence[str]) -> None:
+    """The whole of a process.
+
+    Arguments:
+        group: Jobs that are trained as one model, or one by itself.
+        news: Where the sweep hears of them: ``("ended", number, objective)`` and
+            ``("steps", how many)``; its end closes it.
+        path: Python's search path of the sweep, with a user's own folders.
+    """
+    sys.path[:] = path
+    with_the_sweep(news)
+    logging.getLogger().addHandler(logging.NullHandler())
+    log.setLevel(logging.INFO)
+    try:
+        Group(group, news).run()
+    except Interrupted as stop:
+        sys.exit(stop.exit_code)
+
+
+def with_the_sweep(news: Connection) -> None:
+    """Ends with the sweep, however that ends; Ctrl-C is for the sweep, which tells its processes.
+
+    A SIGTERM lets a training finish its step and save.
+    """
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
+    signal.signal(signal.SIGTERM, interrupt)
+
+    def wait() -> None:
+        with suppress(EOFError, OSError):
+            news.recv()  # the sweep sends nothing: this returns when it is gone
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def interrupt(signal_number: int, frame: Any) -> None:
+    raise Interrupted(signal_number)
+
+
+class Group:
+    """The jobs of one process."""
+
+    def __init__(self, works: Sequence[Work], news: Connection) -> None:
+        self.works, self.news = list(works), news
+
+    def run(self) -> None:
+        """Whatever of these jobs has no result yet; each with its own log and `.hydra`."""
+        with ExitStack() as logs:
+            for work in self.works:
+                prepare(work)
+                logs.enter_context(log_file(work.folder))
+            together, alone = self.sorted_out()
+            for works in together:
+                self.fused(works)
+            for work in alone:
+                self.by_itself(work)
+
+    def sorted_out(self) -> tuple[list[list[Work]], list[Work]]:
+        """The jobs that are trained together, set by set, and those that are trained alone.
+
+        A job that ended after the moment to which the others go back was with them until then: it
+        goes back too. One that failed on its way has lost its neighbours, and goes on alone.
+        """
+        if len(self.works) == 1:
+            return [], self.works
+        missing = [w for w in self.works if unfinished(w)]
+        fresh = [w for w in missing if diverged(w) or not saved(w.folder)]
+        failed = [w for w in missing if w not in fresh and status(w) == "failed"]
+        under_way = [w for w in missing if w not in fresh and w not in failed]
+        if under_way and any(status(w) == "running" for w in fresh):
+            # Killed before each of them had a checkpoint: all begin anew.
+            fresh, under_way = [w for w in missing if w not in failed], []
+        if under_way:
+            back_to = min(max(saved(w.folder)) for w in under_way)
+            under_way = [w for w in self.works if w in under_way or steps(w) > back_to]
+        sets = [works for works in (under_way, fresh) if works]
+        ones = [works[0] for works in sets if len(works) == 1]
+        return [works for works in sets if len(works) > 1], [*failed, *ones]
+
+    def fused(self, works: Sequence[Work]) -> None:
+        """Trains jobs as one model; one by one where that cannot be done."""
+        with at_work(works[0].cfg):
+            members = [Member(w.configuration(), w.folder) for w in works]
+            states = same_moment([w.folder for w in works])
+            for member, state in zip(members, states, strict=True):
+                member.state = state
+                mark = runs.fingerprint_of(jobs.job_of(member.cfg))
+                if state is None:
+                    earlier.start_over(member.folder)
+                earlier.write_record(member.folder, "running", fingerprint=mark)
+            numbers = {work.folder: work.number for work in works}
+            fleet = Fleet(
+                members,
+                lambda ended: self.ended(numbers[ended.folder], ended),
+                lambda steps: self.news.send(("steps", steps)),
+            )
+            try:
+                fleet.train()
+            except CannotFuse as stop:
+                self.news.send(("alone", len(works), str(stop)))
+                for work in works:
+                    self.by_itself(work)
+            except Interrupted:
+                for member in fleet.members:
+                    self.record(member.folder, "interrupted")
+                raise
+
+    def ended(self, number: int, ended: Ended) -> None:
+        """Writes down how a job ended, and tells the sweep."""
+        found = None
+        if ended.result is None:
+            self.record(ended.folder, "failed", error=ended.error)
+        else:
+            compared = jobs.job_of(ended.cfg).compared(ended.result)
+            if ended.result["status"] != "diverged":
+                found = objective(ended.result, compared, ended.cfg.objective)
+            seconds = ended.result["seconds"]
+            self.record(ended.folder, "finished", objective=found, seconds=seconds)
+        self.news.send(("ended", number, found))
+
+    @staticmethod
+    def record(folder: Path, status: str, **found: Any) -> None:
+        mark = earlier.read_record(folder).get("fingerprint")
+        earlier.write_record(folder, status, fingerprint=mark, **found)
+
+    def by_itself(self, work: Work) -> None:
+        """One job as Hydra's own launcher would run it."""
+        with at_work(work.cfg), speaking(work.folder):
+            found = job_of_sweep(without_hydra(work.cfg), work.folder, work.cfg.hydra)
+        (work.folder / "checkpoints" / "earlier.pt").unlink(missing_ok=True)
+        self.news.send(("ended", work.number, found))
+
+
+def prepare(work: Work) -> None:
+    """The job's folder, with the `.hydra` that Hydra's own launchers write."""
+    with read_write(work.cfg.hydra.runtime), open_dict(work.cfg.hydra.runtime):
+        work.cfg.hydra.runtime.output_dir = str(work.folder)
+    work.folder.mkdir(parents=True, exist_ok=True)
+    subfolder = work.cfg.hydra.output_subdir
+    if subfolder is not None:
+        hydra = OmegaConf.create({"hydra": work.cfg.hydra})
+        _save_config(without_hydra(work.cfg), "config.yaml", work.folder / subfolder)
+        _save_config(hydra, "hydra.yaml", work.folder / subfolder)
+        _save_config(work.cfg.hydra.overrides.task, "overrides.yaml", work.folder / subfolder)
+
+
+def unfinished(work: Work) -> bool:
+    return earlier.finished(work.folder, work.cfg.retry_diverged) is None
+
+
+def diverged(work: Work) -> bool:
+    return unfinished(work) and (work.folder / "result.json").exists()
+
+
+def status(work: Work) -> str | None:
+    """How an earlier attempt at the job ended; one whose process was killed has not ended."""
+    record = earlier.read_record(work.folder)
+    return "running" if record.get("killed") else record.get("status")
+
+
+def steps(work: Work) -> int:
+    """How many steps a finished job has taken; -1 for one that is not finished."""
+    result = earlier.finished(work.folder, work.cfg.retry_diverged)
+    return -1 if result is None else int(result["steps"])

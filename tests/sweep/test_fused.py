@@ -1,0 +1,227 @@
+"""Jobs trained as one model: as alone, whatever happens to their neighbours."""
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from mine_cli import runs
+from mine_cli.bounds import BOUNDS, DV
+from mine_cli.config import conf_dir
+from mine_cli.jobs import job_of
+from mine_cli.sweep.fused import CannotFuse, Ended, Fleet, Member, same_moment
+
+SMALL = (
+    "trainer=smoke", "trainer.device=cpu", "trainer.tensorboard=false", "trainer.progress=false",
+    "references=none", "task.select_rows=300", "task.report_rows=500", "task.pairs=10000",
+    "task.pairs_during_training=6000", "dataset.rho=0.5",
+)  # fmt: skip
+VECTORS = ("mlp", "mlp_shallow", "noisy_mlp", "separable", "separable_quadratic", "bilinear")
+NARROW = {
+    "mlp": ["network.widths=[12,12]"],
+    "noisy_mlp": ["network.widths=[12,12]"],
+    "separable": ["network.widths=[12]", "network.features=6"],
+    "separable_quadratic": ["network.widths=[12]", "network.features=6"],
+    "conv": ["network.channels=[2,2]", "network.widths=[8]"],
+    "conditioned_conv": ["network.channels=[2,2]"],
+}
+
+
+class Fails(DV):
+    """A bound that fails after so many steps."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.after, self.left = after, [after]
+
+    def loss(self, t_joint: torch.Tensor, t_marginal: torch.Tensor) -> torch.Tensor:
+        self.left[0] -= 1
+        if self.left[0] < 0:
+            raise FileNotFoundError(2, "No such file", "absent.txt")
+        return super().loss(t_joint, t_marginal)
+
+
+class Explodes(DV):
+    """A bound that is not a number from the start."""
+
+    def loss(self, t_joint: torch.Tensor, t_marginal: torch.Tensor) -> torch.Tensor:
+        return super().loss(t_joint, t_marginal) * float("nan")
+
+
+class Stubborn(torch.nn.Module):
+    """A network that draws from the global stream, which no batched model may do."""
+
+    def __init__(self, x_shape: Sequence[int], z_shape: Sequence[int]) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(4, 1)
+
+    def forward(self, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        rows = torch.cat([x, z], 1)
+        return self.layer(rows + 0.1 * torch.randn_like(rows)).squeeze(1)
+
+
+def configuration(*overrides: str) -> DictConfig:
+    with initialize_config_dir(conf_dir(), version_base="1.3"):
+        return compose("config", [*SMALL, *overrides])
+
+
+def with_own(section: str, what: type, *overrides: str, **arguments: Any) -> DictConfig:
+    """A configuration in which a class of this file is the network or the bound."""
+    cfg = configuration(*overrides)
+    own = {"_target_": f"{__name__}.{what.__name__}", **arguments}
+    OmegaConf.update(cfg, section, OmegaConf.create(own), merge=False)
+    return cfg
+
+
+def trained(folder: Path, configurations: Sequence[DictConfig]) -> list[Ended]:
+    """The jobs, as one model, in folders of their numbers; in their order."""
+    found: list[Ended] = []
+    members = [Member(cfg, folder / str(i)) for i, cfg in enumerate(configurations)]
+    Fleet(members, found.append).train()
+    return sorted(found, key=lambda ended: int(ended.folder.name))
+
+
+def alone(cfg: DictConfig, folder: Path) -> dict[str, Any]:
+    return runs.run_job(job_of(cfg), folder)
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def numbers(folder: Path) -> list[dict[str, str]]:
+    """metrics.csv but for the timings."""
+    with (folder / "metrics.csv").open(newline="") as file:
+        rows = csv.DictReader(file)
+        return [{k: v for k, v in row.items() if not k.startswith("time/")} for row in rows]
+
+
+OTHERS = ["trainer.lr=1e-3", "seed=3", "dataset.rho=0.8"]
+
+
+@pytest.mark.parametrize(
+    ("bound", "network", "marginals"),
+    [(bound, "mlp", "derangement") for bound in BOUNDS if bound != "infonce"]
+    + [("infonce", "mlp", "all_pairs"), ("mine", "mlp", "independent"), ("dv", "mlp", "all_pairs")]
+    + [("mine", network, "shuffle") for network in VECTORS if network != "mlp"],
+)
+def test_a_job_among_others_is_what_it_is_alone(
+    bound: str, network: str, marginals: str, tmp_path: Path
+) -> None:
+    """200 steps: the estimate within 1e-4 nats, the same status, the same files."""
+    own = [
+        f"bound={bound}", f"network={network}", f"marginals={marginals}", "trainer.steps=200",
+        "trainer.evaluate_every=50", *NARROW.get(network, []),
+    ]  # fmt: skip
+    jobs = [configuration(*own, "seed=1"), configuration(*own, *OTHERS), configuration(*own)]
+    for cfg, found in zip(jobs, trained(tmp_path / "fused", jobs), strict=True):
+        expected = alone(cfg, tmp_path / "alone" / found.folder.name)
+        assert found.result is not None
+        assert found.result["estimate"] == pytest.approx(expected["estimate"], abs=1e-4)
+        assert found.result["status"] == expected["status"]
+        assert found.result["objective"] == pytest.approx(expected["objective"], abs=1e-4)
+        assert files(found.folder) == files(tmp_path / "alone" / found.folder.name)
+        rows = numbers(found.folder)
+        other = numbers(tmp_path / "alone" / found.folder.name)
+        assert [row["step"] for row in rows] == [row["step"] for row in other]
+        assert rows[0].keys() == other[0].keys()
+
+
+def test_bounds_and_rates_in_one_model(tmp_path: Path) -> None:
+    jobs = [
+        configuration(f"bound={bound}", f"trainer.lr={lr}", f"seed={seed}", "trainer.steps=60")
+        for seed, (bound, lr) in enumerate([("mine", 1e-3), ("smile", 2e-3), ("tuba", 2e-3)])
+    ]
+    jobs += [configuration("bound=mine", "bound.rate=0.5", "seed=1", "trainer.steps=60")]
+    for cfg, found in zip(jobs, trained(tmp_path / "fused", jobs), strict=True):
+        expected = alone(cfg, tmp_path / "alone" / found.folder.name)
+        assert found.result is not None
+        assert found.result["estimate"] == pytest.approx(expected["estimate"], abs=1e-4)
+
+
+def test_who_fails_or_diverges_leaves_and_nobody_notices(tmp_path: Path) -> None:
+    own = ["trainer.steps=40", "trainer.evaluate_every=10"]
+    jobs = [
+        configuration(*own, "seed=0"),
+        with_own("bound", Explodes, *own),
+        configuration(*own, "seed=2"),
+        with_own("bound", Fails, *own, after=15),
+    ]
+    first, diverged, second, failed = trained(tmp_path / "fused", jobs)
+    assert failed.result is None
+    assert failed.error == "absent.txt: No such file"
+    assert "Traceback (most recent call last)" in (failed.folder / "mine-run.log").read_text()
+    assert "Traceback" not in (first.folder / "mine-run.log").read_text()
+    assert diverged.result is not None
+    assert diverged.result["status"] == "diverged"
+    assert json.loads((diverged.folder / "result.json").read_text())["status"] == "diverged"
+    for found, cfg in ((first, jobs[0]), (second, jobs[2])):
+        expected = alone(cfg, tmp_path / "alone" / found.folder.name)
+        assert found.result is not None
+        assert found.result["estimate"] == pytest.approx(expected["estimate"], abs=1e-4)
+
+
+def test_early_stopping_is_each_job_s_own(tmp_path: Path) -> None:
+    """On finite data that hold nothing, one with no patience ends before one with much."""
+    own = ["dataset.n=400", "dataset.rho=0", "trainer.steps=120", "trainer.evaluate_every=10"]
+    patience = (1, 12)
+    jobs = [configuration(*own, f"task.patience={p}", "trainer.batch_size=64") for p in patience]
+    found = trained(tmp_path, jobs)
+    taken = [ended.result["steps"] for ended in found if ended.result]
+    assert taken[0] < taken[1] == 120
+    for cfg, ended in zip(jobs, found, strict=True):
+        expected = alone(cfg, tmp_path / "alone" / ended.folder.name)
+        assert ended.result is not None
+        assert ended.result["steps"] == expected["steps"]
+        assert ended.result["estimate"] == pytest.approx(expected["estimate"], abs=1e-4)
+
+
+def test_what_cannot_be_batched_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    jobs = [with_own("network", Stubborn, f"seed={seed}") for seed in range(2)]
+    with pytest.raises(CannotFuse, match="vmap"):
+        trained(tmp_path, jobs)
+    assert not list(tmp_path.iterdir())
+
+
+def test_jobs_go_back_to_the_latest_moment_that_all_have(tmp_path: Path) -> None:
+    """As a training leaves them that was killed between the checkpoints of two jobs."""
+    own = ("trainer.steps=40", "trainer.checkpoint_every=10")
+    jobs = [configuration(*own, f"seed={seed}") for seed in range(2)]
+
+    folders = [tmp_path / str(i) for i in range(2)]
+
+    def steps() -> list[int | None]:
+        return [None if state is None else state["step"] for state in same_moment(folders)]
+
+    assert steps() == [None, None]
+    stopped: list[int] = []
+
+    fleet = Fleet([*map(Member, jobs, folders)], lambda ended: None)
+    pause = fleet.pause
+
+    def cut(member: Member, share: float, interrupted: bool) -> None:
+        pause(member, share, interrupted)
+        if member.folder.name == "0" and fleet.step == 20:
+            stopped.append(fleet.step)
+            raise KeyboardInterrupt
+
+    fleet.pause = cut  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        fleet.train()
+    assert stopped == [20]
+    assert steps() == [10, 10]
+    resumed: list[Ended] = []
+    Fleet([*map(Member, jobs, folders, same_moment(folders))], resumed.append).train()
+    straight = trained(tmp_path / "straight", jobs)
+    for found, expected in zip(resumed, straight, strict=True):
+        assert found.result is not None
+        assert expected.result is not None
+        assert found.result["estimate"] == expected.result["estimate"]
+        assert numbers(found.folder) == numbers(expected.folder)
+        assert files(found.folder) == files(expected.folder)

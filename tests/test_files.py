@@ -1,0 +1,30 @@
+"""Files that are whole at every moment, and paths as one would type them."""
+
+from pathlib import Path
+
+import pytest
+
+from mine_cli.errors import RunFailed
+from mine_cli.files import as_typed, write_atomically, write_csv
+
+
+def test_a_table_has_the_columns_of_all_its_rows(tmp_path: Path) -> None:
+    write_csv(tmp_path / "t.csv", [{"a": 0.1, "b": None}, {"a": 2, "c": "x, y"}])
+    assert (tmp_path / "t.csv").read_text() == 'a,b,c\n0.1,,\n2,,"x, y"\n'
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_what_cannot_be_written_leaves_nothing(tmp_path: Path, shared: bool) -> None:
+    (tmp_path / "t.csv").mkdir()
+    with pytest.raises(RunFailed, match=r"cannot write .*t\.csv"):
+        write_atomically(tmp_path / "t.csv", b"", shared)
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_a_path_is_shown_as_it_would_be_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert as_typed(tmp_path / "run" / "0") == "run/0"
+    assert as_typed(tmp_path.parent / "elsewhere") == str(tmp_path.parent / "elsewhere")
+    assert as_typed(Path("run")) == "run"

@@ -1,0 +1,82 @@
+"""The hand-written backward pass of stacked perceptrons against autograd's."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from mine_cli.layers import ACTIVATIONS
+from mine_cli.networks import MLP, NoisyMLP
+from mine_cli.perceptrons import PairScores, Perceptrons
+from mine_cli.scoring import score_pairs
+
+NETWORKS, ROWS = 3, 6
+
+
+def networks(widths: list[int], activation: str) -> list[MLP]:
+    return [MLP((2,), (2, 2), widths, activation).double() for _ in range(NETWORKS)]
+
+
+def stacked(networks: list[MLP]) -> dict[str, Tensor]:
+    names = dict(networks[0].named_parameters())
+    return {
+        f"network.{name}": torch.stack([n.get_parameter(name).detach() for n in networks])
+        .requires_grad_()
+        for name in names
+    }  # fmt: skip
+
+
+def batch(k: int, rows_of_z: int = ROWS) -> tuple[Tensor, Tensor, Tensor]:
+    x = torch.randn(NETWORKS, ROWS, 2, dtype=torch.float64)
+    z = torch.randn(NETWORKS, rows_of_z, 2, 2, dtype=torch.float64)
+    return x, z, torch.randint(rows_of_z, (NETWORKS, ROWS, k))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(("widths", "k", "rows_of_z"), [([4], 1, ROWS), ([5, 4, 3], 2, 10)])
+def test_scores_and_gradients_are_autograd_s(
+    activation: str, widths: list[int], k: int, rows_of_z: int
+) -> None:
+    own = networks(widths, activation)
+    weights = stacked(own)
+    x, z, pairing = batch(k, rows_of_z)
+    found = Perceptrons(own[0], weights)(x, z, pairing)
+    upstream = [torch.randn_like(t) for t in found]
+    sum((t * u).sum() for t, u in zip(found, upstream, strict=True)).backward()
+    for r, network in enumerate(own):
+        expected = score_pairs(network, x[r], z[r], pairing[r])
+        for part, (f, e, u) in enumerate(zip(found, expected, upstream, strict=True)):
+            torch.testing.assert_close(f[r], e, msg=f"part {part}")
+            (e * u[r]).sum().backward(retain_graph=True)
+        for name, parameter in network.named_parameters():
+            torch.testing.assert_close(weights[f"network.{name}"].grad[r], parameter.grad)
+
+
+def test_gradient_by_differences() -> None:
+    own = networks([3, 3], "tanh")
+    weights = Perceptrons(own[0], stacked(own)).weights
+    x, z, pairing = batch(1)
+
+    def scores(*weights: Tensor) -> Tensor:
+        return PairScores.apply(own[0].rest.activation, x, z.flatten(2), pairing, *weights)
+
+    assert torch.autograd.gradcheck(scores, weights)
+
+
+def test_only_stacks_of_plain_perceptrons_are_taken() -> None:
+    own = networks([4], "gelu")
+    assert Perceptrons.of(own, stacked(own)) is not None
+    assert Perceptrons.of(own[:1], stacked(own)) is None
+    noisy: list[Any] = [NoisyMLP((2,), (2,), [4]) for _ in range(2)]
+    assert Perceptrons.of(noisy, {}) is None
+
+
+def test_under_autocast_vmap_does_it() -> None:
+    own = networks([4], "gelu")
+    found = Perceptrons(own[0], stacked(own))
+    x, z, pairing = batch(1)
+    assert found.take(x, z, pairing, None)
+    assert not found.take(x, z, None, None)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not found.take(x, z, pairing, None)
