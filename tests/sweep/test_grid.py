@@ -3,10 +3,10 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
@@ -115,8 +115,7 @@ class Launcher:
 
 @pytest.mark.parametrize(("size", "starts"), [(None, [2]), (2, [2, 4]), (3, [2])])
 def test_batches_keep_their_numbers(size: int | None, starts: list[int]) -> None:
-    sweeper: Any = BasicSweeper(size)
-    sweeper.launcher = Launcher()
+    sweeper: Any = SimpleNamespace(max_batch_size=size, launcher=Launcher())
     returned = launch(sweeper, planned(5)[2:])
     assert [start for _, start, _ in sweeper.launcher.given] == starts
     assert [job for batch in returned for job in batch] == [["seed=2"], ["seed=3"], ["seed=4"]]
