@@ -1,5 +1,6 @@
 """What is measured: one function for each row, or family of rows, of the table."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import torch
 from adversarial import IMAGES, PLANE, Adversarial, Plain, images, points
 from bottleneck import PlainVIB, Squeezed, digits
 from loops import HandWritten, Ordinary, Ours, gaussian
+from sweeps import FIGURE_1, GRID, correlations, difference, launch, seeds
 from timing import Timed, in_turns, interleaved, slope
 
 __all__ = ["ROWS", "Measured", "Sizes"]
@@ -33,6 +35,9 @@ class Sizes:
     adversarial_steps: int = 100
     image_steps: int = 20
     bottleneck_steps: int = 20
+    correlations: tuple[int, int] = (13, 19)
+    seeds: int = 10
+    sweep_steps: tuple[int, int] = (2000, 1500)
 
     @classmethod
     def quick(cls) -> "Sizes":
@@ -51,6 +56,9 @@ class Sizes:
             adversarial_steps=2,
             image_steps=1,
             bottleneck_steps=1,
+            correlations=(2, 2),
+            seeds=1,
+            sweep_steps=(20, 20),
         )
 
 
@@ -228,6 +236,45 @@ def compared(what: str, first: Timed, second: Timed, sizes: Sizes, limit: float)
     return Measured(what, f"{found.median:.2f}", f"at most {limit:g}", met, found.detail())
 
 
+def sweep(sizes: Sizes, device: str) -> Iterator[Measured]:
+    """A grid of small jobs through the fused launcher, against others of one machine."""
+    arguments = (
+        *GRID,
+        correlations(sizes.correlations[0], 0.99),
+        seeds(sizes.seeds),
+        f"trainer.steps={sizes.sweep_steps[0]}",
+    )
+    fused = launch("fused", arguments)
+    others = {name: launch(name, arguments) for name in ("basic", "joblib") if present(name)}
+    for name, other in others.items():
+        ratio = other.seconds / fused.seconds
+        best = other is min(others.values(), key=lambda o: o.seconds)
+        target, met = ("at least 2.5", ratio >= 2.5) if best else ("", None)
+        detail = f"{other.detail()}; fused {fused.detail()}; largest difference of estimates "
+        detail += f"{difference(fused, other):.1g} nats"
+        yield Measured(f"sweep: {name} / fused", f"{ratio:.2f}", target, met, detail)
+
+
+def figure_1(sizes: Sizes, device: str) -> Iterator[Measured]:
+    """The grid of the paper's first figure, and three of its jobs by themselves."""
+    steps = f"trainer.steps={sizes.sweep_steps[1]}"
+    grid = (*FIGURE_1, steps, correlations(sizes.correlations[1], 0.99))
+    fused = launch("fused", grid)
+    alone = launch("basic", (*FIGURE_1, steps, "dataset.rho=0.99"))
+    in_turn = alone.seconds / alone.jobs * fused.jobs
+    detail = f"{fused.detail()}; {alone.jobs} of them through basic: {alone.seconds:.0f} s, "
+    detail += f"{in_turn:.0f} s for all if extrapolated, differing by at most "
+    detail += f"{difference(fused, alone):.1g} nats"
+    met = fused.seconds <= 110 if fused.jobs == 76 else None
+    yield Measured("figure 1, seconds", f"{fused.seconds:.0f}", "at most 110", met, detail)
+
+
+def present(launcher: str) -> bool:
+    """Whether a launcher is installed."""
+    plugin = f"hydra_plugins.hydra_{launcher}_launcher"
+    return launcher == "basic" or importlib.util.find_spec(plugin) is not None
+
+
 ROWS: dict[str, Callable[[Sizes, str], Iterator[Measured]]] = {
     "step": step,
     "wide": wide,
@@ -237,4 +284,6 @@ ROWS: dict[str, Callable[[Sizes, str], Iterator[Measured]]] = {
     "ensemble": ensemble,
     "adversarial": adversarial,
     "bottleneck": bottleneck,
+    "sweep": sweep,
+    "figure-1": figure_1,
 }
