@@ -20,6 +20,7 @@ from tqdm import tqdm
 from mine_cli.config import import_from, own_config_folders, without_hydra
 from mine_cli.machine import device
 from mine_cli.sweep import earlier
+from mine_cli.sweep.grid import at_work
 from mine_cli.sweep.groups import Work, grouped
 from mine_cli.sweep.ledger import Ledger, Row
 from mine_cli.sweep.objective import worst
@@ -52,7 +53,7 @@ def launch(
     processes = launcher.processes or processors(configurations[0])
     memory = None if launcher.memory_gb is None else launcher.memory_gb * 2**30
     groups = grouped(works, sweep, processes, memory)
-    crew = Crew([g for g in groups if any(map(unfinished, g))], sweep, processes)
+    crew = Crew([g for g in groups if any(map(unfinished, g))], sweep, processes, launcher)
     crew.run()
     return [returned(work, crew.objectives.get(work.number)) for work in works]
 
@@ -109,9 +110,14 @@ class Crew:
         groups: What is to be done; the largest come first.
         sweep: Its folder, whose tables are kept up to date.
         processes: How many work side by side.
+        launcher: Ours, for the user's callbacks: they are told in this process, of a job's start
+            when its group starts.
     """
 
-    def __init__(self, groups: Sequence[list[Work]], sweep: Path, processes: int) -> None:
+    def __init__(
+        self, groups: Sequence[list[Work]], sweep: Path, processes: int, launcher: Any
+    ) -> None:
+        self.callbacks, self.function = launcher.hydra_context.callbacks, launcher.task_function
         self.queue = sorted(groups, key=len)
         self.sweep, self.processes = sweep, processes
         self.objectives: dict[int, float | None] = {}
@@ -145,6 +151,9 @@ class Crew:
             self.bar.close()
 
     def start(self, group: list[Work]) -> None:
+        for work in group:
+            with at_work(work.cfg):
+                self.callbacks.on_job_start(config=work.cfg, task_function=self.function)
         news, theirs = self.context.Pipe()
         process = self.context.Process(target=work_on, args=(group, theirs, list(sys.path)))
         process.start()
@@ -173,6 +182,9 @@ class Crew:
             number, self.objectives[said[0]] = said
             worker.told.add(number)
             work = next(work for work in worker.group if work.number == number)
+            with at_work(work.cfg):
+                told = returned(work, self.objectives[number])
+                self.callbacks.on_job_end(config=work.cfg, job_return=told)
             overrides = work.cfg.hydra.overrides.task
             row = Row.read(number, work.folder.name, self.sweep, overrides)
             swept = " ".join(o for o in overrides if o not in self.constant)
