@@ -2,9 +2,11 @@
 
 import csv
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +204,36 @@ def test_an_interrupted_sweep_goes_on_to_the_same_end(
         assert "mine-run resume=sweep" in program.stdout
     assert record(second / "sweep" / "1")["status"] == "interrupted"
     assert set(statuses(second / "sweep")) == {"interrupted"}
+    done = run(second, "resume=sweep")
+    assert done.returncode == 0, done.stderr
+    assert rows(second / "sweep") == rows(first / "sweep")
+
+
+def killed(folder: Path) -> None:
+    """SIGKILL for every process that was started in a folder."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "cwd").resolve() == folder.resolve():
+                os.kill(int(process.name), signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs /proc to find processes")
+@pytest.mark.parametrize("row", [1, 5])
+def test_a_sweep_killed_with_all_its_processes_goes_on_to_the_same_end(
+    row: int, tmp_path: Path
+) -> None:
+    """Also where one job had saved and another had not."""
+    command = ("-m", *SMOKE, "seed=range(6)", "trainer.steps=200", "trainer.checkpoint_every=20")
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.mkdir()
+    second.mkdir()
+    assert run(first, *command, "sweep_dir=sweep").returncode == 0
+    with started(second, *command, "sweep_dir=sweep") as program:
+        metrics = second / "sweep" / "1" / "metrics.csv"
+        program.wait_until(lambda: metrics.exists() and metrics.read_text().count("\n") > row)
+        killed(second)
+        program.wait()
     done = run(second, "resume=sweep")
     assert done.returncode == 0, done.stderr
     assert rows(second / "sweep") == rows(first / "sweep")

@@ -105,11 +105,17 @@ def numbers(folder: Path) -> list[dict[str, str]]:
 OTHERS = ["trainer.lr=1e-3", "seed=3", "dataset.rho=0.8"]
 
 
+TERMS = [
+    *((bound, "mlp", "derangement") for bound in BOUNDS if bound != "infonce"),
+    ("infonce", "mlp", "all_pairs"), ("dv", "mlp", "all_pairs"), ("mine", "mlp", "independent"),
+    *(("mine", network, "shuffle") for network in VECTORS if network != "mlp"),
+]  # fmt: skip
+QUICK = (TERMS[0], ("infonce", "mlp", "all_pairs"), ("mine", "noisy_mlp", "shuffle"))
+
+
 @pytest.mark.parametrize(
     ("bound", "network", "marginals"),
-    [(bound, "mlp", "derangement") for bound in BOUNDS if bound != "infonce"]
-    + [("infonce", "mlp", "all_pairs"), ("mine", "mlp", "independent"), ("dv", "mlp", "all_pairs")]
-    + [("mine", network, "shuffle") for network in VECTORS if network != "mlp"],
+    [t if t in QUICK else pytest.param(*t, marks=pytest.mark.slow) for t in TERMS],
 )
 def test_a_job_among_others_is_what_it_is_alone(
     bound: str, network: str, marginals: str, tmp_path: Path
@@ -225,3 +231,23 @@ def test_jobs_go_back_to_the_latest_moment_that_all_have(tmp_path: Path) -> None
         assert found.result["estimate"] == expected.result["estimate"]
         assert numbers(found.folder) == numbers(expected.folder)
         assert files(found.folder) == files(expected.folder)
+
+
+@pytest.mark.slow
+def test_at_the_end_of_a_whole_training_as_alone(tmp_path: Path) -> None:
+    """The default length: the same status, and estimates within two standard errors."""
+    own = (
+        "trainer=default",
+        "task.select_rows=2000",
+        "task.report_rows=4000",
+        "trainer.steps=3000",
+    )
+    jobs = [
+        configuration(*own, f"bound={b}", f"seed={s}") for b in ("mine", "smile") for s in (0, 1)
+    ]
+    for cfg, found in zip(jobs, trained(tmp_path / "fused", jobs), strict=True):
+        expected = alone(cfg, tmp_path / "alone" / found.folder.name)
+        assert found.result is not None
+        assert found.result["status"] == expected["status"]
+        apart = found.result["estimate"] - expected["estimate"]
+        assert abs(apart) < 2 * expected["standard_error"]
