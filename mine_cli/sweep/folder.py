@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,10 +15,19 @@ from mine_cli.errors import BadInput
 from mine_cli.provenance import decides_numbers
 from mine_cli.results import read_json, write_json
 
-__all__ = ["SWEEP_JSON", "Held", "check_search", "claim", "release", "saved_sweep"]
+__all__ = [
+    "SWEEP_JSON",
+    "Held",
+    "check_search",
+    "claim",
+    "held_lock",
+    "release",
+    "saved_sweep",
+]
 
 SWEEP_JSON = "sweep.json"
 SCHEMA = 1  # of sweep.json
+SECONDS_TO_SAVE = 5.0  # for the processes of a sweep that was killed
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,11 @@ def check_search(folder: Path, sweeper: Mapping[str, Any]) -> None:
             f"sweep_dir={folder}: only a search with hydra.sweeper.sampler.seed and without a "
             "storage comes to the same trials again; name another folder"
         )
+
+
+def held_lock() -> int | None:
+    """The file descriptor that keeps the folder to this process, and to those that it hands it."""
+    return held[-1].lock if held else None
 
 
 def release() -> Held | None:
@@ -134,14 +149,19 @@ def locked(folder: Path) -> int | None:
     except ImportError:
         return None
     descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise BadInput(
-            f"sweep_dir={folder}: a sweep is running in it; wait for its end, or name another"
-        ) from None
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
+    patience = time.monotonic() + SECONDS_TO_SAVE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+        except BlockingIOError:
+            if time.monotonic() > patience:
+                os.close(descriptor)
+                raise BadInput(
+                    f"sweep_dir={folder}: a sweep is running in it; wait for its end, or name "
+                    "another"
+                ) from None
+            time.sleep(0.1)
+        except OSError:
+            os.close(descriptor)
+            return None

@@ -20,11 +20,12 @@ from tqdm import tqdm
 from mine_cli.config import import_from, own_config_folders, without_hydra
 from mine_cli.machine import device
 from mine_cli.sweep import earlier
+from mine_cli.sweep.folder import held_lock
 from mine_cli.sweep.grid import at_work
 from mine_cli.sweep.groups import Work, grouped
 from mine_cli.sweep.ledger import Ledger, Row
 from mine_cli.sweep.objective import worst
-from mine_cli.sweep.worker import unfinished, work_on
+from mine_cli.sweep.worker import Kept, unfinished, work_on
 
 __all__ = ["launch"]
 
@@ -137,8 +138,9 @@ class Crew:
     def run(self) -> None:
         """Until all is done, or the sweep is interrupted."""
         if self.jobs:
-            groups, processes = len(self.queue), min(self.processes, len(self.queue))
-            log.info("%d jobs in %d groups on %d processes", self.jobs, groups, processes)
+            groups, at_once = len(self.queue), min(self.processes, len(self.queue))
+            plural = "" if groups == 1 else "s"
+            log.info("%d jobs in %d group%s, %d at a time", self.jobs, groups, plural, at_once)
         try:
             while self.queue or self.workers:
                 while self.queue and len(self.workers) < self.processes:
@@ -155,7 +157,10 @@ class Crew:
             with at_work(work.cfg):
                 self.callbacks.on_job_start(config=work.cfg, task_function=self.function)
         news, theirs = self.context.Pipe()
-        process = self.context.Process(target=work_on, args=(group, theirs, list(sys.path)))
+        # With the lock on the folder: who outlives the sweep, to save, keeps others out of it.
+        lock = held_lock()
+        kept = None if lock is None else Kept(lock)
+        process = self.context.Process(target=work_on, args=(group, theirs, list(sys.path), kept))
         process.start()
         theirs.close()
         self.workers.append(Worker(group, process, news))

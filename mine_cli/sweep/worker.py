@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,14 @@ from mine_cli.sweep.groups import Work
 from mine_cli.sweep.job import job_of_sweep
 from mine_cli.sweep.objective import objective
 
-__all__ = ["work_on"]
+__all__ = ["Kept", "work_on"]
 
 log = logging.getLogger("mine_cli")
 
 
-def work_on(group: Sequence[Work], news: Connection, path: Sequence[str]) -> None:
+def work_on(
+    group: Sequence[Work], news: Connection, path: Sequence[str], lock: "Kept | None"
+) -> None:
     """The whole of a process.
 
     Arguments:
@@ -38,6 +41,7 @@ def work_on(group: Sequence[Work], news: Connection, path: Sequence[str]) -> Non
         news: Where the sweep hears of them: ``("ended", number, objective)`` and
             ``("steps", how many)``; its end closes it.
         path: Python's search path of the sweep, with a user's own folders.
+        lock: On the sweep's folder, held until this process ends; None where there is none.
     """
     sys.path[:] = path
     with_the_sweep(news)
@@ -47,6 +51,20 @@ def work_on(group: Sequence[Work], news: Connection, path: Sequence[str]) -> Non
         Group(group, news).run()
     except Interrupted as stop:
         sys.exit(stop.exit_code)
+
+
+class Kept:
+    """A file descriptor, such as a lock, that goes to the process it is handed to as well."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return taken, (reduction.DupFd(self.descriptor),)
+
+
+def taken(handed: Any) -> Kept:
+    return Kept(handed.detach())
 
 
 def with_the_sweep(news: Connection) -> None:
