@@ -17,6 +17,7 @@ from mine_cli.bounds import BOUNDS, DV
 from mine_cli.config import conf_dir
 from mine_cli.jobs import job_of
 from mine_cli.sweep.fused import CannotFuse, Ended, Fleet, Member, same_moment
+from mine_cli.sweep.groups import bytes_of
 
 SMALL = (
     "trainer=smoke", "trainer.device=cpu", "trainer.tensorboard=false", "trainer.progress=false",
@@ -207,6 +208,13 @@ def test_bottlenecks_of_other_methods_and_shapes_are_not_alike(blobs: Path) -> N
     ]  # fmt: skip
     jobs = [bottleneck(blobs, "method=mine_gaussian", *other) for other in ([], *others)]
     assert len({job_of(cfg).alike() for cfg in jobs}) == len(jobs)
+
+
+def test_the_rows_of_bottlenecks_count_once_against_the_memory(blobs: Path) -> None:
+    own, shared = bytes_of(bottleneck(blobs, "method=mine_gaussian"))
+    assert shared == 800 * (5 * 4 + 8)
+    assert own > 0
+    assert bytes_of(configuration())[1] == 0
 
 
 @pytest.mark.parametrize("method", ["mine_gaussian", "vib"])
