@@ -29,8 +29,20 @@ def save(path: Path, state: dict[str, Any]) -> None:
     """
     # Through memory: torch.save's own file writer turns a full disk into a RuntimeError.
     buffer = io.BytesIO()
-    torch.save({MARK: FORMAT, **state}, buffer)
+    torch.save({MARK: FORMAT, **compact(state)}, buffer)
     write_atomically(path, buffer.getvalue())
+
+
+def compact(state: Any) -> Any:
+    """Views as tensors of their own: a file would hold all that a view is a part of, such as the
+    weights of every job that one is trained with."""
+    if isinstance(state, dict):
+        return {key: compact(value) for key, value in state.items()}
+    if isinstance(state, list | tuple):
+        return type(state)(compact(value) for value in state)
+    if isinstance(state, torch.Tensor) and state.untyped_storage().nbytes() > state.nbytes:
+        return state.clone()
+    return state
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -4,7 +4,6 @@ Each stays a plain module with its own data, pairing and noise; only the arithme
 (``torch.func.stack_module_state`` and ``vmap``), so each learns what it would have learned alone.
 """
 
-import itertools
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -13,10 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from mine_cli.estimator import MutualInformation, adam, descend, frozen
+from mine_cli.estimator import MutualInformation, frozen
 from mine_cli.perceptrons import Perceptrons
 from mine_cli.scoring import draw, score
 from mine_cli.shared_batch import SharedBatch, average_gradients
+from mine_cli.stacked_adam import StackedAdam, runs
 
 __all__ = ["Ensemble", "EnsembleMember", "Stack", "same", "stack"]
 
@@ -113,20 +113,22 @@ class Ensemble:
         rates = list(lr) if isinstance(lr, Sequence) else [lr] * len(self.terms)
         keys = [(same(t.bound), rate) for t, rate in zip(self.terms, rates, strict=True)]
         self.networks = Stack([Scores(term) for term in self.terms])
-        self.parts = [Part(self.terms, self.networks, rates[run.start], run) for run in runs(keys)]
+        self.parts = [Part(self.terms, run) for run in runs(keys)]
         self.forward: Callable[..., Any] = self.terms[0] if self.alone else self._losses
         if compiled:
             self.forward = torch.compile(self.forward)
         self.perceptrons = Perceptrons.of(
             [term.network for term in self.terms], self.networks.state[0]
         )
-        self._parameters = [*self.networks.parameters(), *(w for p in self.parts for w in p.own)]
-        self.optimizer = adam(
-            [{"params": part.parameters, "lr": part.rate} for part in self.parts],
-            rates[0],
+        self.adam = StackedAdam(
+            self.networks.parameters(),
+            [part.run for part in self.parts],
+            [rates[part.run.start] for part in self.parts],
+            [part.own for part in self.parts],
             weight_decay,
             betas,
         )
+        self.optimizer = self.adam.optimizer
         self.losses, self.scores = torch.empty(0), (torch.empty(0), torch.empty(0))
         self.shared = False
 
@@ -142,18 +144,14 @@ class Ensemble:
         Batches are ``x [n, ...]`` and ``z [n * (1 + extra), ...]``, of one n for all terms.
         """
         plans = self._plans(batches, generators)
-        # As zero_grad does, without its twenty microseconds.
-        for parameter in self._parameters:
-            parameter.grad = None
+        self.adam.zero_grad()
         with self.autocast():
             losses, *scores = self.forward(*(plans[0] if self.alone else stack(plans)))
         self.losses, self.scores = losses.detach().reshape(-1), (scores[0], scores[1])
         losses.sum().backward()
-        for part in self.parts:
-            part.take_gradients()
         if self.shared:
-            average_gradients(self._parameters)
-        descend(self.optimizer)
+            average_gradients(self.adam.parameters)
+        self.adam.step()
         return self.losses
 
     def _losses(self, *plan: Any) -> tuple[Tensor, Tensor, Tensor]:
@@ -189,7 +187,7 @@ class Ensemble:
 
     def parameters(self) -> Iterable[Tensor]:
         """The tensors that the optimiser moves (stacked ones for several terms)."""
-        return self._parameters
+        return self.adam.parameters
 
     def member(self, r: int) -> "EnsembleMember":
         """What belongs to one term: its parameters with their gradients, and Adam's moments."""
@@ -207,57 +205,46 @@ class Ensemble:
 
 
 class Part:
-    """A run of an ensemble's terms that have one bound and one rate.
+    """A run of an ensemble's terms that have one bound and one rate."""
 
-    Where the run is not the whole ensemble, the optimiser is given views of the stacked tensors,
-    whose gradients are views as well: all arithmetic stays in place.
-    """
-
-    def __init__(
-        self, terms: Sequence[MutualInformation], networks: Stack, rate: float, run: slice
-    ) -> None:
-        self.run, self.rate = run, rate
+    def __init__(self, terms: Sequence[MutualInformation], run: slice) -> None:
+        self.run = run
         self.failure: Exception | None = None
         bounds = [term.bound for term in terms[run]]
         self.bound: Any = bounds[0]
         self.losses = Stack([Loss(bound) for bound in bounds])
         self.own = self.losses.parameters()
-        self.stacked = networks.parameters()
-        whole = len(bounds) == len(terms)
-        self.views = [] if whole else [p.detach()[run] for p in self.stacked]
-        self.parameters = [*(self.stacked if whole else self.views), *self.own]
 
     def loss(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
         """The losses of the run, or zeros where a user's bound fails: the others go on."""
-        try:
-            return self.losses.on(t_joint, t_marginal)
-        except Exception as stop:
-            self.failure = stop
-            return torch.zeros(len(t_joint), device=t_joint.device)
+        return self._unless_it_fails(self.losses.on, t_joint, t_marginal)
 
     def objective(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
-        """The bounds' objectives, no bound's own parameter or buffer taking part in it."""
+        """The bounds' objectives, no bound's own parameter or buffer taking part in it; zeros
+        where one fails."""
+        return self._unless_it_fails(self._objective, t_joint, t_marginal)
+
+    def _unless_it_fails(self, call: Callable[..., Tensor], *scores: Tensor) -> Tensor:
+        try:
+            return call(*scores)
+        except Exception as stop:
+            self.failure = stop
+            return torch.zeros(len(scores[0]), device=scores[0].device)
+
+    def _objective(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
         if self.losses.alone:
             with frozen(self.bound):
                 return self.bound.objective(t_joint[0], t_marginal[0])[None]
         state = fixed(self.losses.state)
         return mapped(Objective(self.bound), state, (t_joint, t_marginal))
 
-    def take_gradients(self) -> None:
-        for view, parameter in zip(self.views, self.stacked, strict=False):
-            view.grad = None if parameter.grad is None else parameter.grad[self.run]
-
 
 class EnsembleMember:
     """One term's share of an ensemble: what is watched and saved of its training."""
 
     def __init__(self, ensemble: Ensemble, part: Part, r: int) -> None:
-        self.ensemble, self.optimizer, self.part, self.r = ensemble, ensemble.optimizer, part, r
-        row = r - part.run.start
-        # What is not stacked is the term's own as a whole.
-        networks = len(part.parameters) - len(part.own)
-        self.rows: list[Any] = [... if ensemble.alone else row] * networks
-        self.rows += [... if part.losses.alone else row] * len(part.own)
+        self.ensemble, self.part, self.r = ensemble, part, r
+        self.share = ensemble.adam.member(r)
 
     @property
     def failure(self) -> Exception | None:
@@ -277,27 +264,15 @@ class EnsembleMember:
 
     def parameters(self) -> Iterable[Tensor]:
         """The term's own parameters, with the gradients that the latest step left."""
-        for tensor, row in zip(self.part.parameters, self.rows, strict=True):
-            own = tensor.detach()[row]
-            own.grad = None if tensor.grad is None else tensor.grad[row]
-            yield own
+        return self.share.parameters()
 
     def moments(self) -> list[dict[str, Tensor]]:
         """Adam's moments of each parameter; empty before the first step."""
-        found = []
-        for tensor, row in zip(self.part.parameters, self.rows, strict=True):
-            state = self.optimizer.state[tensor]
-            own = {k: v if k == "step" else v[row] for k, v in state.items()}
-            found.append({name: value.clone() for name, value in own.items()})
-        return found if all(found) else []
+        return self.share.moments()
 
     def load_moments(self, moments: Sequence[dict[str, Tensor]]) -> None:
         """Takes back what `moments` gave."""
-        for tensor, row, saved in zip(self.part.parameters, self.rows, moments, strict=False):
-            state = self.optimizer.state[tensor]
-            state["step"] = saved["step"].clone()
-            for name in ("exp_avg", "exp_avg_sq"):
-                state.setdefault(name, torch.zeros_like(tensor))[row] = saved[name]
+        self.share.load_moments(moments)
 
 
 class Scores(nn.Module):
@@ -342,13 +317,6 @@ def same(bound: nn.Module) -> Hashable:
     """What two bounds have in common that are called as one: their kind and settings."""
     settings = {k: v for k, v in vars(bound).items() if not k.startswith("_")}
     return type(bound), repr(sorted(settings.items()))
-
-
-def runs(keys: Sequence[Hashable]) -> list[slice]:
-    """The runs of equal neighbours."""
-    lengths = [len([*group]) for _, group in itertools.groupby(keys)]
-    ends = [*itertools.accumulate(lengths)]
-    return [slice(end - length, end) for end, length in zip(ends, lengths, strict=True)]
 
 
 def stack(parts: Sequence[Sequence[Any]]) -> list[Any]:

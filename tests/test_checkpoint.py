@@ -45,6 +45,13 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "checkpoints") == ["last.pt"]
 
 
+def test_a_part_of_a_tensor_is_saved_alone(tmp_path: Path) -> None:
+    whole = torch.randn(100, 50, 50)
+    save(tmp_path / "last.pt", {"task": {"members": [{"weight": whole[3]}]}})
+    assert (tmp_path / "last.pt").stat().st_size < 2 * whole[3].nbytes
+    assert torch.equal(load(tmp_path / "last.pt")["task"]["members"][0]["weight"], whole[3])
+
+
 def test_nothing_saved_yet(tmp_path: Path) -> None:
     assert latest(tmp_path) is None
 

@@ -187,6 +187,21 @@ def test_bottlenecks_learn(options: tuple[str, ...], method: str, tmp_path: Path
     assert (result["estimate"] is not None) == method.startswith("mine")
 
 
+@pytest.mark.parametrize("method", ["vib", "mine_gaussian"])
+def test_bottlenecks_of_a_sweep_learn_together(method: str, tmp_path: Path) -> None:
+    """Each ends as it does alone, but for rounding."""
+    write_images(tmp_path / "images", train=2000, test=300, legible=True)
+    swept = ("method.beta=1e-3,1e-1", "seed=0,1", "hydra.sweep.dir=sweep")
+    entry = [sys.executable, "-P", "-m", "mine_cli", "-m", *LABELLED, f"method={method}", ON_GPU]
+    subprocess.run([*entry, *swept], cwd=tmp_path, check=True, timeout=600)
+    assert read_json(tmp_path / "sweep" / "groups.json")["groups"] == [["0", "1", "2", "3"]]
+    alone = mine_run(tmp_path, *LABELLED, f"method={method}", ON_GPU, "method.beta=1e-1", "seed=0")
+    beside = read_json(tmp_path / "sweep" / "2" / "result.json")
+    assert beside["status"] == alone["status"] == "ok"
+    for name in ("error", "i_zy"):
+        assert beside["metrics"][name] == pytest.approx(alone["metrics"][name], abs=0.05)
+
+
 def test_a_killed_bottleneck_goes_on(tmp_path: Path) -> None:
     write_images(tmp_path / "images", train=2000, test=300, legible=True)
     kill_at(tmp_path, 80, *LABELLED, ON_GPU)

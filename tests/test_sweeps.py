@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mine_cli.arguments import for_hydra
@@ -254,6 +255,22 @@ def test_a_killed_sweep_goes_on_to_the_same_end(job: str, tmp_path: Path) -> Non
     done = run(second, "resume=sweep")
     assert done.returncode == 0, done.stderr
     assert rows(second / "sweep") == rows(first / "sweep")
+
+
+def test_fused_bottlenecks_are_drawn_in_one_table(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    z = random.integers(2, size=300)
+    np.savez(tmp_path / "two.npz", x=random.normal(size=(300, 3)) + z[:, None], z=z)
+    options = (
+        "task=infobottleneck", "dataset=arrays", "dataset.path=two.npz", "method=vib",
+        "encoder.widths=[8]", "encoder.features=2", "trainer=smoke", "trainer.batch_size=20",
+        "trainer.device=cpu", "trainer.tensorboard=false", "task.pairs=2000", "hydra.sweep.dir=s",
+    )  # fmt: skip
+    done = run(tmp_path, "-m", *options, "method.beta=1e-3,1e-1")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "s" / "groups.json").read_text())["groups"] == [["0", "1"]]
+    assert statuses(tmp_path / "s") == ["ok", "ok"]
+    assert {"table.png", "plane.png"} <= {path.name for path in (tmp_path / "s").iterdir()}
 
 
 def test_two_sweeps_do_not_share_a_folder(tmp_path: Path) -> None:

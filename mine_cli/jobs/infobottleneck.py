@@ -1,5 +1,6 @@
 """``task=infobottleneck`` made ready to run: labelled data, a method, pictures of its course."""
 
+import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -13,12 +14,13 @@ from mine_cli import build, figures
 from mine_cli.data.labelled import Labelled, labelled_data
 from mine_cli.errors import BadInput
 from mine_cli.estimator import MutualInformation
-from mine_cli.jobs.parts import UNKNOWN, common, drawn, forward_pass, sections
+from mine_cli.jobs.parts import UNKNOWN, common, drawn, forward_pass, sections, trained_alike
 from mine_cli.machine import autocast, device
 from mine_cli.models.encoders import Bottleneck
 from mine_cli.results import RunFolder, read_json
+from mine_cli.tasks.bottleneck_rows import validation_split
 from mine_cli.tasks.feeds import stream
-from mine_cli.tasks.infobottleneck import InfoBottleneck, validation_split
+from mine_cli.tasks.infobottleneck import InfoBottleneck
 
 __all__ = ["InfoBottleneckJob", "gather"]
 
@@ -29,6 +31,8 @@ ARM: dict[str, set[str]] = {
 }
 ARM |= {"dataset": {"seed"}}
 OF_METHOD: dict[str, set[str]] = {"method": {"beta"}, "encoder": set()}
+# What runs may differ in that are trained as one model, beside seed, bound and learning rate.
+MAY_DIFFER = (("dataset", "seed"), ("method", "beta"), ("task", "statistics_lr"))
 NOT_KNOWN = "not known; see metrics for what bounds it"
 FEWEST_ROWS = 20  # to cross with one another in an evaluation
 
@@ -155,8 +159,14 @@ class InfoBottleneckJob:
             "training": f"{steps} steps of {size} rows, {epochs:.1f} epochs, on {where}"
         }
 
-    def alike(self) -> None:
-        return None
+    def alike(self) -> str:
+        """Seeds, beta, rates and bound may differ: modules and batches are of one shape."""
+        parts = ("dataset", "method", "encoder", "network", "marginals", "task")
+        alike = trained_alike(self.cfg, *parts, but=["lr"])
+        for part, key in MAY_DIFFER:
+            alike[part].pop(key, None)
+        shapes = [self.x_shape, self.features, self.data.num_classes]
+        return json.dumps(alike | {"shapes": shapes}, sort_keys=True)
 
     def start(self, where: torch.device) -> InfoBottleneck:
         cfg = self.cfg
@@ -170,7 +180,7 @@ class InfoBottleneckJob:
             self.data,
             self.bottleneck,
             self.term,
-            seeds=[cfg.seed],
+            seed=cfg.seed,
             device=where,
             autocast=partial(autocast, where, cfg.trainer.dtype),
         )

@@ -121,7 +121,8 @@ def portions(works: Sequence[Work], processes: int, memory: float | None) -> lis
     if memory is None:
         where = device(works[0].cfg.trainer.device)
         memory = SHARE_OF_MEMORY * free_memory(where) / processes
-    most = min(MOST, max(1, int(memory / taken_by_one(works))))
+    own, shared = taken_by_one(works)
+    most = min(MOST, max(1, int((memory - shared) / own)))
     number = max(-(-len(works) // most), min(processes, len(works) // 2))
     cuts = [len(works) * i // number for i in range(number + 1)]
     return [[*works[a:b]] for a, b in pairwise(cuts)]
@@ -134,17 +135,21 @@ def free_memory(where: torch.device) -> float:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def taken_by_one(works: Sequence[Work]) -> int:
-    """The bytes of one of these jobs; those of the first that can take a step at all."""
+def taken_by_one(works: Sequence[Work]) -> tuple[int, int]:
+    """The bytes of one of these jobs, and those of the data that it shares with the others; of
+    the first that can take a step at all."""
     for work in works:
         # What stops it is told where the job runs.
         with suppress(Exception), at_work(work.cfg):
             return bytes_of(work.configuration())
-    return 1
+    return 1, 0
 
 
-def bytes_of(cfg: DictConfig) -> int:
-    """What one job takes: its data, its networks with their moments, and what a step keeps."""
+def bytes_of(cfg: DictConfig) -> tuple[int, int]:
+    """What one job takes, and what it shares.
+
+    Its own are its data, its networks with their moments, and what a step keeps.
+    """
     task: Any = job_of(cfg).start(torch.device("cpu"))
     kept: dict[int, int] = {}
 
@@ -156,5 +161,8 @@ def bytes_of(cfg: DictConfig) -> int:
         task.train_step(1)
     # Parameters, gradients, two moments, and the best state of each.
     networks = 5 * sum(p.nbytes for p in task.parameters())
-    data = sum(tensor.untyped_storage().nbytes() for tensor in task.data())
-    return sum(kept.values()) + networks + data
+    data, shared = (
+        sum(tensor.untyped_storage().nbytes() for tensor in tensors)
+        for tensors in (task.data(), task.shared_data())
+    )
+    return sum(kept.values()) + networks + data, shared

@@ -23,7 +23,7 @@ from mine_cli.sweep import earlier
 from mine_cli.sweep.fused import CannotFuse, Ended, Fleet, Member, same_moment, saved
 from mine_cli.sweep.grid import at_work
 from mine_cli.sweep.groups import Work
-from mine_cli.sweep.job import job_of_sweep
+from mine_cli.sweep.job import job_of_sweep, update
 from mine_cli.sweep.objective import objective
 
 __all__ = ["Kept", "work_on"]
@@ -147,6 +147,7 @@ class Group:
             )
             try:
                 fleet.train()
+                update(members[0].cfg, works[0].folder.parent)
             except CannotFuse as stop:
                 self.news.send(("alone", len(works), str(stop)))
                 for work in works:

@@ -260,6 +260,10 @@ class MIEstimate:
         parts = [side for m in self.members for side in (m.parts.fit, m.parts.select)]
         return [t for pair in (*parts, *(m.parts.report for m in self.members)) for t in pair]
 
+    def shared_data(self) -> list[Tensor]:
+        """The rows that it holds with others in this process: none."""
+        return []
+
     def arrays(self) -> dict[str, Any]:
         return {}
 

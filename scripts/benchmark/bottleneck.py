@@ -67,17 +67,21 @@ class Squeezed(Trained):
             ]
         )
         job = InfoBottleneckJob(cfg, data)
-        task = Unjudged(
-            OmegaConf.to_object(cfg.task),
-            OmegaConf.to_object(cfg.method),
-            OmegaConf.to_object(cfg.trainer),
-            data,
-            job.bottleneck,
-            job.term,
-            seeds=range(seeds),
-            device=device,
+        first, *others = (
+            Unjudged(
+                OmegaConf.to_object(cfg.task),
+                OmegaConf.to_object(cfg.method),
+                OmegaConf.to_object(cfg.trainer),
+                data,
+                job.bottleneck,
+                job.term,
+                seed=seed,
+                device=device,
+            )
+            for seed in range(seeds)
         )
-        super().__init__(cfg, task, device)
+        first.together = first.together_with(others)
+        super().__init__(cfg, first, device)
         self.data, self.bottleneck = data, partial(job.bottleneck, 0)
 
 

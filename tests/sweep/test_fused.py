@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -16,11 +17,19 @@ from mine_cli.bounds import BOUNDS, DV
 from mine_cli.config import conf_dir
 from mine_cli.jobs import job_of
 from mine_cli.sweep.fused import CannotFuse, Ended, Fleet, Member, same_moment
+from mine_cli.sweep.groups import bytes_of
 
 SMALL = (
     "trainer=smoke", "trainer.device=cpu", "trainer.tensorboard=false", "trainer.progress=false",
     "references=none", "task.select_rows=300", "task.report_rows=500", "task.pairs=10000",
     "task.pairs_during_training=6000", "dataset.rho=0.5",
+)  # fmt: skip
+SQUEEZED = (
+    "task=infobottleneck", "dataset=arrays", "trainer.device=cpu", "trainer.tensorboard=false",
+    "trainer.progress=false", "trainer.steps=60", "trainer.batch_size=50", "trainer.lr=1e-3",
+    "trainer.evaluate_every=20", "trainer.log_every=20", "encoder.widths=[16]",
+    "encoder.features=4", "network.widths=[16]", "task.average=0.9", "task.pairs=10000",
+    "task.pairs_during_training=6000", "task.samples=2", "task.attacked_rows=20",
 )  # fmt: skip
 VECTORS = ("mlp", "mlp_shallow", "noisy_mlp", "separable", "separable_quadratic", "bilinear")
 NARROW = {
@@ -69,6 +78,23 @@ class Stubborn(torch.nn.Module):
 def configuration(*overrides: str) -> DictConfig:
     with initialize_config_dir(conf_dir(), version_base="1.3"):
         return compose("config", [*SMALL, *overrides])
+
+
+@pytest.fixture(scope="session")
+def blobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes of labelled rows, in a file."""
+    random = np.random.default_rng(0)
+    z = random.integers(3, size=800)
+    x = random.normal(size=(3, 5))[z] * 2 + random.normal(size=(800, 5))
+    path = tmp_path_factory.mktemp("blobs") / "blobs.npz"
+    np.savez(path, x=x, z=z)
+    return path
+
+
+def bottleneck(path: Path, *overrides: str) -> DictConfig:
+    """A bottleneck on the rows of a file."""
+    with initialize_config_dir(conf_dir(), version_base="1.3"):
+        return compose("config", [*SQUEEZED, f"dataset.path={path}", *overrides])
 
 
 def with_own(section: str, what: type, *overrides: str, **arguments: Any) -> DictConfig:
@@ -137,6 +163,114 @@ def test_a_job_among_others_is_what_it_is_alone(
         other = numbers(tmp_path / "alone" / found.folder.name)
         assert [row["step"] for row in rows] == [row["step"] for row in other]
         assert rows[0].keys() == other[0].keys()
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        ["method=mine_gaussian"],
+        ["method=mine_additive", "task.statistics_steps=2", "task.sees=input"],
+        ["method=mine_propagated", "marginals=independent"],
+        ["method=vib"],
+        ["method=none"],
+        ["method=dropout"],
+        ["method=label_smoothing"],
+    ],
+    ids=" ".join,
+)
+def test_a_bottleneck_among_others_is_what_it_is_alone(
+    own: list[str], blobs: Path, tmp_path: Path
+) -> None:
+    """Each with a seed, beta, rates and a bound of its own; one shape for all."""
+    others = [["trainer.lr=2e-3", "seed=3", "dataset.seed=1"], ["seed=1"], []]
+    if "mine" in own[0]:
+        others[0] += ["method.beta=0.1", "bound=mine"]
+        others[1] += ["method.beta=0.5", "task.statistics_lr=5e-3"]
+    elif "vib" in own[0]:
+        others[1] += ["method.beta=0.5"]
+    jobs = [bottleneck(blobs, *own, *other) for other in others]
+    assert len({job_of(cfg).alike() for cfg in jobs}) == 1
+    for cfg, found in zip(jobs, trained(tmp_path / "fused", jobs), strict=True):
+        folder = tmp_path / "alone" / found.folder.name
+        same_bottleneck(found, alone(cfg, folder))
+        assert files(found.folder) == files(folder)
+        rows, other = numbers(found.folder), numbers(folder)
+        assert [row["step"] for row in rows] == [row["step"] for row in other]
+        assert rows[0].keys() == other[0].keys()
+
+
+def same_bottleneck(found: Ended, expected: dict[str, Any]) -> None:
+    assert found.result is not None
+    assert found.result["status"] == expected["status"]
+    assert found.result["estimate"] == pytest.approx(expected["estimate"], abs=1e-4)
+    for name in ("cross_entropy", "error", "i_zy"):
+        assert found.result["metrics"][name] == pytest.approx(expected["metrics"][name], abs=1e-4)
+
+
+def test_bottlenecks_of_other_methods_and_shapes_are_not_alike(blobs: Path) -> None:
+    others = [
+        ["method=mine_additive"], ["method.information=kl"], ["encoder.widths=[8]"],
+        ["task.average=null"], ["trainer.batch_size=40"], ["marginals=derangement"],
+    ]  # fmt: skip
+    jobs = [bottleneck(blobs, "method=mine_gaussian", *other) for other in ([], *others)]
+    assert len({job_of(cfg).alike() for cfg in jobs}) == len(jobs)
+
+
+def test_the_rows_of_bottlenecks_count_once_against_the_memory(blobs: Path) -> None:
+    own, shared = bytes_of(bottleneck(blobs, "method=mine_gaussian"))
+    assert shared == 800 * (5 * 4 + 8)
+    assert own > 0
+    assert bytes_of(configuration())[1] == 0
+
+
+@pytest.mark.parametrize("method", ["mine_gaussian", "vib"])
+def test_a_bottleneck_goes_on_alone_or_with_others(
+    method: str, blobs: Path, tmp_path: Path
+) -> None:
+    """Halfway one goes on alone that began with another, and the other way round."""
+    own = [f"method={method}", "trainer.checkpoint_every=20"]
+    jobs = [
+        bottleneck(blobs, *own, f"seed={i}", f"method.beta={b}") for i, b in ((0, 0.3), (1, 0))
+    ]
+    straight = [alone(cfg, tmp_path / "straight" / str(i)) for i, cfg in enumerate(jobs)]
+    halves = {name: [tmp_path / name / str(i) for i in range(2)] for name in ("one", "other")}
+
+    def halfway(fleet: Fleet) -> None:
+        pause = fleet.pause
+
+        def cut(member: Member, share: float, interrupted: bool) -> None:
+            pause(member, share, interrupted)
+            if member is fleet.members[-1] and fleet.step == 40:
+                raise KeyboardInterrupt
+
+        fleet.pause = cut  # type: ignore[method-assign]
+        with pytest.raises(KeyboardInterrupt):
+            fleet.train()
+
+    halfway(Fleet([*map(Member, jobs, halves["one"])], lambda ended: None))
+    for cfg, folder, expected in zip(jobs, halves["one"], straight, strict=True):
+        cfg.resume = str(folder)
+        ended = Ended(cfg, folder, alone(cfg, folder), None)
+        same_bottleneck(ended, expected)
+        cfg.resume = None
+    for cfg, folder in zip(jobs, halves["other"], strict=True):
+        halfway(Fleet([Member(cfg, folder)], lambda ended: None))
+    found: list[Ended] = []
+    states = same_moment(halves["other"])
+    Fleet([*map(Member, jobs, halves["other"], states)], found.append).train()
+    for ended, expected in zip(found, straight, strict=True):
+        same_bottleneck(ended, expected)
+
+
+def test_a_bottleneck_whose_bound_fails_leaves_alone(blobs: Path, tmp_path: Path) -> None:
+    own = ["method=mine_gaussian", "trainer.steps=40"]
+    jobs = [bottleneck(blobs, *own, f"seed={seed}") for seed in range(3)]
+    bound = {"_target_": f"{__name__}.Fails", "after": 15}
+    OmegaConf.update(jobs[1], "bound", OmegaConf.create(bound), merge=False)
+    first, failed, last = trained(tmp_path / "fused", jobs)
+    assert failed.error == "absent.txt: No such file"
+    for found, cfg in ((first, jobs[0]), (last, jobs[2])):
+        same_bottleneck(found, alone(cfg, tmp_path / "alone" / found.folder.name))
 
 
 def test_bounds_and_rates_in_one_model(tmp_path: Path) -> None:
