@@ -113,6 +113,9 @@ def without_hydra(config: DictConfig) -> DictConfig:
 def check_before_run(cfg: DictConfig, hydra: Any) -> None:
     """Raise BadInput for a folder or a configuration that cannot be run."""
     folder = Path(hydra.run.dir)
+    of_a_sweep = any(o.startswith("hydra.sweep.dir=") for o in hydra.overrides.hydra)
+    if of_a_sweep and not cfg.dry_run:
+        raise BadInput("sweep_dir: names the folder of a sweep; want -m, or hydra.run.dir=FOLDER")
     if cfg.dry_run and hydra.output_subdir is not None:
         raise BadInput("dry_run: writes nothing only if given on the command line: dry_run=true")
     if cfg.resume is not None and Path(cfg.resume) != folder:

@@ -273,6 +273,22 @@ def test_fused_bottlenecks_are_drawn_in_one_table(tmp_path: Path) -> None:
     assert {"table.png", "plane.png"} <= {path.name for path in (tmp_path / "s").iterdir()}
 
 
+def test_a_sweep_has_one_folder_that_its_time_names(tmp_path: Path) -> None:
+    """Where nothing else names it."""
+    done = run(tmp_path, "-m", *QUIET, "seed=0,1,2")
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "outputs" / "multirun").iterdir()
+    assert statuses(folder) == ["ok"] * 3
+    assert {path.name for path in folder.iterdir() if path.is_dir()} == {"0", "1", "2"}
+
+
+def test_a_sweep_s_folder_is_of_no_use_to_a_single_run(tmp_path: Path) -> None:
+    done = run(tmp_path, *QUIET, "sweep_dir=sweep")
+    assert done.returncode == 2
+    assert "want -m" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_two_sweeps_do_not_share_a_folder(tmp_path: Path) -> None:
     command = ("-m", *QUIET, "seed=0,1", "hydra.sweep.dir=sweep", "trainer.steps=2000")
     with started(tmp_path, *command) as program:

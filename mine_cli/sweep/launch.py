@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, open_dict, read_write
 from tqdm import tqdm
 
 from mine_cli.config import import_from, own_config_folders, without_hydra
@@ -50,6 +50,9 @@ def launch(
     import_from([Path.cwd(), *own_config_folders(config.hydra)])
     sweep = Path(config.hydra.sweep.dir).absolute()
     configurations = launcher.composed or composed(launcher, job_overrides, initial_job_idx)
+    for cfg in configurations:  # a name that holds the time of day is the same for all
+        with read_write(cfg), open_dict(cfg):
+            cfg.hydra.sweep.dir = str(config.hydra.sweep.dir)
     works = [Work.of(initial_job_idx + i, cfg) for i, cfg in enumerate(configurations)]
     processes = launcher.processes or processors(configurations[0])
     memory = None if launcher.memory_gb is None else launcher.memory_gb * 2**30
@@ -131,9 +134,9 @@ class Crew:
         self.context: Any = multiprocessing.get_context(method)
         if method == "forkserver":  # imports torch once for all of them
             self.context.set_forkserver_preload(["mine_cli.sweep.worker"])
-        steps = sum(work.cfg.trainer.steps for group in groups for work in group)
+        self.taken, self.steps = 0, sum(w.cfg.trainer.steps for group in groups for w in group)
         shown = sys.stderr.isatty() and all(w.cfg.trainer.progress for g in groups for w in g)
-        self.bar = tqdm(total=steps, unit=" steps", unit_scale=True, disable=not shown)
+        self.bar = tqdm(total=self.steps, unit=" steps", unit_scale=True, disable=not shown)
 
     def run(self) -> None:
         """Until all is done, or the sweep is interrupted."""
@@ -180,7 +183,7 @@ class Crew:
     def hear(self, worker: Worker, what: str, *said: Any) -> None:
         """One message of `worker.work_on`."""
         if what == "steps":
-            self.bar.update(said[0])
+            self.step(said[0])
         elif what == "alone":
             self.say(f"{said[0]} jobs are trained alone, one by one: {said[1]}")
         else:
@@ -200,6 +203,14 @@ class Crew:
             with suppress(OSError):
                 Ledger(self.sweep).write()
             self.written = time.monotonic()
+
+    def step(self, number: int) -> None:
+        """So many steps were taken: a bar on a terminal, elsewhere a line for each fifth."""
+        fifths = 5 * self.taken // self.steps
+        self.taken += number
+        self.bar.update(number)
+        if self.bar.disable and 5 * self.taken // self.steps > fifths:
+            self.say(f"{100 * self.taken // self.steps} % of {self.steps:,} steps")
 
     def missing(self, worker: Worker) -> None:
         """Jobs of a process that was killed: it has not said how they ended."""
