@@ -10,7 +10,6 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import hydra
@@ -21,7 +20,7 @@ from omegaconf import DictConfig
 from mine_cli import __version__, processes, ranks
 from mine_cli.arguments import for_hydra
 from mine_cli.config import conf_dir, error_lines, run_configuration, tell
-from mine_cli.errors import Interrupted, RunFailed
+from mine_cli.errors import Interrupted, RunFailed, interrupt
 from mine_cli.resume import resume_command
 from mine_cli.sweep.folder import release
 from mine_cli.sweep.ledger import UNFINISHED, Ledger
@@ -140,11 +139,6 @@ def command(cfg: DictConfig, folder: Path) -> str:
     """What to type to go on with a run, where it was started."""
     overrides = HydraConfig.get().overrides.task if cfg.resume is not None else ()
     return resume_command(folder, overrides)
-
-
-def interrupt(signal_number: int, frame: FrameType | None) -> None:
-    """What SIGTERM does outside the training: the same as Ctrl-C."""
-    raise Interrupted(signal_number)
 
 
 def in_thread(stop: threading.ExceptHookArgs) -> None:

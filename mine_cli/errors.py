@@ -1,6 +1,8 @@
 """The program's own errors: each ends a run with one line and the exit code it carries."""
 
-__all__ = ["BadInput", "Diverged", "Interrupted", "RunFailed"]
+from types import FrameType
+
+__all__ = ["BadInput", "Diverged", "Interrupted", "RunFailed", "interrupt"]
 
 
 class RunFailed(Exception):
@@ -34,3 +36,8 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"interrupted by signal {signal_number}")
         self.exit_code = 128 + signal_number
+
+
+def interrupt(signal_number: int, frame: FrameType | None) -> None:
+    """What SIGTERM does outside the training: the same as Ctrl-C."""
+    raise Interrupted(signal_number)

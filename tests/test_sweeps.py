@@ -23,6 +23,9 @@ SMOKE = (
 )  # fmt: skip
 # Independent data and no patience to lose: every job ends `ok` after a moment.
 QUIET = (*SMOKE, "dataset.rho=0", "trainer.lr=1e-5")
+THREE = (
+    "-m", *SMOKE, "seed=0,1,2", "trainer.steps=60", "trainer.checkpoint_every=5", "sweep_dir=sweep"
+)  # fmt: skip
 # A bound that fails, or diverges, where the environment names its number.
 OWN_BOUND = """\
 import os
@@ -181,6 +184,15 @@ def test_another_command_or_other_files_are_not_overwritten(sweep: Sweep, tmp_pa
     assert sorted(p.name for p in (tmp_path / "my_conf").iterdir()) == ["bound", "own.py"]
 
 
+def undisturbed(tmp_path: Path, *command: str) -> tuple[Path, Path]:
+    """A folder in which the sweep has come to its end, and one for another attempt."""
+    folders = tmp_path / "a", tmp_path / "b"
+    for folder in folders:
+        folder.mkdir()
+    assert run(folders[0], *command).returncode == 0
+    return folders
+
+
 @pytest.mark.parametrize(
     ("number", "code"),
     [
@@ -191,13 +203,8 @@ def test_another_command_or_other_files_are_not_overwritten(sweep: Sweep, tmp_pa
 def test_an_interrupted_sweep_goes_on_to_the_same_end(
     number: int, code: int, tmp_path: Path
 ) -> None:
-    command = ("-m", *SMOKE, "seed=0,1,2", "trainer.steps=60", "trainer.checkpoint_every=5")
-    first = tmp_path / "a"
-    second = tmp_path / "b"
-    for folder in (first, second):
-        folder.mkdir()
-    assert run(first, *command, "sweep_dir=sweep").returncode == 0
-    with started(second, *command, "sweep_dir=sweep") as program:
+    first, second = undisturbed(tmp_path, *THREE)
+    with started(second, *THREE) as program:
         saved = second / "sweep" / "1" / "checkpoints" / "last.pt"
         program.wait_until(saved.exists)
         program.signal(number)
@@ -225,12 +232,12 @@ def test_a_sweep_killed_with_all_its_processes_goes_on_to_the_same_end(
     row: int, tmp_path: Path
 ) -> None:
     """Also where one job had saved and another had not."""
-    command = ("-m", *SMOKE, "seed=range(6)", "trainer.steps=200", "trainer.checkpoint_every=20")
-    first, second = tmp_path / "a", tmp_path / "b"
-    first.mkdir()
-    second.mkdir()
-    assert run(first, *command, "sweep_dir=sweep").returncode == 0
-    with started(second, *command, "sweep_dir=sweep") as program:
+    command = (
+        "-m", *SMOKE, "seed=range(6)", "trainer.steps=200", "trainer.checkpoint_every=20",
+        "sweep_dir=sweep",
+    )  # fmt: skip
+    first, second = undisturbed(tmp_path, *command)
+    with started(second, *command) as program:
         metrics = second / "sweep" / "1" / "metrics.csv"
         program.wait_until(lambda: metrics.exists() and metrics.read_text().count("\n") > row)
         killed(second)
@@ -243,12 +250,8 @@ def test_a_sweep_killed_with_all_its_processes_goes_on_to_the_same_end(
 @pytest.mark.slow
 @pytest.mark.parametrize("job", ["0", "2"])
 def test_a_killed_sweep_goes_on_to_the_same_end(job: str, tmp_path: Path) -> None:
-    command = ("-m", *SMOKE, "seed=0,1,2", "trainer.steps=60", "trainer.checkpoint_every=5")
-    first, second = tmp_path / "a", tmp_path / "b"
-    first.mkdir()
-    second.mkdir()
-    assert run(first, *command, "sweep_dir=sweep").returncode == 0
-    with started(second, *command, "sweep_dir=sweep") as program:
+    first, second = undisturbed(tmp_path, *THREE)
+    with started(second, *THREE) as program:
         program.wait_until((second / "sweep" / job / "checkpoints" / "last.pt").exists)
         program.signal(signal.SIGKILL)
         program.wait()
@@ -287,6 +290,15 @@ def test_a_sweep_s_folder_is_of_no_use_to_a_single_run(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "want -m" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_job_takes_from_hydra_is_its_own(tmp_path: Path) -> None:
+    """Also where jobs are trained as one model."""
+    done = run(tmp_path, "-m", *QUIET, "bound=mine,dv", "seed=${hydra:job.num}", "sweep_dir=sweep")
+    assert done.returncode == 0, done.stderr
+    results = [json.loads((tmp_path / f"sweep/{job}/result.json").read_text()) for job in (0, 1)]
+    assert [result["seed"] for result in results] == [0, 1]
+    assert [result["dataset"]["seed"] for result in results] == [0, 1]
 
 
 def test_two_sweeps_do_not_share_a_folder(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from mine_cli.config import run_configuration, without_hydra
@@ -44,8 +44,11 @@ class Work:
             return cls(number, cfg, Path(cfg.hydra.sweep.dir).absolute() / cfg.hydra.sweep.subdir)
 
     def configuration(self) -> DictConfig:
-        """What the run itself is given; inside `grid.at_work`."""
-        return run_configuration(without_hydra(self.cfg), self.cfg.hydra)
+        """What the run itself is given, with what it refers to by `${hydra:...}` its own."""
+        with at_work(self.cfg):
+            cfg = run_configuration(without_hydra(self.cfg), self.cfg.hydra)
+            OmegaConf.resolve(cfg)
+        return cfg
 
 
 def grouped(
@@ -104,12 +107,11 @@ def alike_ones(works: Sequence[Work]) -> list[list[Work]]:
 
 def shape_of(work: Work) -> tuple[str | None, str]:
     """What a job has in common with those it can be trained with; or why there are none."""
-    with at_work(work.cfg):
-        cfg = work.configuration()
-        try:
-            shape = job_of(cfg).alike()
-        except Exception as stop:  # told where the job runs
-            return None, str(stop).splitlines()[0]
+    cfg = work.configuration()
+    try:
+        shape = job_of(cfg).alike()
+    except Exception as stop:  # told where the job runs
+        return None, str(stop).splitlines()[0]
     return shape, f"jobs of task={cfg.task.name} are not trained together"
 
 
@@ -140,7 +142,7 @@ def taken_by_one(works: Sequence[Work]) -> tuple[int, int]:
     the first that can take a step at all."""
     for work in works:
         # What stops it is told where the job runs.
-        with suppress(Exception), at_work(work.cfg):
+        with suppress(Exception):
             return bytes_of(work.configuration())
     return 1, 0
 

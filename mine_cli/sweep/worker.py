@@ -12,12 +12,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import _save_config
+from hydra.core.utils import _save_config, setup_globals
 from omegaconf import OmegaConf, open_dict, read_write
 
 from mine_cli import jobs, runs
 from mine_cli.config import without_hydra
-from mine_cli.errors import Interrupted
+from mine_cli.errors import Interrupted, interrupt
 from mine_cli.results import log_file, speaking
 from mine_cli.sweep import earlier
 from mine_cli.sweep.fused import CannotFuse, Ended, Fleet, Member, same_moment, saved
@@ -44,6 +44,7 @@ def work_on(
         lock: On the sweep's folder, held until this process ends; None where there is none.
     """
     sys.path[:] = path
+    setup_globals()  # Hydra's resolvers, `hydra` and `now`
     with_the_sweep(news)
     logging.getLogger().addHandler(logging.NullHandler())
     log.setLevel(logging.INFO)
@@ -82,10 +83,6 @@ def with_the_sweep(news: Connection) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, daemon=True).start()
-
-
-def interrupt(signal_number: int, frame: Any) -> None:
-    raise Interrupted(signal_number)
 
 
 class Group:
@@ -130,32 +127,32 @@ class Group:
 
     def fused(self, works: Sequence[Work]) -> None:
         """Trains jobs as one model; one by one where that cannot be done."""
-        with at_work(works[0].cfg):
-            members = [Member(w.configuration(), w.folder) for w in works]
-            states = same_moment([w.folder for w in works])
-            for member, state in zip(members, states, strict=True):
-                member.state = state
-                mark = runs.fingerprint_of(jobs.job_of(member.cfg))
-                if state is None:
-                    earlier.start_over(member.folder)
-                earlier.write_record(member.folder, "running", fingerprint=mark)
-            numbers = {work.folder: work.number for work in works}
-            fleet = Fleet(
-                members,
-                lambda ended: self.ended(numbers[ended.folder], ended),
-                lambda steps: self.news.send(("steps", steps)),
-            )
-            try:
-                fleet.train()
-                update(members[0].cfg, works[0].folder.parent)
-            except CannotFuse as stop:
-                self.news.send(("alone", len(works), str(stop)))
-                for work in works:
+        members = [Member(w.configuration(), w.folder) for w in works]
+        for member, state in zip(members, same_moment([w.folder for w in works]), strict=True):
+            member.state = state
+            if state is None:
+                earlier.start_over(member.folder)
+            mark = runs.fingerprint_of(jobs.job_of(member.cfg))
+            earlier.write_record(member.folder, "running", fingerprint=mark)
+        numbers = {work.folder: work.number for work in works}
+        fleet = Fleet(
+            members,
+            lambda ended: self.ended(numbers[ended.folder], ended),
+            lambda steps: self.news.send(("steps", steps)),
+        )
+        try:
+            fleet.train()
+            update(members[0].cfg, works[0].folder.parent)
+        except CannotFuse as stop:
+            left = {member.folder for member in fleet.members}
+            self.news.send(("alone", len(left), str(stop)))
+            for work in works:
+                if work.folder in left:
                     self.by_itself(work)
-            except Interrupted:
-                for member in fleet.members:
-                    self.record(member.folder, "interrupted")
-                raise
+        except Interrupted:
+            for member in fleet.members:
+                self.record(member.folder, "interrupted")
+            raise
 
     def ended(self, number: int, ended: Ended) -> None:
         """Writes down how a job ended, and tells the sweep."""
