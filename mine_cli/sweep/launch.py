@@ -20,6 +20,7 @@ from tqdm import tqdm
 from mine_cli.config import import_from, own_config_folders, without_hydra
 from mine_cli.machine import device
 from mine_cli.sweep import earlier
+from mine_cli.sweep.compose import Composer
 from mine_cli.sweep.folder import held_lock
 from mine_cli.sweep.grid import at_work
 from mine_cli.sweep.groups import Work, grouped
@@ -49,7 +50,11 @@ def launch(
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     import_from([Path.cwd(), *own_config_folders(config.hydra)])
     sweep = Path(config.hydra.sweep.dir).absolute()
-    configurations = launcher.composed or composed(launcher, job_overrides, initial_job_idx)
+    configurations = launcher.composed
+    if configurations is None:  # by a sweeper that has composed nothing
+        composer = Composer(launcher.hydra_context.config_loader, config)
+        numbered = enumerate(job_overrides, initial_job_idx)
+        configurations = [composer.job(overrides, number) for number, overrides in numbered]
     for cfg in configurations:  # a name that holds the time of day is the same for all
         with read_write(cfg), open_dict(cfg):
             cfg.hydra.sweep.dir = str(config.hydra.sweep.dir)
@@ -60,20 +65,6 @@ def launch(
     crew = Crew([g for g in groups if any(map(unfinished, g))], sweep, processes, launcher)
     crew.run()
     return [returned(work, crew.objectives.get(work.number)) for work in works]
-
-
-def composed(
-    launcher: Any, job_overrides: Sequence[Sequence[str]], first: int
-) -> list[DictConfig]:
-    """The jobs' configurations, as Hydra composes them for a sweeper that has not done it."""
-    found = []
-    for number, overrides in enumerate(job_overrides, first):
-        loader = launcher.hydra_context.config_loader
-        cfg = loader.load_sweep_config(launcher.config, list(overrides))
-        with open_dict(cfg):
-            cfg.hydra.job.id = cfg.hydra.job.num = number
-        found.append(cfg)
-    return found
 
 
 def processors(cfg: DictConfig) -> int:
@@ -170,9 +161,8 @@ class Crew:
 
     def listen(self) -> None:
         """What the processes have to say, or that they have ended."""
-        lines = {worker.news: worker for worker in self.workers}
-        for line in wait(list(lines)):
-            worker = lines[line]  # type: ignore[index]
+        ready = wait([worker.news for worker in self.workers])
+        for worker in [worker for worker in self.workers if worker.news in ready]:
             try:
                 self.hear(worker, *worker.news.recv())
             except (EOFError, OSError):
@@ -218,7 +208,8 @@ class Crew:
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         for work in worker.group:
             record = earlier.read_record(work.folder)
-            if work.number not in worker.told and record.get("status") == "running":
+            begun = record.get("status", "running") == "running"
+            if work.number not in worker.told and begun and unfinished(work):
                 error = f"its process ended with {how}"
                 lost = {"status": "failed", "error": error, "killed": True}
                 earlier.write_record(work.folder, **{**record, **lost})
