@@ -242,7 +242,7 @@ class Returned(Callback):
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         with Path("returned").open("a") as file:
-            print(job_return.return_value, file=file)
+            print(config.hydra.job.num, job_return.return_value, file=file)
 
 
 def check_arms(sweep: Path, *betas: float) -> list[dict[str, Any]]:
@@ -270,8 +270,9 @@ def test_an_experiment_starts_both_arms_and_draws_them(
     done = command("-cd", str(arms), "experiment=arms", *FEW_SAMPLES[1:], told)
     assert done.returncode == 0, done.stderr
     results = check_arms(tmp_path / "sweep", 0, 0.5)
-    returned = [float(line) for line in (tmp_path / "returned").read_text().split()]
-    assert returned == [result["metrics"]["kl"] for result in results]
+    lines = (tmp_path / "returned").read_text().splitlines()  # as the jobs end, side by side
+    returned = {int(job): float(value) for job, value in map(str.split, lines)}
+    assert returned == {job: result["metrics"]["kl"] for job, result in enumerate(results)}
     assert [result["gan"]["average"] for result in results] == [None, None]
 
     (tmp_path / "sweep" / "compare.png").unlink()
