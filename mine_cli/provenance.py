@@ -14,6 +14,7 @@ from typing import Any
 __all__ = [
     "ELSEWHERE",
     "commit",
+    "cpu_model",
     "decides_numbers",
     "fingerprint",
     "peak_memory",
@@ -118,6 +119,16 @@ def git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
     return done.stdout.strip()
+
+
+def cpu_model() -> str:
+    """The processor's name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def peak_memory(device: str) -> int | None:

@@ -215,8 +215,7 @@ def test_settings_within_options(options: list[str], data: Path, tmp_path: Path)
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_in_a_few_steps(experiment: str, data: Path, tmp_path: Path) -> None:
     """`experiment=... trainer=smoke`, as one would look at it before a long run."""
-    tasks = {"gan": "gan", "ib": "infobottleneck"}
-    task = tasks.get(experiment.partition("/")[0], "mi-estimate")
+    task = composed([f"experiment={experiment}"], data).task.name
     few = ["trainer=smoke", "trainer.steps=20", *FEW[2:4], *FEW_OF[task]]
     few += SMALL if "stacked" in experiment else []
     patience = ["task.patience=null"] if task == "mi-estimate" else []

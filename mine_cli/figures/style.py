@@ -4,8 +4,10 @@ import csv
 import io
 from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -14,13 +16,17 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from mine_cli.files import write_atomically
 
 __all__ = [
-    "BLACK", "BLUE", "GREEN", "GREY", "ORANGE", "PINK", "SKY", "YELLOW",
+    "BLACK", "BLUE", "ESTIMATORS", "GREEN", "GREY", "ORANGE", "PINK", "SKY", "TRUTH", "YELLOW",
     "apart", "column", "logarithmic", "paler", "paper", "quiet", "save",
 ]  # fmt: skip
 
 # Okabe and Ito's colours, told apart by every kind of colour vision.
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 SKY, YELLOW, GREY, BLACK = "#56B4E9", "#E69F00", "#6E6E6E", "#000000"
+
+# What stands in several figures of the paper has one colour in all of them.
+ESTIMATORS = {"mine": BLUE, "mine_f": ORANGE, "ksg": GREEN}
+TRUTH = BLACK
 
 
 def paper(width: float, height: float) -> Figure:
@@ -70,8 +76,12 @@ def column(metrics_csv: Path, tag: str) -> tuple[list[int], list[float]]:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Writes a PNG, whole or not at all."""
+    """Writes a PNG, or an SVG that is the same at every writing; whole or not at all."""
     buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)
+    if path.suffix == ".svg":
+        with rc_context({"svg.hashsalt": "mine-run"}):
+            FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
+    else:
+        FigureCanvasAgg(figure).print_png(buffer)
     write_atomically(path, buffer.getvalue())
     return path

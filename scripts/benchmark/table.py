@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from rows import Measured
 
-from mine_cli.provenance import commit
+from mine_cli.provenance import commit, cpu_model
 
 __all__ = ["COLUMNS", "header", "text", "write"]
 
@@ -29,16 +29,6 @@ def header(device: str) -> dict[str, str]:
         "torch": f"{torch.__version__}, Python {platform.python_version()}",
         "load": f"{load} (1, 5, 15 minutes; other programs disturb every number)",
     }
-
-
-def cpu_model() -> str:
-    """The processor's name, where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def cells(row: Measured) -> tuple[str, ...]:

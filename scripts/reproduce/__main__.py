@@ -1,0 +1,183 @@
+"""Regenerates the figures and tables of the paper: ``python scripts/reproduce [NAME ...]``.
+
+Without a name all of them. Runs what is missing, so that the same command goes on after an
+interruption; then writes the record: figures, their data, and the paper's numbers beside ours.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import record
+import sweeps
+from plan import BUDGETS, Row
+from rows import MISSING, ROWS
+
+from mine_cli.config import tell
+from mine_cli.errors import BadInput, RunFailed
+from mine_cli.provenance import cpu_model, decides_numbers
+
+__all__ = ["main"]
+
+NOT_HERE = "not with this budget"
+HERE = Path(__file__).resolve().parents[2]
+RECORD = HERE / "outputs" / "paper"  # committed
+SETTINGS = {
+    "budget": "; ".join(f"{name}: {what}" for name, what in BUDGETS.items()),
+    "runs": "folder of the runs; default outputs/reproduce/BUDGET",
+    "record": "folder of the record; default outputs/paper, of a smoke run RUNS/record",
+    "draw": "true: draw the record anew from its CSVs, and run nothing",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was asked for.
+
+    Arguments:
+        names: of rows, in their order.
+        passed: settings of `mine-run` that decide no numbers, such as trainer.device.
+    """
+
+    names: Sequence[str]
+    budget: str
+    runs: Path
+    record: Path
+    draw: bool
+    passed: Sequence[str]
+
+    @property
+    def rows(self) -> dict[str, Row]:
+        """The rows that this budget can do."""
+        return {name: ROWS[name] for name in self.names if self.budget in ROWS[name].sweeps}
+
+
+def main() -> int:
+    """The exit code: 0; 1 a sweep failed; 2 bad input; 130 interrupted."""
+    try:
+        plan = planned(sys.argv[1:])
+        failed = [] if plan.draw else run(plan)
+        text = record.render(plan.record)
+        print(f"\n{text}\nrecord: {plan.record / 'README.md'}")
+        if failed:
+            print(f"reproduce: failed, see above: {', '.join(failed)}", file=sys.stderr)
+        return int(bool(failed))
+    except KeyboardInterrupt:
+        print("reproduce: interrupted; the same command goes on", file=sys.stderr)
+        return 130
+    except RunFailed as stop:
+        tell(stop)
+        return stop.exit_code
+
+
+def planned(arguments: Sequence[str]) -> Plan:
+    """What the command line asks for.
+
+    Raises:
+        BadInput: with everything that is wrong with it.
+    """
+    parser = argparse.ArgumentParser(
+        prog="scripts/reproduce",
+        description=__doc__,
+        epilog="settings: " + "  ".join(f"{key}= {what}." for key, what in SETTINGS.items()),
+    )
+    known = f"of {', '.join(ROWS)}; or KEY=VALUE"
+    parser.add_argument("names", nargs="*", metavar="NAME", help=known)
+    given = parser.parse_args(arguments).names
+    names = [word for word in given if "=" not in word]
+    settings = dict(word.split("=", 1) for word in given if "=" in word)
+    passed = [f"{key}={value}" for key, value in settings.items() if key not in SETTINGS]
+    budget = settings.get("budget", "cpu")
+    faults = [fault_of(name) for name in names if name not in ROWS]
+    faults += [
+        f"{setting}: the experiments decide the numbers; want one of "
+        f"{', '.join(f'{key}=' for key in SETTINGS)} or one such as trainer.device=, data_dir="
+        for setting in passed
+        if decides_numbers(setting)
+    ]
+    if budget not in BUDGETS:
+        faults.append(f"budget={budget}: want one of {', '.join(BUDGETS)}")
+    if faults:
+        raise BadInput(*faults)
+    runs = Path(settings.get("runs", f"outputs/reproduce/{budget}")).resolve()
+    place = runs / "record" if budget == "smoke" else RECORD
+    return Plan(
+        [name for name in ROWS if name in (names or ROWS)],
+        budget,
+        runs,
+        Path(settings.get("record", place)).resolve(),
+        settings.get("draw", "false") == "true",
+        passed,
+    )
+
+
+def fault_of(name: str) -> str:
+    """Why there is no such row."""
+    if name in MISSING:
+        return f"{name}: {MISSING[name]} is not in this version"
+    return f"{name}: no such figure or table; want one of {', '.join(ROWS)}"
+
+
+def run(plan: Plan) -> list[str]:
+    """Runs what is asked for, row by row, each recorded as soon as it is whole.
+
+    Returns:
+        The names of rows whose sweeps failed.
+    """
+    expected = {name: row.expected(plan.budget) for name, row in plan.rows.items()}
+    for name in plan.names:
+        print(f"{name:24}{in_words(expected[name]) if name in expected else NOT_HERE}")
+    total, done = sum(expected.values()), 0.0
+    print(f"{'together':24}{in_words(total)} with {BUDGETS[plan.budget].split(':')[0]}")
+    failed = []
+    for number, (name, row) in enumerate(plan.rows.items(), 1):
+        share = f"{done / total:.0%} done, {in_words(total - done)} left"
+        print(f"\n[{number} of {len(expected)}] {name}: {row.title} ({share})", flush=True)
+        try:
+            reproduce(name, row, plan)
+        except subprocess.CalledProcessError:  # the program has said why; the others go on
+            failed.append(name)
+        done += expected[name]
+    return failed
+
+
+def in_words(seconds: float) -> str:
+    """A time that is expected."""
+    minutes = max(1, round(seconds / 60))
+    return f"about {minutes} min" if minutes < 100 else f"about {minutes / 60:.1f} h"
+
+
+def reproduce(name: str, row: Row, plan: Plan) -> None:
+    """Runs what is missing of one row, and writes its record."""
+    folder = plan.runs / name
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = list(plan.passed)
+    if row.classified:
+        settings.append(sweeps.classifier(settings, folder))
+    wanted = row.sweeps[plan.budget]
+    for key, sweep in wanted.items():
+        sweeps.run(sweep, settings, folder / key)
+    folders = {key: folder / key for key in wanted}
+    tables = row.gather(folders)
+    origin = {
+        "name": name,
+        "budget": plan.budget,
+        "command": f"scripts/reproduce {name} budget={plan.budget}",
+        "sweeps": {
+            key: " ".join(["mine-run", *sweeps.command(sweep, ())])
+            for key, sweep in wanted.items()
+        },
+        "hardware": f"{cpu_model()}, {os.cpu_count()} cores",
+        **sweeps.origin(folders),
+        "drawn_with": {package: version(package) for package in ("matplotlib", "pandas")},
+    }
+    record.write(plan.record / name, row, tables, origin)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""Runs the sweeps of a row through the program, and reads what they left."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from plan import Sweep
+
+from mine_cli.results import read_json, write_json
+from mine_cli.sweep.ledger import Ledger
+
+__all__ = ["classifier", "command", "curves", "origin", "results", "run"]
+
+CLOCK = "seconds.json"  # in a row's folder: what each sweep took, over all that resumed it
+
+
+def command(sweep: Sweep, settings: Sequence[str]) -> list[str]:
+    """The arguments of `mine-run`, the sweep's folder apart."""
+    return ["-m", f"experiment={sweep.experiment}", *sweep.overrides, *settings]
+
+
+def run(sweep: Sweep, settings: Sequence[str], folder: Path) -> None:
+    """Runs what is missing of a sweep; a run that diverged is a result as well.
+
+    Raises:
+        CalledProcessError: a job failed, or bad input; the program has said why.
+        KeyboardInterrupt: it was interrupted; the same call goes on.
+    """
+    arguments = [*command(sweep, settings), "retry_diverged=false", f"sweep_dir={folder}"]
+    started = time.time()
+    try:
+        call(arguments)
+    finally:
+        clock(folder, time.time() - started)
+
+
+def classifier(settings: Sequence[str], folder: Path) -> str:
+    """The setting that names a classifier of MNIST, trained where there is none yet."""
+    kept = folder / "classifier.pt"
+    if not kept.exists():
+        run_folder = folder / f"classifier-{time.time_ns()}"
+        call(["task=classifier", f"task.path={kept}", *settings, f"hydra.run.dir={run_folder}"])
+    return f"dataset.classifier={kept}"
+
+
+def call(arguments: Sequence[str]) -> None:
+    """Runs the program, which speaks for itself."""
+    done = subprocess.run([sys.executable, "-m", "mine_cli", *arguments])
+    if done.returncode in (130, 143):
+        raise KeyboardInterrupt
+    done.check_returncode()
+
+
+def clock(folder: Path, seconds: float) -> None:
+    """Adds to the time that a sweep has taken."""
+    path = folder.parent / CLOCK
+    known = read_json(path) if path.exists() else {}
+    write_json(path, known | {folder.name: known.get(folder.name, 0.0) + seconds})
+
+
+def results(folder: Path) -> pd.DataFrame:
+    """The jobs of a sweep with what they were given and what they found, from results.csv."""
+    frame = pd.read_csv(
+        folder / "results.csv",
+        keep_default_na=False,  # `null` is a value that was swept
+        na_values=[""],
+        float_precision="round_trip",
+    )
+    return frame.drop(columns=["job", "seconds", "task"])
+
+
+def curves(folder: Path, tags: Mapping[str, str]) -> pd.DataFrame:
+    """Logged numbers of all jobs of a sweep, a row for each job and step.
+
+    Arguments:
+        tags: column of metrics.csv -> what it shall be called.
+    """
+    jobs = results(folder)
+    swept = jobs.columns[: jobs.columns.get_loc("seed") + 1]
+    found = []
+    for _, job in jobs.iterrows():
+        metrics = pd.read_csv(folder / str(job["folder"]) / "metrics.csv")
+        logged = metrics[["step", *tags]].dropna(subset=list(tags)).rename(columns=dict(tags))
+        found.append(logged.assign(**{key: job[key] for key in swept}))
+    return pd.concat(found, ignore_index=True)[[*swept, "step", *tags.values()]]
+
+
+def origin(folders: Mapping[str, Path]) -> dict[str, Any]:
+    """Where the results of a row's sweeps come from, as their folders tell it."""
+    ledgers = {name: Ledger(folder) for name, folder in folders.items()}
+    rows = [row for ledger in ledgers.values() for row in ledger.rows]
+    found = [row.result for row in rows if row.result]
+    newest = max(path.stat().st_mtime for row in rows for path in row.folder.glob("result.json"))
+    clocks = {folder.parent / CLOCK for folder in folders.values()}
+    statuses = [row.status for row in rows]
+    return {
+        "jobs": len(rows),
+        "statuses": {word: statuses.count(word) for word in sorted(set(statuses))},
+        "seeds": sorted({result["seed"] for result in found}),
+        "commits": sorted({str(result["commit"]) for result in found}),
+        "devices": sorted({result["device"] for result in found}),
+        "versions": distinct(result["versions"] for result in found),
+        "date": time.strftime("%Y-%m-%d", time.localtime(newest)),
+        "seconds": round(sum(sum(read_json(path).values()) for path in clocks)),
+    }
+
+
+def distinct(trees: Any) -> list[Any]:
+    """Each value once, in the order in which they come."""
+    return [json.loads(text) for text in dict.fromkeys(json.dumps(tree) for tree in trees)]
