@@ -43,7 +43,7 @@ def table(sweep: Path) -> Path | None:
     groups = groups_of(sweep)
     if not groups:
         return None
-    write_csv(sweep / "table.csv", [row_of(group) for group in groups])
+    write_csv(sweep / "table.csv", [row_of(group) for group in groups], shared=True)
     figure = style.paper(12.6, 1.9 + 0.42 * len(groups))
     axes = figure.add_subplot()
     edge = far_edge(groups)
@@ -54,7 +54,7 @@ def table(sweep: Path) -> Path | None:
     finish_table(axes, groups, edge)
     handles = explained(groups, edge)
     figure.legend(handles=handles, frameon=False, fontsize=8.5, loc="outside lower left", ncols=2)
-    return style.save(figure, sweep / "table.png")
+    return style.save(figure, sweep / "table.png", shared=True)
 
 
 def row_of(group: Group) -> dict[str, Any]:
