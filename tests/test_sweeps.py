@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -261,6 +262,9 @@ def test_a_killed_sweep_goes_on_to_the_same_end(job: str, tmp_path: Path) -> Non
     done = run(second, "resume=sweep")
     assert done.returncode == 0, done.stderr
     assert rows(second / "sweep") == rows(first / "sweep")
+    parts = [int(part) for part in re.findall(r"(\d+) % of [\d,]+ steps", done.stdout)]
+    assert parts == sorted(set(parts))
+    assert parts[-1] == 100
 
 
 def test_fused_bottlenecks_are_drawn_in_one_table(tmp_path: Path) -> None:
