@@ -121,6 +121,19 @@ def can_be_built(cfg: DictConfig) -> bool:
     return module not in ("images", "labelled_images") or has_images(cfg)
 
 
+def anchor(heading: str) -> str:
+    """What a link to a section is called."""
+    return re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-")
+
+
+def test_its_links_lead_to_its_sections_and_none_is_missing_at_the_top() -> None:
+    links = set(re.findall(r"\]\(#([^)]*)\)", README))
+    assert links <= set(map(anchor, re.findall(r"^##+ (.*)$", README, flags=re.MULTILINE)))
+    top, *sections = README.split("\n## ")
+    for section in sections:
+        assert f"(#{anchor(section.splitlines()[0])})" in top
+
+
 def test_it_has_commands() -> None:
     assert len(COMMANDS) > 25
     assert sum(language == "python" for language, _ in FENCES) >= 4
