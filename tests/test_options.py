@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
 from mine_cli import runs
 from mine_cli.config import conf_dir
-from mine_cli.figures import style
 from mine_cli.models.classifier import ACCURATE, DigitClassifier, save_classifier
 from mine_cli.schemas import USES
 from tests.image_folders import write_images
 from tests.options import chosen
+
+pytestmark = pytest.mark.usefixtures("coarse")
 
 COMMON = {
     "schema", "task", "status", "estimate", "true_mi", "true_mi_note", "unit", "dataset", "seed",
@@ -117,19 +117,6 @@ def composed(overrides: list[str], data: Path) -> DictConfig:
 def any_classifier_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ACCURATE:
         monkeypatch.setitem(ACCURATE, name, 0.0)
-
-
-@pytest.fixture(autouse=True)
-def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every picture is drawn whole, with fewer pixels: half of a short run's time is theirs."""
-    paper = style.paper
-
-    def coarser(width: float, height: float) -> Figure:
-        figure = paper(width, height)
-        figure.set_dpi(30)
-        return figure
-
-    monkeypatch.setattr(style, "paper", coarser)
 
 
 def result_of(overrides: list[str], data: Path, folder: Path) -> dict[str, Any]:
