@@ -24,6 +24,7 @@ from mine_cli.data.arrays import from_memory
 from mine_cli.errors import BadInput, Diverged
 from mine_cli.estimator import MutualInformation
 from mine_cli.jobs.mi_estimate import MIEstimateJob
+from mine_cli.refusals import refusal
 from mine_cli.resume import saved_import_folders
 from mine_cli.schemas import SECTIONS
 from mine_cli.tasks.gan import Latent
@@ -168,7 +169,7 @@ def composed(overrides: Sequence[str]) -> DictConfig:
         with initialize_config_dir(conf_dir(), version_base="1.3"):
             cfg = compose("config", list(overrides))
     except (HydraException, OmegaConfBaseException) as stop:
-        raise BadInput(" ".join(str(stop).split())) from stop
+        raise BadInput(refusal(stop) or " ".join(str(stop).split())) from stop
     finally:
         # Not the instance of before: Hydra put a copy in its place.
         GlobalHydra.instance().hydra = outer

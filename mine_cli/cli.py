@@ -17,7 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from mine_cli import __version__, processes, ranks
+from mine_cli import __version__, processes, ranks, refusals
 from mine_cli.arguments import for_hydra
 from mine_cli.config import conf_dir, error_lines, run_configuration, tell
 from mine_cli.errors import Interrupted, RunFailed, interrupt
@@ -58,6 +58,7 @@ def start() -> int:
     """Hands over to Hydra; the exit code of what it ran."""
     try:
         sys.argv[1:] = for_hydra(sys.argv[1:])
+        refusals.in_one_line()
         hydra.main(version_base="1.3", config_path=conf_dir(), config_name="config")(job)()
     except RunFailed as stop:
         tell(stop)

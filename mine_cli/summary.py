@@ -9,7 +9,7 @@ from typing import Any
 
 from mine_cli.files import as_typed
 
-__all__ = ["STATUS_ADVICE", "per_nat", "summary"]
+__all__ = ["STATUS_ADVICE", "is_loose", "per_nat", "summary"]
 
 STATUS_ADVICE = {
     "diverged": "A loss or score became infinite; the last good checkpoint was kept. "
@@ -29,11 +29,17 @@ STATUS_ADVICE = {
 }
 LABEL = 16  # characters before the numbers
 WIDTH = 84  # of what explains them
+LOOSE = 100.0  # nats: an upper end from here on says nothing of where the lower one stands
 
 
 def per_nat(unit: str) -> float:
     """How many of the unit make one nat: 1 for "nats", 1 / ln 2 for "bits"."""
     return {"nats": 1.0, "bits": 1.0 / math.log(2.0)}[unit]
+
+
+def is_loose(upper: float | None) -> bool:
+    """Whether an interval in nats says "so much or more": its lower end is then at its ceiling."""
+    return upper is None or upper >= LOOSE
 
 
 def summary(
@@ -151,6 +157,9 @@ def of_classifier(result: Mapping[str, Any], units: str) -> list[str]:
     return lines
 
 
+AT_LEAST, AT_MOST = (f"{'I(X; Z)':<{LABEL - 1}}{sign}" for sign in "≥≤")
+
+
 def of_bottleneck(result: Mapping[str, Any], units: str) -> list[str]:
     """How well a bottleneck predicts, and how much its codes tell of the input and the class."""
     metrics, status = result.get("metrics") or {}, str(result.get("status"))
@@ -171,9 +180,9 @@ def of_bottleneck(result: Mapping[str, Any], units: str) -> list[str]:
     for key, label, beside in (
         ("cross_entropy_averaged", "cross-entropy", "of the averaged probabilities"),
         ("i_xz_term", "I(X; Z)", f"by the MI term ({metrics.get('estimate_status')})"),
-        ("i_xz_reference", "I(X; Z) over", "by the encoder's own law; cannot say more than log n"),
-        ("i_xz_reference_upper", "I(X; Z) under", "by the same law"),
-        ("kl", "I(X; Z) under", "by the divergence from N(0, 1)"),
+        ("i_xz_reference", AT_LEAST, "by the encoder's own law; cannot say more than log n"),
+        ("i_xz_reference_upper", AT_MOST, "by the same law"),
+        ("kl", AT_MOST, "by the divergence from N(0, 1)"),
         ("i_zy", "I(Z; Y)", f"at least; H(Y) is {in_unit(metrics.get('h_y'), units)}"),
     ):
         if (nats := known(metrics, key)) is not None:

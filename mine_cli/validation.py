@@ -6,6 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from mine_cli.refusals import wanted
 from mine_cli.rules import Rule
 from mine_cli.schemas import DATASETS, SECTIONS, USES, MethodConf, Run, TrainerConf
 
@@ -80,12 +81,12 @@ def is_own(node: Any) -> bool:
 def section_faults(prefix: str, node: DictConfig, schema: Any) -> Iterator[str]:
     """Unknown keys, missing values and broken rules of one section."""
     rules: dict[str, Rule | None] = {f.name: f.metadata.get("rule") for f in fields(schema)}
-    names = ", ".join(name for name in rules if name != "_target_")
+    names = [name for name in rules if name != "_target_"]
     typed = OmegaConf.to_container(node, resolve=False)
     assert isinstance(typed, dict)
     for key in map(str, node):
         if key not in rules:
-            yield f"{prefix}{key}: no such key; want one of {names}"
+            yield f"{prefix}{key}: no such key; {wanted(key, names)}"
     for key, rule in rules.items():
         if key not in node or OmegaConf.is_missing(node, key):
             if prefix or key not in SECTIONS:  # an absent section is told of once, by validate

@@ -2,10 +2,14 @@
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @pytest.fixture(autouse=True)
@@ -14,6 +18,21 @@ def fixed_seed() -> Iterator[None]:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         yield
+
+
+@pytest.fixture
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every picture is drawn whole, with fewer pixels: half of a short run's time is theirs."""
+    from mine_cli.figures import style  # imports matplotlib, which few tests need
+
+    paper = style.paper
+
+    def coarser(width: float, height: float) -> "Figure":
+        figure = paper(width, height)
+        figure.set_dpi(30)
+        return figure
+
+    monkeypatch.setattr(style, "paper", coarser)
 
 
 class GaussianLogRatio(nn.Module):

@@ -132,9 +132,9 @@ def test_version(command: Command) -> None:
 @pytest.mark.parametrize(
     ("argument", "said"),
     [
-        ("dataset.roh=0.5", "Key 'roh' not in 'GaussianConf'"),
+        ("dataset.roh=0.5", "dataset.roh: no such key; want one of dim, rho,"),
         ("trainer.lr=fast", "Value 'fast' of type 'str' could not be converted to Float"),
-        ("bound=nwj", "Available options in 'bound':"),
+        ("bound=nwj", "bound=nwj: no such option; want one of dv, infonce, js, mine, "),
     ],
 )
 def test_what_hydra_refuses_exits_1(

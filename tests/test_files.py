@@ -1,5 +1,6 @@
 """Files that are whole at every moment, and paths as one would type them."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,23 @@ from mine_cli.files import as_typed, write_atomically, write_csv
 def test_a_table_has_the_columns_of_all_its_rows(tmp_path: Path) -> None:
     write_csv(tmp_path / "t.csv", [{"a": 0.1, "b": None}, {"a": 2, "c": "x, y"}])
     assert (tmp_path / "t.csv").read_text() == 'a,b,c\n0.1,,\n2,,"x, y"\n'
+
+
+def test_two_may_write_a_shared_file_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, replace = tmp_path / "t.csv", os.replace
+
+    def overtaken(temporary: Path, target: Path) -> None:
+        monkeypatch.setattr("os.replace", replace)
+        write_atomically(path, b"another's", shared=True)
+        assert path.read_bytes() == b"another's"
+        replace(temporary, target)
+
+    monkeypatch.setattr("os.replace", overtaken)
+    write_atomically(path, b"ours", shared=True)
+    assert path.read_bytes() == b"ours"
+    assert [file.name for file in tmp_path.iterdir()] == ["t.csv"]
 
 
 @pytest.mark.parametrize("shared", [False, True])

@@ -18,6 +18,8 @@ from mine_cli.schemas import USES
 from tests.image_folders import write_images
 from tests.options import chosen
 
+pytestmark = pytest.mark.usefixtures("coarse")
+
 COMMON = {
     "schema", "task", "status", "estimate", "true_mi", "true_mi_note", "unit", "dataset", "seed",
     "steps", "seconds", "steps_per_second", "device", "dtype", "metrics", "versions", "commit",

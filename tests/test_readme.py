@@ -23,6 +23,7 @@ from mine_cli.jobs import dry_run
 from mine_cli.schemas import SECTIONS, Run
 from mine_cli.status import NOT_OK
 from mine_cli.summary import heading
+from mine_cli.sweep.grid import but_for_seed
 from tests.options import chosen
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,6 +122,19 @@ def can_be_built(cfg: DictConfig) -> bool:
     return module not in ("images", "labelled_images") or has_images(cfg)
 
 
+def anchor(heading: str) -> str:
+    """What a link to a section is called."""
+    return re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-")
+
+
+def test_its_links_lead_to_its_sections_and_none_is_missing_at_the_top() -> None:
+    links = set(re.findall(r"\]\(#([^)]*)\)", README))
+    assert links <= set(map(anchor, re.findall(r"^##+ (.*)$", README, flags=re.MULTILINE)))
+    top, *sections = README.split("\n## ")
+    for section in sections:
+        assert f"(#{anchor(section.splitlines()[0])})" in top
+
+
 def test_it_has_commands() -> None:
     assert len(COMMANDS) > 25
     assert sum(language == "python" for language, _ in FENCES) >= 4
@@ -128,8 +142,8 @@ def test_it_has_commands() -> None:
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if "resume=" not in c])
 def test_every_command_composes_and_builds(command: str) -> None:
-    for overrides in jobs(command):
-        cfg = composed(overrides)
+    configurations = [composed(overrides) for overrides in jobs(command)]
+    for cfg in {but_for_seed(cfg): cfg for cfg in configurations}.values():
         if can_be_built(cfg):
             assert "one forward pass ran" in dry_run(cfg)
 

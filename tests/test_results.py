@@ -25,6 +25,7 @@ from mine_cli.jobs.mi_estimate import MIEstimateJob
 from mine_cli.provenance import commit, fingerprint, peak_memory, versions
 from mine_cli.results import RunFolder, read_json, write_json
 from mine_cli.summary import STATUS_ADVICE, per_nat, summary
+from tests.bottleneck_folders import bottleneck_run
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:
@@ -611,3 +612,13 @@ def test_summary_of_a_classifier() -> None:
     assert "99.31 % status: inaccurate on 10,000 test images" in text
     assert STATUS_ADVICE["inaccurate"] in text
     assert "kept as" not in text
+
+
+def test_a_bottlenecks_ends_say_which_they_are(tmp_path: Path) -> None:
+    metrics = {"i_xz_reference": 9.2057, "i_xz_reference_upper": 426.0, "kl": 30.5}
+    bottleneck_run(tmp_path, "vib", steps=(600,), metrics=metrics)
+    text = summary(read_json(tmp_path / "result.json"))
+    law = "≥ 9.2057 nats            by the encoder's own law; cannot say more than log n"
+    assert f"\n  I(X; Z)        {law}\n" in text
+    assert "\n  I(X; Z)        ≤ 426.0000 nats          by the same law\n" in text
+    assert "\n  I(X; Z)        ≤ 30.5000 nats           by the divergence from N(0, 1)\n" in text

@@ -43,7 +43,7 @@ def plane_of_sweep(sweep: Path) -> Path | None:
     if not any(len(groups) > 1 for _, groups in paths):
         return None
     rows = [point_of(group, measure) for measure, groups in paths for group in groups]
-    write_csv(sweep / "plane.csv", rows)
+    write_csv(sweep / "plane.csv", rows, shared=True)
     figure = style.paper(8.6, 5.6)
     axes = figure.add_subplot()
     for measure, groups in paths:
@@ -58,7 +58,7 @@ def plane_of_sweep(sweep: Path) -> Path | None:
     figure.legend(handles=handles, frameon=False, fontsize=8.5, loc="outside lower left", ncols=2)
     points = [(row["i_xz"], row["i_zy"], f"{row['beta']:g}", row["method"]) for row in rows]
     label_points(figure, axes, [(x, y, text, look_of(name).colour) for x, y, text, name in points])
-    return style.save(figure, sweep / "plane.png")
+    return style.save(figure, sweep / "plane.png", shared=True)
 
 
 def paths_of(groups: Sequence[Group]) -> list[Line]:

@@ -52,7 +52,7 @@ def compare(folders: Sequence[Path], path: Path) -> Path:
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
     draw_pictures(above, arms)
     draw_scores(below, arms)
-    return style.save(figure, path)
+    return style.save(figure, path, shared=True)
 
 
 def refuse_strangers(runs: Sequence[GanRun]) -> None:

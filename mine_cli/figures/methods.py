@@ -14,6 +14,7 @@ from mine_cli.figures import style
 from mine_cli.figures.bottleneck_run import BottleneckRun
 from mine_cli.figures.method_groups import Group, groups_of, measure_of
 from mine_cli.files import write_csv
+from mine_cli.summary import is_loose
 
 __all__ = ["table"]
 
@@ -42,7 +43,7 @@ def table(sweep: Path) -> Path | None:
     groups = groups_of(sweep)
     if not groups:
         return None
-    write_csv(sweep / "table.csv", [row_of(group) for group in groups])
+    write_csv(sweep / "table.csv", [row_of(group) for group in groups], shared=True)
     figure = style.paper(12.6, 1.9 + 0.42 * len(groups))
     axes = figure.add_subplot()
     edge = far_edge(groups)
@@ -53,7 +54,7 @@ def table(sweep: Path) -> Path | None:
     finish_table(axes, groups, edge)
     handles = explained(groups, edge)
     figure.legend(handles=handles, frameon=False, fontsize=8.5, loc="outside lower left", ncols=2)
-    return style.save(figure, sweep / "table.png")
+    return style.save(figure, sweep / "table.png", shared=True)
 
 
 def row_of(group: Group) -> dict[str, Any]:
@@ -154,8 +155,8 @@ def information_in_words(group: Group) -> str:
     if measure.key == "i_xz_term":
         return f"{value} (MI term)"
     upper = group.mean("i_xz_reference_upper")
-    reach = "" if upper is None else f" to {nats(upper)}" if upper < 100 else " or more"
-    return f"{value}{reach} (reference)"
+    found = f"≥ {value}" if is_loose(upper) else f"{value} to {nats(upper or 0.0)}"
+    return f"{found} (reference)"
 
 
 def nats(value: float) -> str:

@@ -75,13 +75,17 @@ def column(metrics_csv: Path, tag: str) -> tuple[list[int], list[float]]:
     return [int(line["step"]) for line in rows], [float(line[tag]) for line in rows]
 
 
-def save(figure: Figure, path: Path) -> Path:
-    """Writes a PNG, or an SVG that is the same at every writing; whole or not at all."""
+def save(figure: Figure, path: Path, shared: bool = False) -> Path:
+    """Writes a PNG, or an SVG that is the same at every writing; whole or not at all.
+
+    Arguments:
+        shared: as in `write_atomically`: of a sweep's picture, which each of its jobs draws.
+    """
     buffer = io.BytesIO()
     if path.suffix == ".svg":
         with rc_context({"svg.hashsalt": "mine-run"}):
             FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
     else:
         FigureCanvasAgg(figure).print_png(buffer)
-    write_atomically(path, buffer.getvalue())
+    write_atomically(path, buffer.getvalue(), shared)
     return path

@@ -1,10 +1,10 @@
 """The numbers by which the jobs of a sweep are compared: in its table and in its picture."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from mine_cli.summary import per_nat
+from mine_cli.summary import is_loose, per_nat
 
 __all__ = ["MAIN", "Column", "columns_of"]
 
@@ -20,11 +20,13 @@ class Column:
         name: Its column there.
         title: What it is called on the terminal and at an axis.
         kind: nats, shown in the unit of display; a share, in per cent; a count.
+        upper: The column of its upper end, where it is the lower end of an interval.
     """
 
     name: str
     title: str
     kind: Literal["nats", "share", "count"] = "nats"
+    upper: str | None = None
 
     def factor(self, units: str) -> float:
         """What a number of results.csv is multiplied by to be shown."""
@@ -43,6 +45,14 @@ class Column:
         scaled = value * self.factor(units)
         return f"{scaled:z.{digits}f}" if abs(scaled) < ENDLESS else f"{scaled:.3g}"
 
+    def or_more(self, find: Callable[[str], float | None]) -> str:
+        """What stands before a number that is only known to be exceeded, most often nothing.
+
+        Arguments:
+            find: The numbers beside it, by column.
+        """
+        return "≥ " if self.upper is not None and is_loose(find(self.upper)) else ""
+
 
 MAIN: dict[str, tuple[Column, ...]] = {
     "mi-estimate": (
@@ -57,9 +67,11 @@ MAIN: dict[str, tuple[Column, ...]] = {
         Column("metrics.js", "JS"),
     ),
     "infobottleneck": (
-        Column("metrics.error_averaged", "error", "share"),
+        Column("metrics.error_averaged", "error, samples averaged", "share"),
         Column("metrics.i_xz_term", "I(X;Z) by the term"),
-        Column("metrics.i_xz_reference", "I(X;Z) by the law"),
+        Column(
+            "metrics.i_xz_reference", "I(X;Z) by the law", upper="metrics.i_xz_reference_upper"
+        ),
         Column("metrics.i_zy", "I(Z;Y)"),
     ),
     "classifier": (Column("metrics.accuracy", "accuracy", "share"),),

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mine_cli.config import error_lines, run_configuration, tell, validate, without_hydra
 from mine_cli.errors import BadInput, RunFailed
+from mine_cli.refusals import refusal
 from mine_cli.sweep import earlier
 from mine_cli.sweep.compose import Composer
 from mine_cli.sweep.folder import claim, release
@@ -203,9 +204,11 @@ def at_work(cfg: DictConfig) -> Iterator[None]:
 
 
 def fault_lines(stop: Exception) -> list[str]:
-    """What is wrong with a job: of Hydra's refusal the first line, and that of its cause."""
+    """What is wrong with a job; where we have no words for it, Hydra's first lines."""
     if not isinstance(stop, HydraException):
         return error_lines(stop)
+    if (line := refusal(stop)) is not None:
+        return [line]
     said = [str(part).strip().splitlines()[:1] for part in (stop, stop.__cause__) if part]
     return [": ".join(line for lines in said for line in lines)]
 

@@ -117,24 +117,27 @@ class Crew:
         self.sweep, self.processes = sweep, processes
         self.objectives: dict[int, float | None] = {}
         self.workers: list[Worker] = []
-        self.jobs = sum(map(len, groups))
-        every = [set(work.cfg.hydra.overrides.task) for group in groups for work in group]
+        works = [work for group in groups for work in group]
+        every = [set(work.cfg.hydra.overrides.task) for work in works]
         self.constant = set.intersection(*every) if len(every) > 1 else set()
         self.written = time.monotonic()
         method = "forkserver" if sys.platform != "win32" else "spawn"
         self.context: Any = multiprocessing.get_context(method)
         if method == "forkserver":  # imports torch once for all of them
             self.context.set_forkserver_preload(["mine_cli.sweep.worker"])
-        self.taken, self.steps = 0, sum(w.cfg.trainer.steps for group in groups for w in group)
-        shown = sys.stderr.isatty() and all(w.cfg.trainer.progress for g in groups for w in g)
-        self.bar = tqdm(total=self.steps, unit=" steps", unit_scale=True, disable=not shown)
+        # What ended in an earlier attempt is no part of what there is to do.
+        self.steps = {w.number: int(w.cfg.trainer.steps) for w in works if unfinished(w)}
+        self.taken = dict.fromkeys(self.steps, 0)
+        total, shown = sum(self.steps.values()), sys.stderr.isatty()
+        shown = shown and all(work.cfg.trainer.progress for work in works)
+        self.bar = tqdm(total=total, unit=" steps", unit_scale=True, disable=not shown)
 
     def run(self) -> None:
         """Until all is done, or the sweep is interrupted."""
-        if self.jobs:
-            groups, at_once = len(self.queue), min(self.processes, len(self.queue))
-            plural = "" if groups == 1 else "s"
-            log.info("%d jobs in %d group%s, %d at a time", self.jobs, groups, plural, at_once)
+        if self.steps:
+            jobs = "1 job" if len(self.steps) == 1 else f"{len(self.steps)} jobs"
+            groups = "1 group" if len(self.queue) == 1 else f"{len(self.queue)} groups"
+            log.info("%s in %s, %d at a time", jobs, groups, min(self.processes, len(self.queue)))
         try:
             while self.queue or self.workers:
                 while self.queue and len(self.workers) < self.processes:
@@ -172,8 +175,8 @@ class Crew:
 
     def hear(self, worker: Worker, what: str, *said: Any) -> None:
         """One message of `worker.work_on`."""
-        if what == "steps":
-            self.step(said[0])
+        if what == "at":
+            self.reached(*said)
         elif what == "alone":
             self.say(f"{said[0]} jobs are trained alone, one by one: {said[1]}")
         else:
@@ -189,18 +192,23 @@ class Crew:
             self.say(f"#{number} {row.status}: {swept}")
             if row.complaint:
                 self.complain(work, row.complaint)
+            self.reached(work.cfg.trainer.steps, [number])
         if time.monotonic() - self.written > SECONDS_BETWEEN_TABLES:
             with suppress(OSError):
                 Ledger(self.sweep).write()
             self.written = time.monotonic()
 
-    def step(self, number: int) -> None:
-        """So many steps were taken: a bar on a terminal, elsewhere a line for each fifth."""
-        fifths = 5 * self.taken // self.steps
-        self.taken += number
-        self.bar.update(number)
-        if self.bar.disable and 5 * self.taken // self.steps > fifths:
-            self.say(f"{100 * self.taken // self.steps} % of {self.steps:,} steps")
+    def reached(self, step: int, numbers: Sequence[int]) -> None:
+        """Jobs are at a step: a bar on a terminal, elsewhere a line for each fifth of the sweep.
+
+        A job that has ended, at whatever step, has nothing left to do.
+        """
+        before, total = sum(self.taken.values()), sum(self.steps.values())
+        self.taken |= {number: step for number in numbers if number in self.steps}
+        taken = sum(self.taken.values())
+        self.bar.update(taken - before)
+        if self.bar.disable and 5 * taken // total > 5 * before // total:
+            self.say(f"{100 * taken // total} % of {total:,} steps")
 
     def missing(self, worker: Worker) -> None:
         """Jobs of a process that was killed: it has not said how they ended."""
@@ -214,6 +222,7 @@ class Crew:
                 lost = {"status": "failed", "error": error, "killed": True}
                 earlier.write_record(work.folder, **{**record, **lost})
                 self.complain(work, error)
+            self.reached(work.cfg.trainer.steps, [work.number])
 
     def stop(self) -> None:
         """Lets the processes finish their step and save."""

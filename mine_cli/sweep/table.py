@@ -1,6 +1,6 @@
 """The table of a sweep on the terminal: its settings or jobs, what failed, where it lies."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import yaml
 
@@ -79,7 +79,7 @@ def of_setting(setting: Setting, columns: Sequence[Column], units: str) -> Cells
     for column in columns:
         # The truth has no spread, and the error has that of the estimate.
         spread = None if column.name in ("true_mi", "error") else setting.sd(column.name)
-        cells.append(with_spread(column, setting.mean(column.name), spread, units))
+        cells.append(with_spread(column, setting.mean, spread, units))
     return [*cells, setting.statuses]
 
 
@@ -89,13 +89,17 @@ def of_job(job: Row, keys: Sequence[str], columns: Sequence[Column], units: str)
     cells = [str(job.job), *(values.get(key, "") for key in keys)]
     for column in columns:
         spread = job.numbers.get("standard_error") if column.name == "estimate" else None
-        cells.append(with_spread(column, job.numbers.get(column.name), spread, units))
+        cells.append(with_spread(column, job.numbers.get, spread, units))
     seconds = "" if job.seconds is None else f"{job.seconds:.1f}"
     return [*cells, seconds, job.status]
 
 
-def with_spread(column: Column, value: float | None, spread: float | None, units: str) -> str:
-    shown = column.shown(value, units)
+def with_spread(
+    column: Column, find: Callable[[str], float | None], spread: float | None, units: str
+) -> str:
+    """A column's number among those of a job or setting, with what it may be off."""
+    value = find(column.name)
+    shown = "" if value is None else column.or_more(find) + column.shown(value, units)
     return shown if spread is None else f"{shown} ± {column.shown(spread, units)}"
 
 

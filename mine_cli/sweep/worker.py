@@ -39,7 +39,7 @@ def work_on(
     Arguments:
         group: Jobs that are trained as one model, or one by itself.
         news: Where the sweep hears of them: ``("ended", number, objective)`` and
-            ``("steps", how many)``; its end closes it.
+            ``("at", step, numbers of jobs)``; its end closes it.
         path: Python's search path of the sweep, with a user's own folders.
         lock: On the sweep's folder, held until this process ends; None where there is none.
     """
@@ -138,7 +138,9 @@ class Group:
         fleet = Fleet(
             members,
             lambda ended: self.ended(numbers[ended.folder], ended),
-            lambda steps: self.news.send(("steps", steps)),
+            lambda _: self.news.send(
+                ("at", fleet.step, [numbers[member.folder] for member in fleet.members])
+            ),
         )
         try:
             fleet.train()

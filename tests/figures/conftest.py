@@ -13,7 +13,7 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """Every figure that would be saved; none is rendered."""
     found: list[Figure] = []
 
-    def keep(figure: Figure, path: Path) -> Path:
+    def keep(figure: Figure, path: Path, shared: bool = False) -> Path:
         found.append(figure)
         return path
 

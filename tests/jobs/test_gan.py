@@ -256,6 +256,17 @@ def test_two_arms_are_drawn(run: Any, tmp_path: Path) -> None:
     assert imread(tmp_path / "compare.png").std() > 0.05
 
 
+def test_jobs_that_end_at_once_are_not_in_one_anothers_way(
+    tmp_path: Path, temporaries: list[str]
+) -> None:
+    for beta in (0.0, 1.0):
+        points_run(tmp_path / f"{beta}", beta, steps=SHORT)
+    temporaries.clear()
+    sweep_ended(tmp_path)
+    sweep_ended(tmp_path)
+    assert len(set(temporaries)) == len(temporaries) == 2
+
+
 def test_arms_differ_in_beta_and_seed_alone(tmp_path: Path, drawn: list[list[str]]) -> None:
     seeded = GRID | {"seed": 1}
     arms(tmp_path, {"beta": 0.5, "seed": 2, "dataset": seeded, "status": "collapsed"})

@@ -30,6 +30,16 @@ def test_runs_that_differ_in_method_beta_and_seed_are_gathered(tmp_path: Path) -
     assert {file.name for file in tmp_path.glob("*.*g")} == {"table.png", "plane.png"}
 
 
+def test_jobs_that_end_at_once_are_not_in_one_anothers_way(
+    tmp_path: Path, temporaries: list[str]
+) -> None:
+    sweep_of(tmp_path)
+    temporaries.clear()
+    gather(tmp_path)
+    gather(tmp_path)
+    assert len(set(temporaries)) == len(temporaries) == 8
+
+
 @pytest.mark.parametrize(
     ("section", "settings"),
     [

@@ -19,6 +19,8 @@ from mine_cli.jobs import job_of
 from mine_cli.sweep.fused import CannotFuse, Ended, Fleet, Member, same_moment
 from mine_cli.sweep.groups import bytes_of
 
+pytestmark = pytest.mark.usefixtures("coarse")
+
 SMALL = (
     "trainer=smoke", "trainer.device=cpu", "trainer.tensorboard=false", "trainer.progress=false",
     "references=none", "task.select_rows=300", "task.report_rows=500", "task.pairs=10000",

@@ -50,9 +50,9 @@ def test_a_sweep_of_one_job_names_all_that_it_was_given() -> None:
 
 
 def test_of_a_refusal_the_first_lines_count() -> None:
-    stop = ConfigCompositionException("Error merging override a=b\nmore")
+    stop = ConfigCompositionException("Could not append to config.\nmore")
     stop.__cause__ = ValueError("no float\nfull_key: a")
-    assert fault_lines(stop) == ["Error merging override a=b: no float"]
+    assert fault_lines(stop) == ["Could not append to config.: no float"]
     assert fault_lines(BadInput("one", "two")) == ["one", "two"]
 
 

@@ -128,9 +128,23 @@ def test_a_sweep_of_bottlenecks_shows_errors_and_information(tmp_path: Path) -> 
     for number, beta in enumerate((0.001, 0.1)):
         bottleneck_run(sweep / str(number), "mine_gaussian", beta, steps=(0, 600))
     lines = Ledger(sweep).table("bits").splitlines()
-    assert (
-        "error (%)  I(X;Z) by the term (bits)  I(X;Z) by the law (bits)  I(Z;Y) (bits)" in lines[2]
-    )
+    names = ("by the term (bits)", "by the law (bits)")
+    titles = ["error, samples averaged (%)", *(f"I(X;Z) {n}" for n in names), "I(Z;Y) (bits)"]
+    assert "  ".join(titles) in lines[2]
+
+
+def test_what_is_only_known_to_be_exceeded_says_so(tmp_path: Path) -> None:
+    sweep = sweep_folder(tmp_path / "sweep", jobs_of({"method.beta": [0.01, 0.1], "seed": [0, 1]}))
+    for number, (beta, upper) in enumerate([(0.01, 117), (0.01, 103), (0.1, 6.1), (0.1, 6.2)]):
+        metrics = {"i_xz_reference": 9.2057 if beta < 0.1 else 5.82, "i_xz_reference_upper": upper}
+        bottleneck_run(
+            sweep / str(number), "mine_gaussian", beta, number % 2, steps=(600,), metrics=metrics
+        )
+    loose, tight = Ledger(sweep).table().splitlines()[3:5]
+    assert "  ≥ 9.2057 ± 0.0000  " in loose
+    assert "  5.8200 ± 0.0000  " in tight
+    assert "≥" not in tight
+    assert loose.index(".2057") == tight.index(".8200")
 
 
 def test_every_task_has_its_numbers() -> None:

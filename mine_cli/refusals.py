@@ -1,0 +1,82 @@
+"""Hydra's refusals of an option, a key or a value, each in one line with what there is instead."""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hydra._internal import utils
+from hydra.errors import MissingConfigException
+from omegaconf import DictConfig
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError
+
+__all__ = ["in_one_line", "refusal", "wanted"]
+
+
+def in_one_line() -> None:
+    """From here on what Hydra refuses is told by `refusal`, where that has words for it."""
+    report = utils.run_and_report
+    if report.__module__ == utils.__name__:  # else it is done already
+        utils.run_and_report = lambda func: report(partial(refusing, func))
+
+
+def refusing(act: Callable[[], Any]) -> Any:
+    """Hydra's own report does not see what is told here; the exit code is the one it has."""
+    try:
+        return act()
+    except Exception as stop:
+        line = refusal(stop)
+        if line is None or os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        print(f"mine-run: {line}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def refusal(stop: Exception) -> str | None:
+    """What is wrong and what there is, in one line; None for all that Hydra tells well itself."""
+    if isinstance(stop, MissingConfigException):
+        return missing_option(stop)
+    cause = stop.__cause__
+    if isinstance(cause, (ConfigAttributeError, ConfigKeyError)):
+        return missing_key(cause)
+    typed = re.match("Error merging override (.*)", str(stop))
+    return f"{typed[1]}: {str(cause).splitlines()[0]}" if typed and cause else None
+
+
+def missing_option(stop: MissingConfigException) -> str | None:
+    """A group has no such option; another YAML's defaults may have asked for it."""
+    said = re.match(r"(?:In '([^']*)': )?.*?Available options in '([^']*)'", str(stop), re.DOTALL)
+    if said is None or stop.missing_cfg_file is None:
+        return None
+    place, group = said.groups()
+    name = stop.missing_cfg_file.removeprefix(f"{group}/")
+    options = sorted({*(stop.options or ()), *nested(group, str(stop))})
+    asked = "" if place in (None, "config", "hydra/config") else f"{place}: "
+    return f"{asked}{group}={name}: no such option; {wanted(name, options)}"
+
+
+def nested(group: str, told: str) -> Iterator[str]:
+    """The options in folders below a group, such as gan/spiral, which Hydra does not list."""
+    for source in re.findall(r"path=file://(.*)$", told, re.MULTILINE):
+        folder = Path(source) / group
+        for file in folder.rglob("*.yaml"):
+            yield file.relative_to(folder).with_suffix("").as_posix()
+
+
+def missing_key(cause: ConfigAttributeError | ConfigKeyError) -> str | None:
+    """A section has no such key."""
+    node: Any = cause.parent_node
+    if not isinstance(node, DictConfig) or cause.full_key is None:
+        return None
+    keys = [str(key) for key in node if key not in ("_target_", "hydra")]
+    return f"{cause.full_key}: no such key; {wanted(str(cause.key), keys)}"
+
+
+def wanted(name: str, options: Sequence[str]) -> str:
+    """The names there are, and the one that was meant, as far as spelling tells."""
+    close = get_close_matches(name, options, 1)
+    return f"want one of {', '.join(options)}" + (f"; did you mean {close[0]}?" if close else "")
