@@ -220,8 +220,8 @@ def test_every_experiment_in_a_few_steps(experiment: str, data: Path, tmp_path: 
     task = composed([f"experiment={experiment}"], data).task.name
     few = ["trainer=smoke", "trainer.steps=20", *FEW[2:4], *FEW_OF[task]]
     few += SMALL if "stacked" in experiment else []
-    patience = ["task.patience=null"] if task == "mi-estimate" else []
-    result = result_of([f"experiment={experiment}", *few, *patience], data, tmp_path)
+    few += ["task.patience=null", "references=auto"] if task == "mi-estimate" else []
+    result = result_of([f"experiment={experiment}", *few], data, tmp_path)
     assert result["steps"] == 20
 
 

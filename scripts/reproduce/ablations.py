@@ -34,8 +34,8 @@ def gather(folders: Mapping[str, Path]) -> Tables:
 
 def draw(tables: Tables) -> Figure:
     """A panel for each choice, with two standard errors over seeds."""
-    figure = style.paper(12.0, 4.0)
-    average, marginals, clipping = figure.subplots(1, 3)
+    figure = style.paper(13.0, 4.0)
+    average, marginals, clipping = figure.subplots(1, 3, width_ratios=[1, 1.3, 1])
     draw_average(average, tables["moving_average"])
     draw_options(marginals, tables["marginals"], "marginals", "estimate", style.BLUE)
     marginals.set_title("pairs of the marginals", loc="left", fontsize=10)
@@ -74,6 +74,7 @@ def draw_options(axes: Any, frame: DataFrame, key: str, value: str, colour: str)
         color=colour, capsize=3, markersize=6,
     )  # fmt: skip
     axes.set_xticks(range(len(points)), [str(name).replace("_", " ") for name in points[key]])
+    axes.tick_params(axis="x", labelsize=9)
     axes.set_xlim(-0.5, len(points) - 0.5)
     style.quiet(axes)
 

@@ -50,13 +50,13 @@ def means(frame: DataFrame, keys: Sequence[str], value: str) -> DataFrame:
     """Mean over seeds of a column, and two standard errors of it (NaN of one seed alone).
 
     Returns:
-        The keys, `mean`, `interval` and `n`: a row for each setting.
+        The keys, `mean`, `interval` and `seeds`: a row for each setting.
     """
     found = frame.groupby(list(keys), sort=False, dropna=False)[value].agg(
         ["mean", "sem", "count"]
     )
     found["sem"] *= 2
-    return found.rename(columns={"sem": "interval", "count": "n"}).reset_index()
+    return found.rename(columns={"sem": "interval", "count": "seeds"}).reset_index()
 
 
 def plus_minus(mean: float, interval: float, digits: int = 3) -> str:

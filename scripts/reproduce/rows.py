@@ -111,7 +111,7 @@ ROWS: dict[str, Row] = {
             **{
                 budget: {
                     "paper": Sweep("paper/fig4_25gaussians", seconds),
-                    "tuned": Sweep("gan/25gaussians", seconds, ("seed=range(5)",)),
+                    "tuned": Sweep("gan/25gaussians", seconds, ("seed=range(3)",)),
                 }
                 for budget, seconds in {"cpu": 900, "gpu": 600}.items()
             },
