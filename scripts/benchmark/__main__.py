@@ -1,6 +1,6 @@
 """Speed and memory against what one would write by hand: ``python scripts/benchmark``.
 
-Prints a table with the target beside every number, and writes it. About twenty minutes on
+Prints a table with the target beside every number, and writes it. About an hour and a half on
 two CPU cores; ``--quick`` is seconds, and its numbers mean nothing.
 """
 

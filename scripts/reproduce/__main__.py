@@ -63,6 +63,8 @@ def main() -> int:
         plan = planned(sys.argv[1:])
         failed = [] if plan.draw else run(plan)
         text = record.render(plan.record)
+        if plan.record == RECORD:
+            record.publish(text, HERE / "README.md")
         print(f"\n{text}\nrecord: {plan.record / 'README.md'}")
         if failed:
             print(f"reproduce: failed, see above: {', '.join(failed)}", file=sys.stderr)

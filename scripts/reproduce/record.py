@@ -14,8 +14,9 @@ from mine_cli.figures import style
 from mine_cli.files import write_atomically
 from mine_cli.results import read_json, write_json
 
-__all__ = ["read", "render", "summary", "write"]
+__all__ = ["publish", "read", "render", "summary", "write"]
 
+PLACE = ("<!-- results: written by scripts/reproduce -->", "<!-- end of results -->")
 FOREWORD = """\
 # The paper, reproduced
 
@@ -109,6 +110,14 @@ def section(place: Path, row: Row, findings: list[Finding]) -> str:
     if note.exists():
         lines += ["", note.read_text(encoding="utf-8").strip()]
     return "\n".join([*lines, "", origin_in_words(origin), ""])
+
+
+def publish(table: str, readme: Path) -> None:
+    """Puts the summary where the program's own README has its place."""
+    text = readme.read_text(encoding="utf-8")
+    before, _, rest = text.partition(PLACE[0])
+    _, _, after = rest.partition(PLACE[1])
+    write_atomically(readme, f"{before}{PLACE[0]}\n{table}{PLACE[1]}{after}".encode())
 
 
 def origin_in_words(origin: Mapping[str, Any]) -> str:
