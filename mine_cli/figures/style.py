@@ -29,8 +29,10 @@ def paper(width: float, height: float) -> Figure:
 
 
 def panel(width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure of one panel, in inches, at fixed margins, for pictures that are made by the hundred:
-    measuring every label to set them takes longer than drawing."""
+    """A figure of one panel, in inches, for pictures that are made by the hundred.
+
+    Its margins are fixed: to find them by measuring every label takes longer than to draw.
+    """
     figure = Figure(figsize=(width, height), dpi=150)
     left, bottom, right, top = 0.8 / width, 0.55 / height, 0.12 / width, 0.32 / height
     return figure, figure.add_axes((left, bottom, 1 - left - right, 1 - bottom - top))

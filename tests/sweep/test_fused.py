@@ -236,14 +236,14 @@ def test_a_bottleneck_goes_on_alone_or_with_others(
     halves = {name: [tmp_path / name / str(i) for i in range(2)] for name in ("one", "other")}
 
     def halfway(fleet: Fleet) -> None:
-        pause = fleet.pause
+        save = fleet.save
 
-        def cut(member: Member, share: float, interrupted: bool) -> None:
-            pause(member, share, interrupted)
-            if member is fleet.members[-1] and fleet.step == 40:
+        def cut(interrupted: bool) -> None:
+            save(interrupted)
+            if fleet.step == 40:
                 raise KeyboardInterrupt
 
-        fleet.pause = cut  # type: ignore[method-assign]
+        fleet.save = cut  # type: ignore[method-assign]
         with pytest.raises(KeyboardInterrupt):
             fleet.train()
 
@@ -343,15 +343,16 @@ def test_jobs_go_back_to_the_latest_moment_that_all_have(tmp_path: Path) -> None
     stopped: list[int] = []
 
     fleet = Fleet([*map(Member, jobs, folders)], lambda ended: None)
-    pause = fleet.pause
+    save = fleet.save
 
-    def cut(member: Member, share: float, interrupted: bool) -> None:
-        pause(member, share, interrupted)
-        if member.folder.name == "0" and fleet.step == 20:
-            stopped.append(fleet.step)
-            raise KeyboardInterrupt
+    def cut(interrupted: bool) -> None:
+        if fleet.step < 20:
+            return save(interrupted)
+        fleet.members[0].trainer.checkpoint(fleet.members[0].task)
+        stopped.append(fleet.step)
+        raise KeyboardInterrupt
 
-    fleet.pause = cut  # type: ignore[method-assign]
+    fleet.save = cut  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         fleet.train()
     assert stopped == [20]
