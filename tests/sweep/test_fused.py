@@ -18,6 +18,7 @@ from mine_cli.config import conf_dir
 from mine_cli.jobs import job_of
 from mine_cli.sweep.fused import CannotFuse, Ended, Fleet, Member, same_moment
 from mine_cli.sweep.groups import bytes_of
+from tests.image_folders import write_images
 
 SMALL = (
     "trainer=smoke", "trainer.device=cpu", "trainer.tensorboard=false", "trainer.progress=false",
@@ -75,9 +76,13 @@ class Stubborn(torch.nn.Module):
         return self.layer(rows + 0.1 * torch.randn_like(rows)).squeeze(1)
 
 
-def configuration(*overrides: str) -> DictConfig:
+def composed(*overrides: str) -> DictConfig:
     with initialize_config_dir(conf_dir(), version_base="1.3"):
-        return compose("config", [*SMALL, *overrides])
+        return compose("config", [*overrides])
+
+
+def configuration(*overrides: str) -> DictConfig:
+    return composed(*SMALL, *overrides)
 
 
 @pytest.fixture(scope="session")
@@ -93,8 +98,7 @@ def blobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def bottleneck(path: Path, *overrides: str) -> DictConfig:
     """A bottleneck on the rows of a file."""
-    with initialize_config_dir(conf_dir(), version_base="1.3"):
-        return compose("config", [*SQUEEZED, f"dataset.path={path}", *overrides])
+    return composed(*SQUEEZED, f"dataset.path={path}", *overrides)
 
 
 def with_own(section: str, what: type, *overrides: str, **arguments: Any) -> DictConfig:
@@ -163,6 +167,33 @@ def test_a_job_among_others_is_what_it_is_alone(
         other = numbers(tmp_path / "alone" / found.folder.name)
         assert [row["step"] for row in rows] == [row["step"] for row in other]
         assert rows[0].keys() == other[0].keys()
+
+
+IMAGES = [
+    ("conv", "image_label", "all_pairs"), ("conv", "image_halves", "shuffle"),
+    ("conditioned_conv", "image_label", "shuffle"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("network", "dataset", "marginals"), IMAGES)
+def test_a_job_on_images_among_others_is_what_it_is_alone(
+    network: str, dataset: str, marginals: str, tmp_path: Path
+) -> None:
+    """The same for networks of convolutions, on as few images as have a batch."""
+    own = [
+        f"data_dir={write_images(tmp_path / 'images')}", f"dataset={dataset}",
+        f"network={network}", f"marginals={marginals}", *NARROW[network], "trainer.steps=20",
+        "trainer.batch_size=32", "trainer.evaluate_every=10",
+    ]  # fmt: skip
+    images = [setting for setting in SMALL if not setting.startswith("dataset.")]
+    jobs = [composed(*images, *own, f"seed={seed}") for seed in range(2)]
+    assert len({job_of(cfg).alike() for cfg in jobs}) == 1
+    for cfg, found in zip(jobs, trained(tmp_path / "fused", jobs), strict=True):
+        expected = alone(cfg, tmp_path / "alone" / found.folder.name)
+        assert found.result is not None
+        assert found.result["estimate"] == pytest.approx(expected["estimate"], abs=1e-4)
+        assert found.result["status"] == expected["status"]
+        assert files(found.folder) == files(tmp_path / "alone" / found.folder.name)
 
 
 @pytest.mark.parametrize(
