@@ -15,9 +15,11 @@ from omegaconf import DictConfig, OmegaConf
 from mine_cli import runs
 from mine_cli.bounds import BOUNDS, DV
 from mine_cli.config import conf_dir
+from mine_cli.errors import RunFailed
 from mine_cli.jobs import job_of
 from mine_cli.sweep.fused import CannotFuse, Ended, Fleet, Member, same_moment
 from mine_cli.sweep.groups import bytes_of
+from mine_cli.trainer import Trainer
 from tests.image_folders import write_images
 
 SMALL = (
@@ -336,6 +338,26 @@ def test_who_fails_or_diverges_leaves_and_nobody_notices(tmp_path: Path) -> None
         expected = alone(cfg, tmp_path / "alone" / found.folder.name)
         assert found.result is not None
         assert found.result["estimate"] == pytest.approx(expected["estimate"], abs=1e-4)
+
+
+def test_whose_checkpoint_cannot_be_written_leaves_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checkpoints are written several at a time: a full disk is still one job's own."""
+    save = Trainer.save
+
+    def sometimes(trainer: Trainer, task: Any) -> None:
+        assert trainer.folder is not None
+        if trainer.folder.path.name == "1" and trainer.record.steps == 20:
+            raise RunFailed("no space is left")
+        save(trainer, task)
+
+    monkeypatch.setattr(Trainer, "save", sometimes)
+    own = ("trainer.steps=40", "trainer.checkpoint_every=10")
+    found = trained(tmp_path, [configuration(*own, f"seed={seed}") for seed in range(6)])
+    assert [ended.error for ended in found] == [None, "no space is left", *[None] * 4]
+    kept = [torch.load(ended.folder / "checkpoints" / "last.pt")["step"] for ended in found]
+    assert kept == [40, 10, *[40] * 4]
 
 
 def test_early_stopping_is_each_job_s_own(tmp_path: Path) -> None:
