@@ -6,7 +6,8 @@ from typing import Any
 
 __all__ = ["context", "get_ready"]
 
-NEEDED = "mine_cli.sweep.worker"
+# torch imports the last as soon as it makes an optimiser, which takes it as long as all the rest.
+NEEDED = ["mine_cli.sweep.worker", "torch._dynamo"]
 
 
 def context() -> Any:
@@ -14,7 +15,7 @@ def context() -> Any:
     method = "spawn" if sys.platform == "win32" else "forkserver"
     found = multiprocessing.get_context(method)
     if method == "forkserver":
-        found.set_forkserver_preload([NEEDED])
+        found.set_forkserver_preload(NEEDED)
     return found
 
 

@@ -16,7 +16,7 @@ if __name__ == "__main__":
     assert not {"torch", "matplotlib"} & set(sys.modules)
     ready = _forkserver._forkserver_pid
     with forks.context().Pool(1) as pool:
-        assert "mine_cli.sweep.worker" in pool.apply(eval, ("list(__import__('sys').modules)",))
+        assert {*forks.NEEDED} <= {*pool.apply(eval, ("list(__import__('sys').modules)",))}
     assert ready is not None
     assert _forkserver._forkserver_pid == ready
 """
