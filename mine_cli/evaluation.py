@@ -155,15 +155,24 @@ def cross_scores(
     keep = torch.device("cpu") if device.type == "mps" else device
     t_marginal = torch.empty(len(shifts), n, device=keep)
     t_joint = torch.empty(n, device=keep)
-    step = torch.tensor(shifts, device=device)
     at_once = PAIRS_ON_CPU if device.type == "cpu" else PAIRS_ON_DEVICE
-    for rows in torch.arange(n, device=device).split(at_once):
-        here = slice(int(rows[0]), int(rows[0]) + len(rows))
+    for start in range(0, n, at_once):
+        here = slice(start, min(n, start + at_once))
         t_joint[here] = head(network, a[here], b[here]).float()
-        for block in torch.arange(len(shifts)).split(max(1, at_once // len(rows))):
-            columns = (rows[None] + step[block.to(device)][:, None]) % n
-            t_marginal[block, here] = head(network, a[here], b[columns]).float().to(keep)
+        rows = here.stop - start
+        lot = max(1, at_once // rows)
+        for i in range(0, len(shifts), lot):
+            columns = [neighbours(b, (start + s) % n, rows) for s in shifts[i : i + lot]]
+            partners = torch.stack(columns) if len(columns) > 1 else columns[0][None]
+            t_marginal[i : i + lot, here] = head(network, a[here], partners).float().to(keep)
     return t_joint, t_marginal
+
+
+def neighbours(rows: Tensor, first: int, number: int) -> Tensor:
+    """So many rows in a row, the first after the last: a view, where a gather would copy."""
+    found = rows[first : first + number]
+    missing = number - len(found)
+    return torch.cat([found, rows[:missing]]) if missing else found
 
 
 def embed_rows(network: nn.Module, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mine_cli import products
 from mine_cli.networks import MLP
 
 __all__ = ["Perceptrons"]
@@ -96,7 +97,7 @@ class PairScores(torch.autograd.Function):
         for weight, bias in zip(rest[::2], rest[1::2], strict=True):
             s = activation(h)
             layers += [h, s]
-            h = torch.baddbmm(bias[:, None], s, weight.mT)
+            h = products.batched(s, weight, bias)
         ctx.activation, ctx.depth = type(activation), len(rest) // 2
         ctx.save_for_backward(x, z, rows, *rest[::2], *layers)
         return h.unflatten(1, (1 + k, n)).squeeze(3)
@@ -111,7 +112,8 @@ class PairScores(torch.autograd.Function):
         for weight, h, s in zip(weights[::-1], layers[-2::-2], layers[::-2], strict=True):
             found = [torch.bmm(grad.mT, s), grad.sum(1), *found]
             # An outer product for the last layer, of width one: cheaper than a matrix product.
-            below = grad * weight if weight.shape[1] == 1 else torch.bmm(grad, weight)
+            one = weight.shape[1] == 1
+            below = grad * weight if one else products.batched(grad, weight.mT)
             grad = GRADIENTS[ctx.activation](below, h, s)
         grad = grad.unflatten(1, (pairs, n))
         of_b = grad.new_zeros(networks, z.shape[1], grad.shape[3])

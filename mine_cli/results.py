@@ -9,6 +9,7 @@ import json
 import logging
 import math
 import os
+import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -102,6 +103,12 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
+def shape_of_png(content: bytes) -> dict[str, int]:
+    """Height and width in pixels and the number of channels, from the file's first chunk."""
+    width, height, _, colours = struct.unpack_from(">IIBB", content, 16)
+    return {"height": height, "width": width, "colorspace": {0: 1, 2: 3, 4: 2, 6: 4}[colours]}
+
+
 class RunFolder:
     """The files of one run, written as it goes.
 
@@ -174,10 +181,15 @@ class RunFolder:
 
     def picture(self, tag: str, png: Path, step: int) -> None:
         """Shows a PNG that stands in `figures/` in TensorBoard as well."""
-        if self.writer is not None:
-            from matplotlib.image import imread
+        if self.writer is None:
+            return
+        from torch.utils.tensorboard.summary import Summary
 
-            self.writer.add_image(tag, imread(png), step, dataformats="HWC")
+        # The file as it is: `SummaryWriter.add_image` would have it decoded and encoded anew.
+        content = png.read_bytes()
+        image = Summary.Image(encoded_image_string=content, **shape_of_png(content))
+        shown = Summary(value=[Summary.Value(tag=tag, image=image)])
+        self.writer._get_file_writer().add_summary(shown, step)
 
     def hparams(self, settings: Mapping[str, Any], metrics: Mapping[str, float | None]) -> None:
         """One row of TensorBoard's HParams table, without a second run directory.

@@ -169,7 +169,13 @@ class Trainer:
         return min(self.steps, *(step - step % every + every for every in intervals))
 
     def pause(self, task: Task, metrics: Mapping[str, Tensor]) -> None:
-        """What is due after a step; reading the metrics is the one wait for the device."""
+        """What is due after a step."""
+        self.look_at(task, metrics)
+        if self.saves(task):
+            self.checkpoint(task)
+
+    def look_at(self, task: Task, metrics: Mapping[str, Tensor]) -> None:
+        """What is due but the checkpoint; reading the metrics is the one wait for the device."""
         step = self.record.steps
         num_steps, self.paused = step - self.paused, step
         row: dict[str, float] = {tag: float(value) for tag, value in metrics.items()}
@@ -191,8 +197,11 @@ class Trainer:
                 self.folder.log(step, row)
             self.progress.show(step, row)
             self.lap("logging_seconds")
-        if step % self.checkpoint_every == 0 or step == self.steps or task.finished:
-            self.checkpoint(task)
+
+    def saves(self, task: Task) -> bool:
+        """Whether a checkpoint is due after this step."""
+        step = self.record.steps
+        return step % self.checkpoint_every == 0 or step == self.steps or task.finished
 
     def keep(self, step: int, arrays: Mapping[str, Any]) -> None:
         """Writes what an evaluation leaves to look at, and shows it."""
@@ -203,6 +212,11 @@ class Trainer:
             self.folder.picture(tag, picture, step)
 
     def checkpoint(self, task: Task) -> None:
+        """Saves the task, and books the time that it took."""
+        self.save(task)
+        self.lap("checkpoint_seconds")
+
+    def save(self, task: Task) -> None:
         """Saves the task, the random streams and the record, unless something is not finite."""
         if self.folder is None or self.saved_step == self.record.steps:
             return
@@ -218,7 +232,6 @@ class Trainer:
         state = {"task": task.state_dict(), "random": random_state()}
         save(self.folder.last, state | {"step": self.record.steps, "record": asdict(self.record)})
         self.saved_step = self.record.steps
-        self.lap("checkpoint_seconds")
 
     def restore(self, task: Task, state: dict[str, Any]) -> None:
         """Goes back to the moment of a checkpoint."""

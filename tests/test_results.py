@@ -15,6 +15,7 @@ from typing import Any
 import numpy
 import pytest
 import torch
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
 
@@ -177,6 +178,19 @@ def test_tensorboard_holds_the_same_values(tmp_path: Path) -> None:
     folder.close()
     assert steps_of(tmp_path, "loss") == [0, 1, 2, 3, 4]
     assert "configuration/text_summary" in events(tmp_path).Tags()["tensors"]
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_tensorboard_shows_a_picture_as_it_stands(tmp_path: Path, channels: int) -> None:
+    png = tmp_path / "picture.png"
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
+    Image.new(mode, (7, 5)).save(png)
+    folder = RunFolder(tmp_path)
+    folder.picture("curve", png, 3)
+    folder.close()
+    (shown,) = events(tmp_path).Images("curve")
+    assert shown.encoded_image_string == png.read_bytes()
+    assert (shown.step, shown.width, shown.height) == (3, 7, 5)
 
 
 def test_estimate_and_truth_share_a_chart(tmp_path: Path) -> None:

@@ -8,15 +8,17 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision import datasets
 
 from mine_cli.data import Rows
 from mine_cli.errors import BadInput
+
+if TYPE_CHECKING:
+    from torchvision.datasets import MNIST
 
 __all__ = [
     "DATASETS",
@@ -29,10 +31,8 @@ __all__ = [
     "to_signed",
 ]
 
-DATASETS: dict[str, type[datasets.MNIST]] = {
-    "mnist": datasets.MNIST,
-    "fashion_mnist": datasets.FashionMNIST,
-}
+# Name -> torchvision's class and folder of it.
+DATASETS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
 NUM_LABELS = 10
 AXES = ("horizontal", "vertical")
 IMAGES = ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
@@ -163,7 +163,9 @@ def to_signed(pixels: Tensor) -> Tensor:
 
 def _load_bytes(name: str, data_dir: Path) -> list[Tensor]:
     """Training and test images, [n, 1, 28, 28] uint8, and the labels of both, [n] uint8."""
-    source = DATASETS[name]
+    from torchvision import datasets  # two seconds, which runs on other data are spared
+
+    source = getattr(datasets, DATASETS[name])
     folder = data_dir / source.__name__ / "raw"
     missing = _missing(folder)
     if missing:
@@ -197,9 +199,7 @@ def _missing(folder: Path) -> list[str]:
     ]
 
 
-def _download(
-    source: type[datasets.MNIST], data_dir: Path, folder: Path, missing: list[str]
-) -> None:
+def _download(source: "type[MNIST]", data_dir: Path, folder: Path, missing: list[str]) -> None:
     absent = [path for path in (folder, folder.parent, data_dir) if not path.exists()]
     try:
         with _impatient():

@@ -24,8 +24,7 @@ def curve(folder: Path, units: str = "nats") -> Path:
     """
     result = read_json(folder / "result.json")
     factor = per_nat(units)
-    figure = style.paper(7.0, 4.2)
-    axes = figure.add_subplot()
+    figure, axes = style.panel(7.0, 4.2)
     steps, nats = style.column(folder / "metrics.csv", "mi/estimate")
     values = [value * factor for value in nats]
     axes.plot(

@@ -1,7 +1,6 @@
 """The launcher of `-m`: jobs of one shape trained as one model, groups of them side by side."""
 
 import logging
-import multiprocessing
 import os
 import sys
 import time
@@ -19,7 +18,7 @@ from tqdm import tqdm
 
 from mine_cli.config import import_from, own_config_folders, without_hydra
 from mine_cli.machine import device
-from mine_cli.sweep import earlier
+from mine_cli.sweep import earlier, forks
 from mine_cli.sweep.compose import Composer
 from mine_cli.sweep.folder import held_lock
 from mine_cli.sweep.grid import at_work
@@ -121,10 +120,7 @@ class Crew:
         every = [set(work.cfg.hydra.overrides.task) for work in works]
         self.constant = set.intersection(*every) if len(every) > 1 else set()
         self.written = time.monotonic()
-        method = "forkserver" if sys.platform != "win32" else "spawn"
-        self.context: Any = multiprocessing.get_context(method)
-        if method == "forkserver":  # imports torch once for all of them
-            self.context.set_forkserver_preload(["mine_cli.sweep.worker"])
+        self.context = forks.context()
         # What ended in an earlier attempt is no part of what there is to do.
         self.steps = {w.number: int(w.cfg.trainer.steps) for w in works if unfinished(w)}
         self.taken = dict.fromkeys(self.steps, 0)

@@ -4,6 +4,8 @@ import math
 import os
 import socket
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -177,3 +179,8 @@ def test_the_real_images(name: str, truth: float, mean: float) -> None:
     assert len(rows) == 70_000
     assert rows.true_mi == pytest.approx(truth, abs=1e-4)
     assert rows.x.mean().item() == pytest.approx(mean, abs=1e-3)
+
+
+def test_other_data_need_not_wait_for_torchvision() -> None:
+    look = "import sys, mine_cli.jobs; assert 'torchvision' not in sys.modules"
+    subprocess.run([sys.executable, "-c", look], check=True)

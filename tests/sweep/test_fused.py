@@ -15,9 +15,12 @@ from omegaconf import DictConfig, OmegaConf
 from mine_cli import runs
 from mine_cli.bounds import BOUNDS, DV
 from mine_cli.config import conf_dir
+from mine_cli.errors import RunFailed
 from mine_cli.jobs import job_of
 from mine_cli.sweep.fused import CannotFuse, Ended, Fleet, Member, same_moment
 from mine_cli.sweep.groups import bytes_of
+from mine_cli.trainer import Trainer
+from tests.image_folders import write_images
 
 pytestmark = pytest.mark.usefixtures("coarse")
 
@@ -77,9 +80,13 @@ class Stubborn(torch.nn.Module):
         return self.layer(rows + 0.1 * torch.randn_like(rows)).squeeze(1)
 
 
-def configuration(*overrides: str) -> DictConfig:
+def composed(*overrides: str) -> DictConfig:
     with initialize_config_dir(conf_dir(), version_base="1.3"):
-        return compose("config", [*SMALL, *overrides])
+        return compose("config", [*overrides])
+
+
+def configuration(*overrides: str) -> DictConfig:
+    return composed(*SMALL, *overrides)
 
 
 @pytest.fixture(scope="session")
@@ -95,8 +102,7 @@ def blobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def bottleneck(path: Path, *overrides: str) -> DictConfig:
     """A bottleneck on the rows of a file."""
-    with initialize_config_dir(conf_dir(), version_base="1.3"):
-        return compose("config", [*SQUEEZED, f"dataset.path={path}", *overrides])
+    return composed(*SQUEEZED, f"dataset.path={path}", *overrides)
 
 
 def with_own(section: str, what: type, *overrides: str, **arguments: Any) -> DictConfig:
@@ -165,6 +171,33 @@ def test_a_job_among_others_is_what_it_is_alone(
         other = numbers(tmp_path / "alone" / found.folder.name)
         assert [row["step"] for row in rows] == [row["step"] for row in other]
         assert rows[0].keys() == other[0].keys()
+
+
+IMAGES = [
+    ("conv", "image_label", "all_pairs"), ("conv", "image_halves", "shuffle"),
+    ("conditioned_conv", "image_label", "shuffle"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("network", "dataset", "marginals"), IMAGES)
+def test_a_job_on_images_among_others_is_what_it_is_alone(
+    network: str, dataset: str, marginals: str, tmp_path: Path
+) -> None:
+    """The same for networks of convolutions, on as few images as have a batch."""
+    own = [
+        f"data_dir={write_images(tmp_path / 'images')}", f"dataset={dataset}",
+        f"network={network}", f"marginals={marginals}", *NARROW[network], "trainer.steps=20",
+        "trainer.batch_size=32", "trainer.evaluate_every=10",
+    ]  # fmt: skip
+    images = [setting for setting in SMALL if not setting.startswith("dataset.")]
+    jobs = [composed(*images, *own, f"seed={seed}") for seed in range(2)]
+    assert len({job_of(cfg).alike() for cfg in jobs}) == 1
+    for cfg, found in zip(jobs, trained(tmp_path / "fused", jobs), strict=True):
+        expected = alone(cfg, tmp_path / "alone" / found.folder.name)
+        assert found.result is not None
+        assert found.result["estimate"] == pytest.approx(expected["estimate"], abs=1e-4)
+        assert found.result["status"] == expected["status"]
+        assert files(found.folder) == files(tmp_path / "alone" / found.folder.name)
 
 
 @pytest.mark.parametrize(
@@ -238,14 +271,14 @@ def test_a_bottleneck_goes_on_alone_or_with_others(
     halves = {name: [tmp_path / name / str(i) for i in range(2)] for name in ("one", "other")}
 
     def halfway(fleet: Fleet) -> None:
-        pause = fleet.pause
+        save = fleet.save
 
-        def cut(member: Member, share: float, interrupted: bool) -> None:
-            pause(member, share, interrupted)
-            if member is fleet.members[-1] and fleet.step == 40:
+        def cut(interrupted: bool) -> None:
+            save(interrupted)
+            if fleet.step == 40:
                 raise KeyboardInterrupt
 
-        fleet.pause = cut  # type: ignore[method-assign]
+        fleet.save = cut  # type: ignore[method-assign]
         with pytest.raises(KeyboardInterrupt):
             fleet.train()
 
@@ -309,6 +342,26 @@ def test_who_fails_or_diverges_leaves_and_nobody_notices(tmp_path: Path) -> None
         assert found.result["estimate"] == pytest.approx(expected["estimate"], abs=1e-4)
 
 
+def test_whose_checkpoint_cannot_be_written_leaves_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checkpoints are written several at a time: a full disk is still one job's own."""
+    save = Trainer.save
+
+    def sometimes(trainer: Trainer, task: Any) -> None:
+        assert trainer.folder is not None
+        if trainer.folder.path.name == "1" and trainer.record.steps == 20:
+            raise RunFailed("no space is left")
+        save(trainer, task)
+
+    monkeypatch.setattr(Trainer, "save", sometimes)
+    own = ("trainer.steps=40", "trainer.checkpoint_every=10")
+    found = trained(tmp_path, [configuration(*own, f"seed={seed}") for seed in range(6)])
+    assert [ended.error for ended in found] == [None, "no space is left", *[None] * 4]
+    kept = [torch.load(ended.folder / "checkpoints" / "last.pt")["step"] for ended in found]
+    assert kept == [40, 10, *[40] * 4]
+
+
 def test_early_stopping_is_each_job_s_own(tmp_path: Path) -> None:
     """On finite data that hold nothing, one with no patience ends before one with much."""
     own = ["dataset.n=400", "dataset.rho=0", "trainer.steps=120", "trainer.evaluate_every=10"]
@@ -345,15 +398,16 @@ def test_jobs_go_back_to_the_latest_moment_that_all_have(tmp_path: Path) -> None
     stopped: list[int] = []
 
     fleet = Fleet([*map(Member, jobs, folders)], lambda ended: None)
-    pause = fleet.pause
+    save = fleet.save
 
-    def cut(member: Member, share: float, interrupted: bool) -> None:
-        pause(member, share, interrupted)
-        if member.folder.name == "0" and fleet.step == 20:
-            stopped.append(fleet.step)
-            raise KeyboardInterrupt
+    def cut(interrupted: bool) -> None:
+        if fleet.step < 20:
+            return save(interrupted)
+        fleet.members[0].trainer.checkpoint(fleet.members[0].task)
+        stopped.append(fleet.step)
+        raise KeyboardInterrupt
 
-    fleet.pause = cut  # type: ignore[method-assign]
+    fleet.save = cut  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         fleet.train()
     assert stopped == [20]

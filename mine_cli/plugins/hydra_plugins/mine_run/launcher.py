@@ -28,8 +28,11 @@ class FusedLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
+        from mine_cli.sweep.forks import get_ready
+
         self.hydra_context, self.config = hydra_context, config
         self.task_function = task_function
+        get_ready()
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int

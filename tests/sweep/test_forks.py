@@ -1,0 +1,34 @@
+"""The server that a sweep's processes come from."""
+
+import subprocess
+import sys
+
+import pytest
+
+from mine_cli.sweep import forks
+
+PROGRAM = """
+import sys
+from multiprocessing.forkserver import _forkserver
+from mine_cli.sweep import forks
+if __name__ == "__main__":
+    forks.get_ready()
+    assert not {"torch", "matplotlib"} & set(sys.modules)
+    ready = _forkserver._forkserver_pid
+    with forks.context().Pool(1) as pool:
+        assert {*forks.NEEDED} <= {*pool.apply(eval, ("list(__import__('sys').modules)",))}
+    assert ready is not None
+    assert _forkserver._forkserver_pid == ready
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such server")
+def test_it_imports_before_it_is_asked_for_a_process() -> None:
+    """And this process need not import what the others need."""
+    subprocess.run([sys.executable, "-c", PROGRAM], check=True)
+
+
+def test_elsewhere_processes_import_for_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    forks.get_ready()
+    assert forks.context().get_start_method() == "spawn"
