@@ -48,6 +48,7 @@ def by_onednn(rows: Tensor, weight: Tensor) -> bool:
 
 @cache
 def has_wide_vectors() -> bool:
-    """Whether this CPU has AVX-512, and this torch oneDNN."""
+    """Whether this CPU has AVX-512, and this torch the operator, which is not public."""
     wide = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
-    return wide and torch.backends.mkldnn.is_available()
+    known = hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    return wide and torch.backends.mkldnn.is_available() and known
