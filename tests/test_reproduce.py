@@ -1,9 +1,12 @@
 """The reproduction: what is asked of it, how its findings fall out, and the committed record."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -163,6 +166,24 @@ def test_the_results_in_the_readme_are_those_of_the_record() -> None:
     readme = table(RECORD.parents[1] / "README.md")
     rows = [line for line in table(RECORD / "README.md") if line.count("|") == 4]
     assert [row for row in rows if row not in readme] == []
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_says_so_and_goes_on(tmp_path: Path) -> None:
+    command = [sys.executable, str(SCRIPT), "fig2", "budget=smoke", f"runs={tmp_path}"]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    started = subprocess.Popen(command, cwd=tmp_path, start_new_session=True, **pipes)
+    deadline = time.monotonic() + 120
+    while not [*tmp_path.glob("fig2/fig2/*/metrics.csv")] and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(started.pid, signal.SIGINT)  # what Ctrl-C does
+    said, _ = started.communicate(timeout=120)
+    assert started.returncode == 130, said
+    assert said.endswith("reproduce: interrupted; the same command goes on\n")
+    assert not (tmp_path / "record").exists()
+    again = subprocess.run(command, cwd=tmp_path, **pipes)
+    assert again.returncode == 0, again.stdout
+    assert (tmp_path / "record" / "fig2" / "figure.png").exists()
 
 
 @pytest.mark.slow

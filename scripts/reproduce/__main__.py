@@ -20,6 +20,7 @@ from rows import MISSING, ROWS
 
 from mine_cli.config import tell
 from mine_cli.errors import BadInput, RunFailed
+from mine_cli.files import as_typed
 from mine_cli.provenance import cpu_model, decides_numbers
 
 __all__ = ["main"]
@@ -62,10 +63,13 @@ def main() -> int:
     try:
         plan = planned(sys.argv[1:])
         failed = [] if plan.draw else run(plan)
-        text = record.render(plan.record)
+        found = record.render(plan.record)
         if plan.record == RECORD:
-            record.publish(text, HERE / "README.md")
-        print(f"\n{text}\nrecord: {plan.record / 'README.md'}")
+            record.publish(found, HERE / "README.md")
+        print()
+        for name, findings in found.items():
+            print(f"{name:24}{record.counted(findings)}")
+        print(f"\nrecord: {as_typed(plan.record / 'README.md')}")
         if failed:
             print(f"reproduce: failed, see above: {', '.join(failed)}", file=sys.stderr)
         return int(bool(failed))

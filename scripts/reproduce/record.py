@@ -14,7 +14,7 @@ from mine_cli.figures import style
 from mine_cli.files import write_atomically
 from mine_cli.results import read_json, write_json
 
-__all__ = ["publish", "read", "render", "summary", "write"]
+__all__ = ["counted", "publish", "read", "render", "write"]
 
 PLACE = ("<!-- results: written by scripts/reproduce -->", "<!-- end of results -->")
 FOREWORD = """\
@@ -55,8 +55,8 @@ def read(place: Path) -> Tables:
     }
 
 
-def render(record: Path) -> str:
-    """Draws all figures anew, writes the README of the record, and returns its summary."""
+def render(record: Path) -> dict[str, list[Finding]]:
+    """Draws all figures anew, writes the README of the record, and returns its findings."""
     found: dict[str, list[Finding]] = {}
     sections = []
     for name, row in ROWS.items():
@@ -68,10 +68,9 @@ def render(record: Path) -> str:
             sections.append(section(place, row, found[name]))
         else:
             found[name] = [not_run(row.title)]
-    table = summary(found)
-    parts = [FOREWORD, table, *sections, missing()]
+    parts = [FOREWORD, summary(found), *sections, missing()]
     write_atomically(record / "README.md", ("\n".join(parts)).encode())
-    return table
+    return found
 
 
 def judged(row: Row, tables: Tables, origin: Mapping[str, Any]) -> list[Finding]:
@@ -89,15 +88,20 @@ def not_run(what: str) -> Finding:
 def summary(found: Mapping[str, list[Finding]]) -> str:
     """A line for each row: how its findings fell out."""
     lines = ["| | what | verdicts |", "| --- | --- | --- |"]
-    for name, findings in found.items():
-        words = [finding.verdict for finding in findings]
-        counted = ", ".join(
-            word if len(words) == 1 else f"{words.count(word)} {word}"
-            for word in dict.fromkeys(words)
-        )
-        lines.append(f"| `{name}` | {ROWS[name].title} | {counted} |")
+    lines += [
+        f"| `{name}` | {ROWS[name].title} | {counted(findings)} |"
+        for name, findings in found.items()
+    ]
     lines += [f"| `{name}` | {what} | not in this version |" for name, what in MISSING.items()]
     return "\n".join(lines) + "\n"
+
+
+def counted(findings: list[Finding]) -> str:
+    """The verdicts of a row, such as "4 reproduced, 1 not reproduced"."""
+    words = [finding.verdict for finding in findings]
+    if len(words) == 1:
+        return words[0]
+    return ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
 
 
 def section(place: Path, row: Row, findings: list[Finding]) -> str:
@@ -112,12 +116,12 @@ def section(place: Path, row: Row, findings: list[Finding]) -> str:
     return "\n".join([*lines, "", origin_in_words(origin), ""])
 
 
-def publish(table: str, readme: Path) -> None:
+def publish(found: Mapping[str, list[Finding]], readme: Path) -> None:
     """Puts the summary where the program's own README has its place."""
     text = readme.read_text(encoding="utf-8")
     before, _, rest = text.partition(PLACE[0])
     _, _, after = rest.partition(PLACE[1])
-    write_atomically(readme, f"{before}{PLACE[0]}\n{table}{PLACE[1]}{after}".encode())
+    write_atomically(readme, f"{before}{PLACE[0]}\n{summary(found)}{PLACE[1]}{after}".encode())
 
 
 def origin_in_words(origin: Mapping[str, Any]) -> str:

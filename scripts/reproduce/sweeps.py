@@ -1,6 +1,7 @@
 """Runs the sweeps of a row through the program, and reads what they left."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -49,11 +50,22 @@ def classifier(settings: Sequence[str], folder: Path) -> str:
 
 
 def call(arguments: Sequence[str]) -> None:
-    """Runs the program, which speaks for itself."""
-    done = subprocess.run([sys.executable, "-m", "mine_cli", *arguments])
-    if done.returncode in (130, 143):
+    """Runs the program, which speaks for itself, and saves where it is interrupted."""
+    program = [sys.executable, "-m", "mine_cli", *arguments]
+    with subprocess.Popen(program) as process:
+        # Ctrl-C reaches the program as well; a second one would end it before it has saved.
+        handlers = {
+            signal.SIGINT: lambda *_: None,
+            signal.SIGTERM: lambda *_: process.terminate(),
+        }
+        before = {number: signal.signal(number, act) for number, act in handlers.items()}
+        code = process.wait()
+    for number, act in before.items():
+        signal.signal(number, act)
+    if code in (130, 143):
         raise KeyboardInterrupt
-    done.check_returncode()
+    if code:
+        raise subprocess.CalledProcessError(code, program)
 
 
 def clock(folder: Path, seconds: float) -> None:
