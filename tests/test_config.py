@@ -90,6 +90,8 @@ OPTIONS = [
 VARIANTS = {
     ("network", "mlp_wide"): "mlp",
     ("network", "mlp_shallow"): "mlp",
+    ("encoder", "deterministic_dropout"): "deterministic",
+    ("encoder", "gaussian_additive"): "gaussian",
     ("encoder", "gaussian_quiet"): "gaussian",
     ("dataset", "fashion_mnist"): "mnist",
 }

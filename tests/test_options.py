@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from mine_cli import runs
 from mine_cli.config import conf_dir
 from mine_cli.models.classifier import ACCURATE, DigitClassifier, save_classifier
-from mine_cli.schemas import USES
+from mine_cli.schemas import METHODS, USES
 from tests.image_folders import write_images
 from tests.options import chosen
 
@@ -85,6 +85,7 @@ BESIDE = {
     "dataset=digits": SMALL,
 }
 SHOWN = {
+    "deterministic_dropout": "deterministic", "gaussian_additive": "gaussian",
     "js": "jensenshannon", "mlp_wide": "mlp", "mlp_shallow": "mlp", "mnist": "labelledimages",
     "fashion_mnist": "labelledimages",
 }  # fmt: skip
@@ -212,6 +213,16 @@ def test_every_bound_in_folds(bound: str, data: Path, tmp_path: Path) -> None:
 )
 def test_settings_within_options(options: list[str], data: Path, tmp_path: Path) -> None:
     result_of([*few_of(options), *options], data, tmp_path)
+
+
+def test_no_two_methods_train_the_same(data: Path) -> None:
+    """Each row of the paper's table 3 is another objective or another encoder."""
+    found = {}
+    for method in METHODS:
+        cfg = composed(["task=infobottleneck", f"method={method}"], data)
+        settings = {**cfg.method, "name": None}, {**cfg.encoder}
+        found[method] = json.dumps(settings, default=str, sort_keys=True)
+    assert len(set(found.values())) == len(METHODS), found
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
