@@ -187,6 +187,10 @@ def test_an_interrupted_run_says_so_and_goes_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    not (Path(os.environ.get("MINE_RUN_DATA", "data")) / "MNIST" / "raw").is_dir(),
+    reason="no MNIST: MINE_RUN_DATA names the folder that holds MNIST/raw",
+)
 def test_a_smoke_run_of_all_leaves_a_whole_record(module: Modules, tmp_path: Path) -> None:
     done = reproduce("budget=smoke", f"runs={tmp_path}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
