@@ -56,6 +56,7 @@ class PairBound(nn.Module):
     needs: ClassVar[Literal["pairs", "matrix"]] = "pairs"
     is_lower_bound: ClassVar[bool] = True
     has_ceiling: ClassVar[bool] = False
+    at_independence: float = 0.0  # the best T where x and z have nothing in common
 
     def marginal_scores(self, t: Tensor) -> Tensor:
         """What is exponentiated of the marginal scores, in any shape."""
@@ -141,6 +142,8 @@ class Mine(DV):
 class MineF(PairBound):
     """:func:`f_divergence`, also called NWJ and MINE-f."""
 
+    at_independence = 1.0
+
     def marginal_term(self, log_mean: Tensor) -> Tensor:
         return -(log_mean - 1).exp()
 
@@ -157,6 +160,7 @@ class Tuba(PairBound):
         if not math.isfinite(baseline):
             raise BadInput(f"bound tuba: baseline (a logarithm) must be finite, not {baseline}")
         self.log_baseline = nn.Parameter(torch.tensor(float(baseline)))
+        self.at_independence = float(baseline)
 
     def marginal_term(self, log_mean: Tensor) -> Tensor:
         return 1 - self.log_baseline - (log_mean - self.log_baseline).exp()

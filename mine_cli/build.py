@@ -75,12 +75,25 @@ def term(
         torch.manual_seed(seed)
         network = make(cfg.network, "network", x_shape, z_shape)
         bound = make(cfg.bound, "bound")
+    start_at_independence(network, bound)
     if limit is not None:
         network = Bounded(network if hasattr(network, "head") else Whole(network), limit)
     if not hasattr(bound, "loss"):
         bound = OneFormula(bound)
     marginals = make(cfg.marginals, "marginals")
     return MutualInformation(network, bound, marginals, lr=cfg.trainer.lr, seed=seed)
+
+
+@torch.no_grad()
+def start_at_independence(network: nn.Module, bound: Any) -> None:
+    """Adds to T the score that the bound wants where x and z have nothing in common.
+
+    That is 1 for MINE-f. From a start at 0 the first steps raise T, through every weight there is;
+    the hidden units that this bends are lost, and in a narrow network they are too many to lose.
+    """
+    constant = getattr(network, "constant", None)
+    if constant is not None:
+        constant += getattr(bound, "at_independence", 0.0)
 
 
 def pairs_a_batch(marginals: Any, batch_size: int) -> int:

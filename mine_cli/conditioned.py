@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +67,12 @@ class ConditionedConv(nn.Module):
         scale = 2 ** len(channels)
         last_sides = [-(-side // scale) for side in sides]
         self.last = quiet(nn.Linear(channels[-1] * math.prod(last_sides), 1))
+
+    @property
+    def constant(self) -> Tensor:
+        """What is added to every score."""
+        last: Any = self.last
+        return last.bias
 
     def embed(self, x: Tensor, z: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
         # Maps last, here and below: the layout that convolutions are fastest in.

@@ -105,6 +105,12 @@ class PairLayers(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(size, out) for size, out in pairwise(widths))
         self.layers.append(quiet(nn.Linear(widths[-1], 1)))
 
+    @property
+    def constant(self) -> Tensor:
+        """What is added to every output."""
+        last: Any = self.layers[-1]
+        return last.bias
+
     def forward(self, h: Tensor, noise: Noise | None = None) -> Tensor:
         layers: Any = self.layers
         learning = torch.is_grad_enabled()

@@ -55,6 +55,11 @@ class MLP(nn.Module):
         size_x, size_z = math.prod(x_shape), math.prod(z_shape)
         self.first_x, self.first_z = split_linear(size_x, size_z, widths[0])
 
+    @property
+    def constant(self) -> Tensor:
+        """What is added to every score."""
+        return self.rest.constant
+
     def embed(self, x: Tensor, z: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
         return self.first_x(flat(x)), self.first_z(flat(z))
 
@@ -101,6 +106,11 @@ class NoisyMLP(nn.Module):
         self.size_x, self.size_z, self.widths = math.prod(x_shape), math.prod(z_shape), [*widths]
         self.input_noise, self.hidden_noise = input_noise, hidden_noise
         self.first_x, self.first_z = split_linear(self.size_x, self.size_z, widths[0])
+
+    @property
+    def constant(self) -> Tensor:
+        """What is added to every score."""
+        return self.rest.constant
 
     def draw_noise(
         self, num_x: int, num_z: int, pairs: tuple[int, ...], generator: Generator | None = None

@@ -73,6 +73,15 @@ def test_perceptrons_in_twenty_dimensions(bound: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("bound", ["mine", "mine_f", "tuba"])
+def test_a_narrow_perceptron_serves_every_bound(bound: str) -> None:
+    """With T from 0 the first units of `mine_f` went into raising it, and 1.0 nats were found."""
+    options = ("dataset.dim=20", "dataset.rho=0.5", "network.widths=[64,64]", "marginals.num=4")
+    found = run(*options, f"bound={bound}", "trainer.steps=1500")
+    assert found["estimate"] == pytest.approx(2.75, abs=0.10)
+
+
+@pytest.mark.slow
 def test_infonce_in_twenty_dimensions() -> None:
     options = ("bound=infonce", "network=separable", "network.widths=[256,256]")
     more = ("marginals.rows=512", "trainer.steps=3000", "task.negatives=4096")

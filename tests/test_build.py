@@ -1,0 +1,34 @@
+"""The configured MI term: what it starts from."""
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+
+from mine_cli import build
+from mine_cli.config import conf_dir
+
+BOUNDS = ("mine", "dv", "mine_f", "tuba", "js", "smile")
+
+
+def term(*overrides: str) -> build.MutualInformation:
+    with initialize_config_dir(conf_dir(), version_base="1.3"):
+        cfg = compose("config", list(overrides))
+    return build.term(cfg, (1, 8, 8), (3,), seed=0)
+
+
+@pytest.mark.parametrize("network", ["mlp", "noisy_mlp", "bilinear", "conditioned_conv"])
+@pytest.mark.parametrize("bound", BOUNDS)
+def test_untrained_scores_say_that_nothing_is_shared(network: str, bound: str) -> None:
+    """Each bound's own value is near zero then; from T = 0 that of `mine_f` is -1/e."""
+    mi = term(f"network={network}", f"bound={bound}").eval()
+    x, z = torch.randn(200, 1, 8, 8), torch.randn(200, 3)
+    with torch.no_grad():
+        scores = mi.network(x, z), mi.network(x, z.roll(1, 0))[:, None]
+        assert float(mi.bound.value(*scores)) == pytest.approx(0, abs=0.05)
+
+
+def test_a_learned_baseline_starts_where_t_does() -> None:
+    mi = term("network=mlp", "bound=tuba", "bound.baseline=2.5").eval()
+    with torch.no_grad():
+        t = mi.network(torch.randn(50, 1, 8, 8), torch.randn(50, 3))
+    assert float(t.mean()) == pytest.approx(2.5, abs=0.1)
