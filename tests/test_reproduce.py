@@ -67,6 +67,14 @@ def test_every_row_has_a_smoke_budget_and_an_experiment_that_exists(module: Modu
                 assert (experiments / f"{sweep.experiment}.yaml").exists(), sweep
 
 
+def test_nothing_is_drawn_without_a_record(tmp_path: Path) -> None:
+    done = reproduce("fig2", "draw=true", f"record={tmp_path / 'none'}", cwd=tmp_path)
+    assert done.returncode == 2
+    (said,) = done.stderr.splitlines()
+    assert said.endswith("none/fig2: no record to draw; run it without draw=true first")
+    assert list(tmp_path.iterdir()) == []
+
+
 # What is found
 
 
@@ -172,11 +180,11 @@ def test_the_results_in_the_readme_are_those_of_the_record() -> None:
 def test_an_interrupted_run_says_so_and_goes_on(tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPT), "fig2", "budget=smoke", f"runs={tmp_path}"]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    started = subprocess.Popen(command, cwd=tmp_path, start_new_session=True, **pipes)
+    started = subprocess.Popen(command, cwd=tmp_path, **pipes)
     deadline = time.monotonic() + 120
     while not [*tmp_path.glob("fig2/fig2/*/metrics.csv")] and time.monotonic() < deadline:
         time.sleep(0.1)
-    os.killpg(started.pid, signal.SIGINT)  # what Ctrl-C does
+    started.send_signal(signal.SIGTERM)
     said, _ = started.communicate(timeout=120)
     assert started.returncode == 130, said
     assert said.endswith("reproduce: interrupted; the same command goes on\n")

@@ -1,6 +1,7 @@
 """Where a sweep's processes come from: a server that has imported all that they need, once."""
 
 import multiprocessing
+import signal
 import sys
 from typing import Any
 
@@ -24,4 +25,8 @@ def get_ready() -> None:
     if context().get_start_method() == "forkserver":
         from multiprocessing.forkserver import ensure_running
 
+        # Ctrl-C is for the sweep, which tells its processes; the server, interrupted while it
+        # imports, would tell where it was.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         ensure_running()
+        signal.signal(signal.SIGINT, before)

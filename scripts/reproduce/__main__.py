@@ -63,6 +63,8 @@ def main() -> int:
     try:
         plan = planned(sys.argv[1:])
         failed = [] if plan.draw else run(plan)
+        if plan.draw:
+            check_record(plan)
         found = record.render(plan.record)
         if plan.record == RECORD:
             record.publish(found, HERE / "README.md")
@@ -122,6 +124,14 @@ def planned(arguments: Sequence[str]) -> Plan:
     )
 
 
+def check_record(plan: Plan) -> None:
+    """Raise BadInput where there is nothing to draw."""
+    wanted = [plan.record / name for name in plan.names]
+    if not any((place / "record.json").exists() for place in wanted):
+        where = wanted[0] if len(wanted) == 1 else plan.record
+        raise BadInput(f"{as_typed(where)}: no record to draw; run it without draw=true first")
+
+
 def fault_of(name: str) -> str:
     """Why there is no such row."""
     if name in MISSING:
@@ -139,7 +149,7 @@ def run(plan: Plan) -> list[str]:
     for name in plan.names:
         print(f"{name:24}{in_words(expected[name]) if name in expected else NOT_HERE}")
     total, done = sum(expected.values()), 0.0
-    print(f"{'together':24}{in_words(total)} with {BUDGETS[plan.budget].split(':')[0]}")
+    print(f"{'together':24}{in_words(total)}")
     failed = []
     for number, (name, row) in enumerate(plan.rows.items(), 1):
         share = f"{done / total:.0%} done, {in_words(total - done)} left"

@@ -21,7 +21,7 @@ ROWS: dict[str, Row] = {
         {
             "smoke": {
                 "fig1": Sweep(
-                    "paper/fig1", 60, (*FEW, "dataset.rho=-0.7,0.5,0.9", "task.report_rows=5000")
+                    "paper/fig1", 60, (*FEW, "dataset.rho=-0.7,0.5,0.99", "task.report_rows=5000")
                 )
             },
             "cpu": {"fig1": Sweep("paper/fig1", 1800)},
@@ -145,10 +145,11 @@ ROWS: dict[str, Row] = {
                     "paper/table3_ib",
                     90,
                     (
-                        "trainer.steps=40",
-                        "trainer.evaluate_every=40",
-                        "seed=0,1",
-                        "task.attacked_rows=50",
+                        "trainer.steps=20",
+                        "trainer.evaluate_every=20",
+                        "seed=0",
+                        "task.samples=2",
+                        "task.attacked_rows=20",
                         "task.pairs=20000",
                     ),
                 )

@@ -28,6 +28,25 @@ def test_it_imports_before_it_is_asked_for_a_process() -> None:
     subprocess.run([sys.executable, "-c", PROGRAM], check=True)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such server")
+def test_ctrl_c_while_it_imports_is_none_of_its_business() -> None:
+    program = """
+import os, signal, time
+from mine_cli.sweep import forks
+if __name__ == "__main__":
+    forks.get_ready()
+    time.sleep(0.5)
+    signal.signal(signal.SIGINT, lambda *_: None)
+    os.killpg(0, signal.SIGINT)
+    with forks.context().Pool(1) as pool:
+        print(pool.apply(abs, (-1,)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, start_new_session=True
+    )
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
 def test_elsewhere_processes_import_for_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     forks.get_ready()
