@@ -28,5 +28,7 @@ def get_ready() -> None:
         # Ctrl-C is for the sweep, which tells its processes; the server, interrupted while it
         # imports, would tell where it was.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        ensure_running()
-        signal.signal(signal.SIGINT, before)
+        try:
+            ensure_running()
+        finally:
+            signal.signal(signal.SIGINT, before)

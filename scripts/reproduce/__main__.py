@@ -62,9 +62,7 @@ def main() -> int:
     """The exit code: 0; 1 a sweep failed; 2 bad input; 130 interrupted."""
     try:
         plan = planned(sys.argv[1:])
-        failed = [] if plan.draw else run(plan)
-        if plan.draw:
-            check_record(plan)
+        failed = drawn(plan) if plan.draw else run(plan)
         found = record.render(plan.record)
         if plan.record == RECORD:
             record.publish(found, HERE / "README.md")
@@ -124,12 +122,17 @@ def planned(arguments: Sequence[str]) -> Plan:
     )
 
 
-def check_record(plan: Plan) -> None:
-    """Raise BadInput where there is nothing to draw."""
+def drawn(plan: Plan) -> list[str]:
+    """What `run` returns, with nothing run.
+
+    Raises:
+        BadInput: there is nothing to draw.
+    """
     wanted = [plan.record / name for name in plan.names]
     if not any((place / "record.json").exists() for place in wanted):
         where = wanted[0] if len(wanted) == 1 else plan.record
         raise BadInput(f"{as_typed(where)}: no record to draw; run it without draw=true first")
+    return []
 
 
 def fault_of(name: str) -> str:

@@ -10,7 +10,6 @@ from plan import Tables
 from sweeps import results
 
 from mine_cli.figures import style
-from mine_cli.results import read_json
 
 __all__ = ["draw", "gather", "judge"]
 
@@ -32,9 +31,7 @@ EPOCH = 600  # steps of all 60,000 images
 def gather(folders: Mapping[str, Path]) -> Tables:
     """Test errors in per cent, a row for each method and seed, with the length of the training."""
     (folder,) = folders.values()
-    found = results(folder)
-    runs = [read_json(folder / str(name) / "result.json") for name in found["folder"]]
-    found["steps"] = [run["steps"] for run in runs]
+    found = results(folder, "steps")
     for key, name in {"error": "error_1", "error_averaged": "error_12"}.items():
         found[name] = 100 * found[f"metrics.{key}"]
     columns = ["method", "seed", "status", "steps", "error_1", "error_12"]

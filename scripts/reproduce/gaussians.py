@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pandas import DataFrame
 from plan import Tables
-from sweeps import curves, results
+from sweeps import curves, read_table, results, write_table
 
 from mine_cli.baselines import ksg
 from mine_cli.data.gaussian import Gaussian
@@ -41,14 +41,13 @@ def gather(folders: Mapping[str, Path]) -> Tables:
 
 def kraskov(cells: DataFrame, kept: Path) -> DataFrame:
     """KSG's estimates for these dimensions and correlations; those at hand are not made anew."""
-    known = pd.read_csv(kept) if kept.exists() else pd.DataFrame(columns=["dim", "rho", "seed"])
-    rows = known.to_dict("records")
+    rows = read_table(kept).to_dict("records") if kept.exists() else []
     there = {(row["dim"], row["rho"], row["seed"]) for row in rows}
     for dim, rho in cells.itertuples(index=False):
         for seed in SEEDS:
             if (dim, rho, seed) not in there:
                 rows.append(neighbour_estimate(int(dim), float(rho), seed))
-                pd.DataFrame(rows).to_csv(kept, index=False)
+                write_table(kept, pd.DataFrame(rows))
     return pd.DataFrame(rows)
 
 

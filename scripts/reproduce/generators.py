@@ -62,13 +62,13 @@ def gather_points(folders: Mapping[str, Path]) -> Tables:
 
 
 def scored(folder: Path, setting: str) -> DataFrame:
-    """Modes, KL and high-quality share of each run of a sweep."""
-    found = results(folder)
+    """Modes, KL and high-quality share of each run of a sweep, and its length."""
+    found = results(folder, "steps")
     names = {f"metrics.{key}": key for key in ("modes", "kl", "high_quality", "kl_floor")}
     found = found.rename(columns={"task.beta": "beta", "task.clip": "clip", **names})
     keys = [key for key in ("beta", "clip") if key in found]
     there = [key for key in names.values() if key in found]
-    return found[[*keys, "seed", "status", *there]].assign(setting=setting)
+    return found[[*keys, "seed", "status", "steps", *there]].assign(setting=setting)
 
 
 def points(x: Any, beta: float, step: int) -> DataFrame:
@@ -165,12 +165,9 @@ def judge_gaussians(tables: Tables) -> list[Finding]:
 
 
 def gather_stacks(folders: Mapping[str, Path]) -> Tables:
-    """Scores of all runs, with the length of their training."""
+    """Scores of all runs."""
     (folder,) = folders.values()
-    found = scored(folder, "stacks")
-    runs = [GanRun.read(folder / str(name)) for name in results(folder)["folder"]]
-    found["steps"] = [run.result["steps"] for run in runs]
-    return {"scores": found}
+    return {"scores": scored(folder, "stacks")}
 
 
 def draw_stacks(tables: Tables) -> Figure:

@@ -14,7 +14,6 @@ from plan import Tables
 from sweeps import results
 
 from mine_cli.figures import style
-from mine_cli.results import read_json
 
 __all__ = [
     "draw_consistency",
@@ -60,11 +59,9 @@ def gather_scaling(folders: Mapping[str, Path]) -> Tables:
 
 def speeds(folder: Path, key: str) -> DataFrame:
     """What was swept, and the speed of the training without its evaluations."""
-    found = results(folder)
-    runs = [read_json(folder / str(name) / "result.json") for name in found["folder"]]
-    found["steps_per_second"] = [run["steps_per_second"] for run in runs]
     columns = [key, "seed", "steps_per_second"]
-    return found[columns].rename(columns={key: key.removeprefix("dataset.")})
+    found = results(folder, "steps_per_second")[columns]
+    return found.rename(columns={key: key.removeprefix("dataset.")})
 
 
 def steps_per_epoch(n: int, folder: Path) -> float:

@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from findings import NOT_COMPARABLE, NOT_RUN, Finding
 from plan import Row, Tables
 from rows import MISSING, ROWS
+from sweeps import read_table, write_table
 
 from mine_cli.figures import style
 from mine_cli.files import write_atomically
@@ -35,7 +35,7 @@ from (`record.json`).
 def write(place: Path, row: Row, tables: Tables, origin: Mapping[str, Any]) -> None:
     """One row's CSVs and where they come from; its figure follows from these."""
     for name, table in tables.items():
-        write_atomically(place / f"{name}.csv", table.to_csv(index=False).encode())
+        write_table(place / f"{name}.csv", table)
     write_json(place / "record.json", origin)
     draw(place, row, tables)
 
@@ -47,12 +47,7 @@ def draw(place: Path, row: Row, tables: Tables) -> None:
 
 def read(place: Path) -> Tables:
     """The tables of a row, as `write` was given them."""
-    return {
-        path.stem: pd.read_csv(
-            path, keep_default_na=False, na_values=[""], float_precision="round_trip"
-        )
-        for path in sorted(place.glob("*.csv"))
-    }
+    return {path.stem: read_table(path) for path in sorted(place.glob("*.csv"))}
 
 
 def render(record: Path) -> dict[str, list[Finding]]:
@@ -64,7 +59,7 @@ def render(record: Path) -> dict[str, list[Finding]]:
         if (place / "record.json").exists():
             tables = read(place)
             draw(place, row, tables)
-            found[name] = judged(row, tables, read_json(place / "record.json"))
+            found[name] = findings_of(row, tables, read_json(place / "record.json"))
             sections.append(section(place, row, found[name]))
         else:
             found[name] = [not_run(row.title)]
@@ -73,7 +68,7 @@ def render(record: Path) -> dict[str, list[Finding]]:
     return found
 
 
-def judged(row: Row, tables: Tables, origin: Mapping[str, Any]) -> list[Finding]:
+def findings_of(row: Row, tables: Tables, origin: Mapping[str, Any]) -> list[Finding]:
     """What is found in the tables of a row; of a smoke run nothing is said."""
     findings = row.judge(tables)
     if origin["budget"] != "smoke":

@@ -12,10 +12,20 @@ from typing import Any
 import pandas as pd
 from plan import Sweep
 
+from mine_cli.files import write_atomically
 from mine_cli.results import read_json, write_json
 from mine_cli.sweep.ledger import Ledger
 
-__all__ = ["classifier", "command", "curves", "origin", "results", "run"]
+__all__ = [
+    "classifier",
+    "command",
+    "curves",
+    "origin",
+    "read_table",
+    "results",
+    "run",
+    "write_table",
+]
 
 CLOCK = "seconds.json"  # in a row's folder: what each sweep took, over all that resumed it
 
@@ -59,9 +69,11 @@ def call(arguments: Sequence[str]) -> None:
             signal.SIGTERM: lambda *_: process.terminate(),
         }
         before = {number: signal.signal(number, act) for number, act in handlers.items()}
-        code = process.wait()
-    for number, act in before.items():
-        signal.signal(number, act)
+        try:
+            code = process.wait()
+        finally:
+            for number, act in before.items():
+                signal.signal(number, act)
     if code in (130, 143):
         raise KeyboardInterrupt
     if code:
@@ -75,15 +87,28 @@ def clock(folder: Path, seconds: float) -> None:
     write_json(path, known | {folder.name: known.get(folder.name, 0.0) + seconds})
 
 
-def results(folder: Path) -> pd.DataFrame:
-    """The jobs of a sweep with what they were given and what they found, from results.csv."""
-    frame = pd.read_csv(
-        folder / "results.csv",
-        keep_default_na=False,  # `null` is a value that was swept
-        na_values=[""],
-        float_precision="round_trip",
-    )
-    return frame.drop(columns=["job", "seconds", "task"])
+def read_table(path: Path) -> pd.DataFrame:
+    """A CSV as it was written: to the last digit, and with `null` as a value that was swept."""
+    options: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
+    return pd.read_csv(path, float_precision="round_trip", **options)
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """A CSV, whole or not at all."""
+    write_atomically(path, table.to_csv(index=False).encode())
+
+
+def results(folder: Path, *more: str) -> pd.DataFrame:
+    """The jobs of a sweep with what they were given and what they found, from results.csv.
+
+    Arguments:
+        more: keys of result.json, each a further column.
+    """
+    frame = read_table(folder / "results.csv").drop(columns=["job", "seconds", "task"])
+    if more:
+        runs = [read_json(folder / str(name) / "result.json") for name in frame["folder"]]
+        frame = frame.assign(**{key: [run[key] for run in runs] for key in more})
+    return frame
 
 
 def curves(folder: Path, tags: Mapping[str, str]) -> pd.DataFrame:
@@ -96,7 +121,7 @@ def curves(folder: Path, tags: Mapping[str, str]) -> pd.DataFrame:
     swept = jobs.columns[: jobs.columns.get_loc("seed") + 1]
     found = []
     for _, job in jobs.iterrows():
-        metrics = pd.read_csv(folder / str(job["folder"]) / "metrics.csv")
+        metrics = read_table(folder / str(job["folder"]) / "metrics.csv")
         logged = metrics[["step", *tags]].dropna(subset=list(tags)).rename(columns=dict(tags))
         found.append(logged.assign(**{key: job[key] for key in swept}))
     return pd.concat(found, ignore_index=True)[[*swept, "step", *tags.values()]]
