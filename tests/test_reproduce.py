@@ -57,14 +57,17 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_row_has_a_smoke_budget_and_an_experiment_that_exists(module: Modules) -> None:
+def test_every_row_names_its_time_on_a_cpu_and_experiments_that_exist(module: Modules) -> None:
     experiments = SCRIPT.parents[1] / "conf" / "experiment"
     for name, row in module("rows").ROWS.items():
-        assert "smoke" in row.sweeps, name
-        for budget, sweeps in row.sweeps.items():
-            assert row.expected(budget) > 0
-            for sweep in sweeps.values():
-                assert (experiments / f"{sweep.experiment}.yaml").exists(), sweep
+        assert row.expected("cpu") > row.expected("smoke") > 0, name
+        assert row.expected("gpu") is None, name
+        for sweep in row.sweeps.values():
+            for budget in module("plan").BUDGETS:
+                _, experiment, *rest = sweep.arguments(budget)
+                path = experiments / f"{experiment.removeprefix('experiment=')}.yaml"
+                assert path.exists(), path
+                assert bool(rest) or budget != "smoke"
 
 
 def test_nothing_is_drawn_without_a_record(tmp_path: Path) -> None:

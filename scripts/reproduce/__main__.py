@@ -8,7 +8,7 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +25,6 @@ from mine_cli.provenance import cpu_model, decides_numbers
 
 __all__ = ["main"]
 
-NOT_HERE = "not with this budget"
 HERE = Path(__file__).resolve().parents[2]
 RECORD = HERE / "outputs" / "paper"  # committed
 SETTINGS = {
@@ -51,11 +50,6 @@ class Plan:
     record: Path
     draw: bool
     passed: Sequence[str]
-
-    @property
-    def rows(self) -> dict[str, Row]:
-        """The rows that this budget can do."""
-        return {name: ROWS[name] for name in self.names if self.budget in ROWS[name].sweeps}
 
 
 def main() -> int:
@@ -148,25 +142,33 @@ def run(plan: Plan) -> list[str]:
     Returns:
         The names of rows whose sweeps failed.
     """
-    expected = {name: row.expected(plan.budget) for name, row in plan.rows.items()}
-    for name in plan.names:
-        print(f"{name:24}{in_words(expected[name]) if name in expected else NOT_HERE}")
-    total, done = sum(expected.values()), 0.0
-    print(f"{'together':24}{in_words(total)}")
+    expected = {name: ROWS[name].expected(plan.budget) for name in plan.names}
+    for name, seconds in expected.items():
+        print(f"{name:24}{in_words(seconds)}")
+    print(f"{'together':24}{in_words(together(expected.values()))}")
     failed = []
-    for number, (name, row) in enumerate(plan.rows.items(), 1):
-        share = f"{done / total:.0%} done, {in_words(total - done)} left"
-        print(f"\n[{number} of {len(expected)}] {name}: {row.title} ({share})", flush=True)
+    for number, name in enumerate(plan.names):
+        left = in_words(together([expected[name] for name in plan.names[number:]]))
+        head = f"[{number + 1} of {len(plan.names)}] {name}: {ROWS[name].title}"
+        print(f"\n{head} (for all that is left: {left})", flush=True)
         try:
-            reproduce(name, row, plan)
+            reproduce(name, ROWS[name], plan)
         except subprocess.CalledProcessError:  # the program has said why; the others go on
             failed.append(name)
-        done += expected[name]
     return failed
 
 
-def in_words(seconds: float) -> str:
+def together(seconds: Iterable[float | None]) -> float | None:
+    """The sum, where all are known."""
+    parts = list(seconds)
+    known = [part for part in parts if part is not None]
+    return sum(known) if len(known) == len(parts) else None
+
+
+def in_words(seconds: float | None) -> str:
     """A time that is expected."""
+    if seconds is None:
+        return "a time that nobody has measured"
     minutes = max(1, round(seconds / 60))
     return f"about {minutes} min" if minutes < 100 else f"about {minutes / 60:.1f} h"
 
@@ -178,19 +180,16 @@ def reproduce(name: str, row: Row, plan: Plan) -> None:
     settings = list(plan.passed)
     if row.classified:
         settings.append(sweeps.classifier(settings, folder))
-    wanted = row.sweeps[plan.budget]
-    for key, sweep in wanted.items():
-        sweeps.run(sweep, settings, folder / key)
-    folders = {key: folder / key for key in wanted}
+    commands = {key: sweep.arguments(plan.budget) for key, sweep in row.sweeps.items()}
+    folders = {key: folder / key for key in commands}
+    for key, arguments in commands.items():
+        sweeps.run([*arguments, *settings], folders[key])
     tables = row.gather(folders)
     origin = {
         "name": name,
         "budget": plan.budget,
         "command": f"scripts/reproduce {name} budget={plan.budget}",
-        "sweeps": {
-            key: " ".join(["mine-run", *sweeps.command(sweep, ())])
-            for key, sweep in wanted.items()
-        },
+        "sweeps": {key: " ".join(["mine-run", *words]) for key, words in commands.items()},
         "hardware": f"{cpu_model()}, {os.cpu_count()} cores",
         **sweeps.origin(folders),
         "drawn_with": {package: version(package) for package in ("matplotlib", "pandas")},

@@ -22,17 +22,29 @@ Tables = dict[str, DataFrame]
 
 @dataclass(frozen=True)
 class Sweep:
-    """One call of `mine-run -m`.
+    """One call of `mine-run -m`, under any budget.
 
     Arguments:
         experiment: of conf/experiment.
-        seconds: that it takes, on two CPU cores or (budget=gpu) one GPU.
-        overrides: in which the budget differs from the experiment.
+        seconds: budget -> what it takes on two CPU cores; nobody has measured a GPU.
+        smoke: overrides that make it short.
+        cpu: overrides that make it fit for a CPU, where it is not as it stands.
+        always: overrides under every budget.
+        on_gpu: the experiment in its place where there is a GPU.
     """
 
     experiment: str
-    seconds: float
-    overrides: Sequence[str] = ()
+    seconds: Mapping[str, float]
+    smoke: Sequence[str] = ()
+    cpu: Sequence[str] = ()
+    always: Sequence[str] = ()
+    on_gpu: str | None = None
+
+    def arguments(self, budget: str) -> list[str]:
+        """What `mine-run` is given."""
+        experiment = (self.on_gpu if budget == "gpu" else None) or self.experiment
+        own = {"smoke": self.smoke, "cpu": self.cpu}.get(budget, ())
+        return ["-m", f"experiment={experiment}", *own, *self.always]
 
 
 @dataclass(frozen=True)
@@ -42,24 +54,25 @@ class Row:
     Arguments:
         title: as in the paper.
         claim: what the paper shows there, in a sentence.
-        sweeps: budget -> name -> sweep; a budget that is missing cannot do this row.
+        sweeps: by their names.
         gather: makes the tables from the folders of the sweeps, by their names.
         draw: makes the figure from the tables.
         judge: compares the tables with the paper.
-        seconds: that is taken beside the sweeps.
+        seconds: budget -> what is taken beside the sweeps.
         classified: whether images are told apart by a classifier, which is trained before.
     """
 
     title: str
     claim: str
-    sweeps: Mapping[str, Mapping[str, Sweep]]
+    sweeps: Mapping[str, Sweep]
     gather: Callable[[Mapping[str, Path]], Tables]
     draw: Callable[[Tables], Figure]
     judge: Callable[[Tables], list[Finding]]
     seconds: Mapping[str, float] = field(default_factory=dict)
     classified: bool = False
 
-    def expected(self, budget: str) -> float:
-        """Seconds that the row takes under a budget, 0 where it is not run."""
-        sweeps = self.sweeps.get(budget, {})
-        return sum(s.seconds for s in sweeps.values()) + self.seconds.get(budget, 0.0)
+    def expected(self, budget: str) -> float | None:
+        """Seconds that the row takes under a budget, as far as that is known."""
+        parts = [sweep.seconds.get(budget) for sweep in self.sweeps.values()]
+        known = [part for part in parts if part is not None]
+        return sum(known) + self.seconds.get(budget, 0.0) if len(known) == len(parts) else None

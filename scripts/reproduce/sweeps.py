@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from plan import Sweep
 
 from mine_cli.files import write_atomically
 from mine_cli.results import read_json, write_json
@@ -18,7 +17,6 @@ from mine_cli.sweep.ledger import Ledger
 
 __all__ = [
     "classifier",
-    "command",
     "curves",
     "origin",
     "read_table",
@@ -30,22 +28,16 @@ __all__ = [
 CLOCK = "seconds.json"  # in a row's folder: what each sweep took, over all that resumed it
 
 
-def command(sweep: Sweep, settings: Sequence[str]) -> list[str]:
-    """The arguments of `mine-run`, the sweep's folder apart."""
-    return ["-m", f"experiment={sweep.experiment}", *sweep.overrides, *settings]
-
-
-def run(sweep: Sweep, settings: Sequence[str], folder: Path) -> None:
+def run(arguments: Sequence[str], folder: Path) -> None:
     """Runs what is missing of a sweep; a run that diverged is a result as well.
 
     Raises:
         CalledProcessError: a job failed, or bad input; the program has said why.
         KeyboardInterrupt: it was interrupted; the same call goes on.
     """
-    arguments = [*command(sweep, settings), "retry_diverged=false", f"sweep_dir={folder}"]
     started = time.time()
     try:
-        call(arguments)
+        call([*arguments, "retry_diverged=false", f"sweep_dir={folder}"])
     finally:
         clock(folder, time.time() - started)
 
