@@ -1,8 +1,8 @@
 """Rows times weights on a CPU, by the faster of the two libraries that torch brings along.
 
 torch multiplies by MKL, which keeps to AVX2 on CPUs of other makers than Intel; oneDNN uses the
-AVX-512 that they have, and takes half the time once there are rows enough. Both add up a row's
-products in the same order. No gradient flows through these products.
+AVX-512 that they have, and takes half the time once there are rows enough. The products are the
+same but for rounding. No gradient flows through them.
 """
 
 from functools import cache
