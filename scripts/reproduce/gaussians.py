@@ -1,6 +1,6 @@
 """Figure 1: the information of Gaussian vectors, over correlations and over training steps."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,6 @@ import torch
 from findings import BEYOND, Finding, judged, means, plus_minus
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from pandas import DataFrame
 from plan import Tables
 from sweeps import curves, read_table, results, write_table
@@ -17,6 +16,8 @@ from sweeps import curves, read_table, results, write_table
 from mine_cli.baselines import ksg
 from mine_cli.data.gaussian import Gaussian
 from mine_cli.figures import style
+from mine_cli.figures.sweep_points import Point, SweepTable
+from mine_cli.figures.sweep_series import Look, draw_points, handle, status_handles
 
 __all__ = ["draw", "draw_steps", "gather", "gather_steps", "judge", "judge_steps"]
 
@@ -60,57 +61,55 @@ def neighbour_estimate(dim: int, rho: float, seed: int) -> dict[str, object]:
 
 
 def draw(tables: Tables) -> Figure:
-    """Estimates against the correlation, a panel for each dimension, as in the paper."""
-    estimates = tables["estimates"]
-    figure = style.paper(10.4, 4.6)
-    dims = sorted(estimates["dim"].unique())
+    """Estimates against the correlation, a panel for each dimension, as in the paper.
+
+    With two standard errors over seeds, a sign for each status but `ok`, and an arrow to what is
+    far away, as in the picture of a sweep.
+    """
+    points = points_of(tables["estimates"])
+    dims = sorted({int(point.values["dim"]) for point in points})
+    figure = style.paper(10.4, 4.9)
     for axes, dim in zip(figure.subplots(1, len(dims), squeeze=False)[0], dims, strict=True):
-        cells = estimates[estimates["dim"] == dim]
-        truth = cells.groupby("rho")["true_mi"].first()
-        rho = np.linspace(truth.index.min(), truth.index.max(), 401)
-        axes.plot(rho, -dim / 2 * np.log1p(-(rho**2)), color=style.TRUTH, label="truth")
-        low, high = -BELOW * truth.max(), 1.12 * truth.max()
-        for bound, looks in style.ESTIMATORS.items():
-            chosen = cells[cells["bound"] == bound]
-            points = means(chosen, ["rho"], "estimate").sort_values("rho")
-            sound = (chosen["status"] == "ok").groupby(chosen["rho"]).mean()
-            points["sound"] = points["rho"].map(sound) >= 0.5
-            draw_series(axes, points, low, high, NAMES[bound], looks, MARKERS[bound])
-        axes.set_ylim(low, high)
-        axes.set_title(f"{dim} dimensions", loc="left", fontsize=10)
-        axes.set_xlabel("correlation of the components")
-        axes.set_ylabel("mutual information (nats)")
-        style.quiet(axes)
-    handles, labels = axes.get_legend_handles_labels()
-    hollow = {"marker": "o", "color": style.GREY, "markerfacecolor": "white", "linestyle": "none"}
-    handles.append(Line2D([], [], **hollow))
-    labels.append("hollow: most runs did not end `ok`")
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
+        draw_panel(axes, [point for point in points if point.values["dim"] == str(dim)], dim)
+    bounds = [
+        handle(NAMES[bound], color=colour, marker=MARKERS[bound], linestyle="-")
+        for bound, colour in style.ESTIMATORS.items()
+    ]
+    truth = handle("truth", color=style.TRUTH, linestyle="-")
+    handles = [truth, *bounds, *status_handles(SweepTable(["dim", "rho", "bound"], points, []))]
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
     return figure
 
 
-def draw_series(
-    axes: Axes, points: DataFrame, low: float, high: float, label: str, colour: str, marker: str
-) -> None:
-    """Means with two standard errors over seeds; an arrow and a number for what is far away."""
-    inside = points["mean"].between(low, high)
-    shown = points[inside]
-    spread = shown["interval"].fillna(0.0)
-    axes.errorbar(
-        shown["rho"], shown["mean"], yerr=spread, color=colour, marker=marker, markersize=4.5,
-        linewidth=1.1, capsize=2, label=label,
-    )  # fmt: skip
-    unsound = shown[~shown["sound"]]
-    looks = {"color": colour, "markerfacecolor": "white", "markersize": 5, "zorder": 4}
-    axes.plot(unsound["rho"], unsound["mean"], marker, **looks)
-    for _, point in points[~inside].iterrows():
-        up = point["mean"] > high
-        edge, sign = (high, "^") if up else (low, "v")
-        axes.plot(point["rho"], edge, sign, color=colour, markersize=7, clip_on=False)
-        axes.annotate(
-            f"{point['mean']:.3g}", (point["rho"], edge), (4, 6 if not up else -6),
-            textcoords="offset points", fontsize=7.5, color=colour,
-        )  # fmt: skip
+def points_of(estimates: DataFrame) -> list[Point]:
+    """The jobs that differ in nothing but their seed, as the picture of a sweep wants them."""
+    told = estimates.astype(object).where(estimates.notna(), "").astype(str)
+    return [
+        Point(dict(zip(["dim", "rho", "bound"], key, strict=True)), jobs.to_dict("records"))
+        for key, jobs in told.groupby(["dim", "rho", "bound"], sort=False)
+    ]
+
+
+def draw_panel(axes: Axes, points: Sequence[Point], dim: int) -> None:
+    """One number of dimensions: the truth as a curve, and the estimates."""
+    ends = [correlation(point) for point in points]
+    rho = np.linspace(min(ends), max(ends), 401)
+    truth = -dim / 2 * np.log1p(-(rho**2))
+    axes.plot(rho, truth, color=style.TRUTH)
+    shown = (-BELOW * truth.max(), 1.12 * truth.max())
+    for bound, colour in reversed(style.ESTIMATORS.items()):  # MINE above the others
+        own = [point for point in points if point.values["bound"] == bound]
+        look = Look(colour, MARKERS[bound], "-", 0.0)
+        draw_points(axes, own, look, correlation, "estimate", 1.0, shown)
+    axes.set_ylim(shown)
+    axes.set_title(f"{dim} dimensions", loc="left", fontsize=10)
+    axes.set_xlabel("correlation of the components")
+    axes.set_ylabel("mutual information (nats)")
+    style.quiet(axes)
+
+
+def correlation(point: Point) -> float:
+    return float(point.values["rho"])
 
 
 def judge(tables: Tables) -> list[Finding]:
