@@ -4,7 +4,8 @@ From scores ``t_joint`` [n] and ``t_marginal`` [n, k] every bound gives three sc
 **loss** (what the statistics network descends), **value** (what is reported) and **objective**
 (what an encoder or a generator moves). By default ``objective = value`` and ``loss = -value``.
 The formulas, their sources and weaknesses stand in :mod:`mine_cli.formulas`. All of it runs under
-``torch.func.functional_call`` and ``vmap``: no branch looks at the data.
+``torch.func.functional_call``, on scores ``[R, n]`` and ``[R, n, k]`` as well, with parameters and
+buffers ``[R]``: no branch looks at the data.
 """
 
 import math
@@ -69,7 +70,7 @@ class PairBound(nn.Module):
     def value(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
         """The number to report, in nats, scalar."""
         log_mean = log_mean_exp(self.marginal_scores(t_marginal))
-        return wide(t_joint).mean() + self.marginal_term(log_mean)
+        return wide(t_joint).mean(-1) + self.marginal_term(log_mean)
 
     def objective(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
         """What an encoder or generator moves, scalar."""
@@ -125,10 +126,11 @@ class Mine(DV):
         self.register_buffer("started", torch.tensor(start is not None))
 
     def loss(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
+        t_marginal = wide(t_marginal)
         log_ema = self.moving_average(log_mean_exp(t_marginal.detach()))
         # This batch is in the average, so the ratio is at most 1 / rate and cannot overflow.
-        ratio = (wide(t_marginal) - log_ema).exp().mean()
-        return ratio - wide(t_joint).mean()
+        ratio = (t_marginal - log_ema[..., None, None]).exp().mean((-2, -1))
+        return ratio - wide(t_joint).mean(-1)
 
     def moving_average(self, batch: Tensor) -> Tensor:
         """The log of the average with this batch (log mean e^T, scalar) in it; updates buffers."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from mine_cli.bounds import BOUNDS
 from mine_cli.estimator import MutualInformation, frozen
 from mine_cli.perceptrons import Perceptrons
 from mine_cli.scoring import draw, score
@@ -76,6 +77,8 @@ class Stack:
 
 def mapped(module: nn.Module, state: tuple[Any, Any], arguments: Sequence[Any]) -> Any:
     """A module with R states on R arguments; an argument that is None is None for all."""
+    if getattr(module, "takes_stacks", False):
+        return functional_call(module, state, tuple(arguments))
 
     def one(parameters: Any, buffers: Any, *own: Any) -> Any:
         return functional_call(module, (parameters, buffers), own)
@@ -287,11 +290,15 @@ class Scores(nn.Module):
 
 
 class Loss(nn.Module):
-    """A bound's loss as a forward pass."""
+    """A bound's loss as a forward pass.
+
+    The bounds of this package take the scores of R networks as they are, which spares `vmap`.
+    """
 
     def __init__(self, bound: nn.Module) -> None:
         super().__init__()
         self.bound: Any = bound
+        self.takes_stacks = type(bound) in BOUNDS.values()
 
     def forward(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
         return self.bound.loss(t_joint, t_marginal)

@@ -2,6 +2,7 @@
 
 ``t_joint`` [n] are T(x_i, z_i); ``t_marginal`` [n, k] are T(x_i, z_j) with k partners drawn from
 the product of marginals, row by row. Every function gives a scalar in float64 (see `wide`).
+Scores of R networks, [R, n] and [R, n, k], give R of them: leading dimensions stay.
 """
 
 import math
@@ -30,8 +31,11 @@ def wide(t: Tensor) -> Tensor:
 
 
 def log_mean_exp(t: Tensor) -> Tensor:
-    r""":math:`\log \frac{1}{N} \sum_i e^{t_i}` over all N scores, scalar, without overflow."""
-    return wide(t).reshape(-1).logsumexp(0) - math.log(t.numel())
+    r""":math:`\log \frac{1}{N} \sum_i e^{t_i}` over the N = n k scores ``[n, k]``, scalar.
+
+    It does not overflow.
+    """
+    return wide(t).logsumexp((-2, -1)) - math.log(t.shape[-2] * t.shape[-1])
 
 
 def donsker_varadhan(t_joint: Tensor, t_marginal: Tensor) -> Tensor:
@@ -46,7 +50,7 @@ def donsker_varadhan(t_joint: Tensor, t_marginal: Tensor) -> Tensor:
         | MINE: Mutual Information Neural Estimation (Belghazi et al., 2018), eq. 10
         | https://arxiv.org/abs/1801.04062
     """
-    return wide(t_joint).mean() - log_mean_exp(t_marginal)
+    return wide(t_joint).mean(-1) - log_mean_exp(t_marginal)
 
 
 def f_divergence(t_joint: Tensor, t_marginal: Tensor) -> Tensor:
@@ -78,7 +82,7 @@ def tuba(t_joint: Tensor, t_marginal: Tensor, log_baseline: Tensor | float) -> T
         | https://arxiv.org/abs/1905.06922
     """
     above = log_mean_exp(t_marginal) - log_baseline
-    return wide(t_joint).mean() + 1 - log_baseline - above.exp()
+    return wide(t_joint).mean(-1) + 1 - log_baseline - above.exp()
 
 
 def infonce(t_joint: Tensor, t_marginal: Tensor) -> Tensor:
@@ -97,14 +101,14 @@ def infonce(t_joint: Tensor, t_marginal: Tensor) -> Tensor:
         | Representation Learning with Contrastive Predictive Coding (van den Oord et al., 2018),
         | eq. 4 https://arxiv.org/abs/1807.03748
     """
-    if t_marginal.dim() != 2 or t_joint.shape != t_marginal.shape[:1]:
+    if t_joint.dim() < 1 or t_joint.shape != t_marginal.shape[:-1]:
         raise BadInput(
             f"infonce: scores must be [n] and [n, k], "
             f"not {list(t_joint.shape)} and {list(t_marginal.shape)}"
         )
     joint = wide(t_joint)
-    candidates = torch.logaddexp(joint, wide(t_marginal).logsumexp(1))
-    return (joint - candidates).mean() + math.log(t_marginal.shape[1] + 1)
+    candidates = torch.logaddexp(joint, wide(t_marginal).logsumexp(-1))
+    return (joint - candidates).mean(-1) + math.log(t_marginal.shape[-1] + 1)
 
 
 def jensen_shannon(t_joint: Tensor, t_marginal: Tensor) -> Tensor:
@@ -121,7 +125,7 @@ def jensen_shannon(t_joint: Tensor, t_marginal: Tensor) -> Tensor:
         | (Hjelm et al., 2019), eq. 4 (without log 4) https://arxiv.org/abs/1808.06670
     """
     joint, marginal = -softplus(-wide(t_joint)), softplus(wide(t_marginal))
-    return joint.mean() - marginal.mean() + math.log(4)
+    return joint.mean(-1) - marginal.mean((-2, -1)) + math.log(4)
 
 
 def smile(t_joint: Tensor, t_marginal: Tensor, clip: float) -> Tensor:
@@ -138,4 +142,4 @@ def smile(t_joint: Tensor, t_marginal: Tensor, clip: float) -> Tensor:
         | (Song & Ermon, 2020), "Improved MI estimation via clipped density ratios"
         | https://arxiv.org/abs/1910.06222
     """
-    return wide(t_joint).mean() - log_mean_exp(t_marginal.clamp(-clip, clip))
+    return wide(t_joint).mean(-1) - log_mean_exp(t_marginal.clamp(-clip, clip))

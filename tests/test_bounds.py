@@ -307,13 +307,19 @@ def test_half_precision_scores_lose_nothing_more_than_their_own_digits(name: str
     assert value == BOUNDS[name]().value(*(t.double() for t in short))
 
 
+through_vmap = pytest.mark.parametrize("through_vmap", [True, False])
+
+
 @each_bound
-def test_stacked_bounds_do_what_each_does_alone(name: str) -> None:
-    check_stacked([BOUNDS[name]() for _ in range(3)])
+@through_vmap
+def test_stacked_bounds_do_what_each_does_alone(name: str, through_vmap: bool) -> None:
+    check_stacked([BOUNDS[name]() for _ in range(3)], through_vmap)
 
 
-def test_stacked_averages_may_begin_differently() -> None:
-    check_stacked([Mine(rate=0.2), Mine(rate=0.2, start=3.0), Mine(rate=0.2, start=0.1)])
+@through_vmap
+def test_stacked_averages_may_begin_differently(through_vmap: bool) -> None:
+    started = [Mine(rate=0.2), Mine(rate=0.2, start=3.0), Mine(rate=0.2, start=0.1)]
+    check_stacked(started, through_vmap)
 
 
 class Loss(nn.Module):
@@ -325,8 +331,11 @@ class Loss(nn.Module):
         return self.bound.loss(t_joint, t_marginal)
 
 
-def check_stacked(alone: list[nn.Module]) -> None:
-    """Three steps: losses, gradients and buffers of R stacked bounds equal those of each."""
+def check_stacked(alone: list[nn.Module], through_vmap: bool) -> None:
+    """Three steps: losses, gradients and buffers of R stacked bounds equal those of each.
+
+    A bound takes the scores of R networks as they are, or one by one through `vmap`.
+    """
     wrapped = [Loss(bound) for bound in alone]
     parameters, buffers = stack_module_state(wrapped)
 
@@ -335,7 +344,8 @@ def check_stacked(alone: list[nn.Module]) -> None:
 
     for seed in range(3):
         t_joint, t_marginal = scores(2.0, seed, len(alone))
-        losses = vmap(one)(parameters, buffers, t_joint, t_marginal)
+        call = vmap(one) if through_vmap else one
+        losses = call(parameters, buffers, t_joint, t_marginal)
         stacked = gradients(losses.sum(), t_joint, t_marginal, *parameters.values())
         for r, module in enumerate(wrapped):
             leaves = [t[r].detach().requires_grad_() for t in (t_joint, t_marginal)]
