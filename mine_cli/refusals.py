@@ -14,7 +14,19 @@ from hydra.errors import MissingConfigException
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
-__all__ = ["in_one_line", "refusal", "wanted"]
+__all__ = ["BESIDE_KEYS", "in_one_line", "refusal", "wanted"]
+
+BESIDE_KEYS = ("sweep_dir",)
+"""What stands on the command line as a root key does, and is none: `arguments` takes it."""
+
+EXTRAS = {
+    "hydra/launcher=joblib": "sweep",
+    "hydra/launcher=submitit_local": "slurm",
+    "hydra/launcher=submitit_slurm": "slurm",
+    "hydra/launcher=ray": "ray",
+    "hydra/sweeper=optuna": "sweep",
+}
+"""Option of Hydra's plugins -> our extra that installs it."""
 
 
 def in_one_line() -> None:
@@ -56,6 +68,9 @@ def missing_option(stop: MissingConfigException) -> str | None:
     name = stop.missing_cfg_file.removeprefix(f"{group}/")
     options = sorted({*(stop.options or ()), *nested(group, str(stop))})
     asked = "" if place in (None, "config", "hydra/config") else f"{place}: "
+    if extra := EXTRAS.get(f"{group}={name}"):
+        there = f"want one of {', '.join(options)}, or pip install 'mine-run[{extra}]'"
+        return f"{asked}{group}={name}: not installed; {there}"
     return f"{asked}{group}={name}: no such option; {wanted(name, options)}"
 
 
@@ -73,6 +88,8 @@ def missing_key(cause: ConfigAttributeError | ConfigKeyError) -> str | None:
     if not isinstance(node, DictConfig) or cause.full_key is None:
         return None
     keys = [str(key) for key in node if key not in ("_target_", "hydra")]
+    if cause.full_key == str(cause.key):
+        keys += BESIDE_KEYS
     return f"{cause.full_key}: no such key; {wanted(str(cause.key), keys)}"
 
 

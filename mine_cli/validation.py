@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from mine_cli.refusals import wanted
+from mine_cli.refusals import BESIDE_KEYS, wanted
 from mine_cli.rules import Rule
 from mine_cli.schemas import DATASETS, SECTIONS, USES, MethodConf, Run, TrainerConf
 
@@ -82,6 +82,8 @@ def section_faults(prefix: str, node: DictConfig, schema: Any) -> Iterator[str]:
     """Unknown keys, missing values and broken rules of one section."""
     rules: dict[str, Rule | None] = {f.name: f.metadata.get("rule") for f in fields(schema)}
     names = [name for name in rules if name != "_target_"]
+    if not prefix:
+        names += BESIDE_KEYS
     typed = OmegaConf.to_container(node, resolve=False)
     assert isinstance(typed, dict)
     for key in map(str, node):

@@ -193,6 +193,7 @@ def test_a_classifier_is_measured_not_believed(folder: Path) -> None:
 HYDRAS = {
     "dataset.roh=1": "mine-run: dataset.roh: no such key; want one of dim, rho, mi, cube, n, seed"
     "; did you mean rho?\n",
+    "-m sweepdir=a seed=1,2": "; did you mean sweep_dir?\n",
     "sede=1": "mine-run: sede: no such key; want one of seed, deterministic, ",
     "network=resnet": "mine-run: network=resnet: no such option; want one of bilinear, "
     "conditioned_conv, conv, mlp, mlp_shallow, mlp_wide, noisy_mlp, separable, separable_quad",

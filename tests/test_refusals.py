@@ -1,5 +1,6 @@
 """What Hydra refuses, in one line that names what there is."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,9 @@ from hydra.errors import ConfigCompositionException, MissingConfigException
 
 from mine_cli.api import composed
 from mine_cli.errors import BadInput
-from mine_cli.refusals import refusal, wanted
+from mine_cli.refusals import EXTRAS, refusal, wanted
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_the_nearest_name_is_offered_where_one_is_near() -> None:
@@ -27,6 +30,30 @@ def test_who_asks_for_a_missing_option_is_named() -> None:
     stop = MissingConfigException(said, "bound/min", ["mine"])
     told = "dataset/own: bound=min: no such option; want one of mine; did you mean mine?"
     assert refusal(stop) == told
+
+
+@pytest.mark.parametrize("option", EXTRAS)
+def test_what_an_extra_would_bring_is_told_with_it(option: str) -> None:
+    group, _, name = option.partition("=")
+    said = f"Could not find '{group}/{name}'\n\nAvailable options in '{group}':\n\tbasic\n\tfused"
+    stop = MissingConfigException(said, f"{group}/{name}", ["basic", "fused"])
+    extra = EXTRAS[option]
+    told = f"{option}: not installed; want one of basic, fused, or pip install 'mine-run[{extra}]'"
+    assert refusal(stop) == told
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    plugin = f"hydra-{name.partition('_')[0]}-{group.removeprefix('hydra/')}"
+    assert any(line.startswith(plugin) for line in project["optional-dependencies"][extra])
+
+
+def test_the_folder_of_a_sweep_is_among_the_root_keys_alone() -> None:
+    """On the command line it is one, though Hydra does not know it."""
+    for typo in ("sweepdir=a", "+sweepdir=a"):
+        with pytest.raises(BadInput, match=r"sweepdir: no such key; .*; did you mean sweep_dir\?$"):
+            composed([typo])
+    for typo in ("dataset.sweepdir=a", "+dataset.sweepdir=a"):
+        with pytest.raises(BadInput, match=r"dataset\.sweepdir: no such key; want") as caught:
+            composed([typo])
+        assert "sweep_dir" not in str(caught.value)
 
 
 def test_what_hydra_tells_well_is_left_to_it() -> None:
