@@ -35,7 +35,7 @@ def test_who_asks_for_a_missing_option_is_named() -> None:
 @pytest.mark.parametrize("option", EXTRAS)
 def test_what_an_extra_would_bring_is_told_with_it(option: str) -> None:
     group, _, name = option.partition("=")
-    said = f"Could not find '{group}/{name}'\n\nAvailable options in '{group}':\n\tbasic\n\tfused"
+    said = f"Could not find '{group}/{name}'\n\nAvailable options in '{group}':\n\tbasic"
     stop = MissingConfigException(said, f"{group}/{name}", ["basic", "fused"])
     extra = EXTRAS[option]
     told = f"{option}: not installed; want one of basic, fused, or pip install 'mine-run[{extra}]'"
@@ -48,7 +48,9 @@ def test_what_an_extra_would_bring_is_told_with_it(option: str) -> None:
 def test_the_folder_of_a_sweep_is_among_the_root_keys_alone() -> None:
     """On the command line it is one, though Hydra does not know it."""
     for typo in ("sweepdir=a", "+sweepdir=a"):
-        with pytest.raises(BadInput, match=r"sweepdir: no such key; .*; did you mean sweep_dir\?$"):
+        with pytest.raises(
+            BadInput, match=r"sweepdir: no such key; .*; did you mean sweep_dir\?$"
+        ):
             composed([typo])
     for typo in ("dataset.sweepdir=a", "+dataset.sweepdir=a"):
         with pytest.raises(BadInput, match=r"dataset\.sweepdir: no such key; want") as caught:

@@ -164,6 +164,9 @@ def test_what_diverged_stays_so_if_told(sweep: Sweep, tmp_path: Path) -> None:
     done = sweep("resume=sweep")
     assert done.returncode == 0, done.stderr
     assert statuses(tmp_path / "sweep") == ["ok", "ok"]
+    assert "nothing left to run" not in done.stdout
+    assert "nothing left to run" in sweep("resume=sweep").stdout
+    assert "nothing left to run" in sweep("resume=sweep", "hydra/launcher=basic").stdout
 
 
 def test_another_command_or_other_files_are_not_overwritten(sweep: Sweep, tmp_path: Path) -> None:
@@ -280,7 +283,8 @@ def test_fused_bottlenecks_are_drawn_in_one_table(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "s" / "groups.json").read_text())["groups"] == [["0", "1"]]
     assert statuses(tmp_path / "s") == ["ok", "ok"]
-    assert {"table.png", "plane.png"} <= {path.name for path in (tmp_path / "s").iterdir()}
+    for name in ("results.csv", "summary.csv", "sweep.png", "table.png", "plane.png"):
+        assert f" s/{name}\n" in done.stdout
 
 
 def test_a_sweep_has_one_folder_that_its_time_names(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What the sweeper of `-m` does: every job is composed and checked before the first one starts."""
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from mine_cli.sweep.compose import Composer
 from mine_cli.sweep.folder import claim, release
 
 __all__ = ["PlannedJob", "launch", "plan", "sweep"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,10 @@ def sweep(sweeper: BasicSweeper, arguments: list[str]) -> list[Sequence[JobRetur
         raise SystemExit(stop.exit_code) from None
     OmegaConf.save(sweeper.config, folder / "multirun.yaml")
     # Ours wants the finished ones as well: it knows by them who was trained with whom.
-    fused = hasattr(sweeper.launcher, "composed")
-    return launch(sweeper, jobs if fused else missing(jobs, folder))
+    fused, left = hasattr(sweeper.launcher, "composed"), missing(jobs, folder)
+    if not left:
+        log.info("nothing left to run: every job of this sweep has ended")
+    return launch(sweeper, jobs if fused else left)
 
 
 def plan(sweeper: BasicSweeper, arguments: list[str]) -> list[PlannedJob]:

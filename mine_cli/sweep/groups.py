@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from mine_cli.machine import device
 from mine_cli.results import read_json, write_json
 from mine_cli.sweep.grid import at_work
 
-__all__ = ["GROUPS_JSON", "Work", "grouped", "portions"]
+__all__ = ["GROUPS_JSON", "Work", "constant", "grouped", "portions", "subject"]
 
 log = logging.getLogger(__name__)
 
@@ -91,18 +90,38 @@ def saved(sweep: Path) -> list[list[str]]:
 def alike_ones(works: Sequence[Work]) -> list[list[Work]]:
     """The jobs that can be trained as one model, set by set; says which cannot, and why."""
     sets: dict[str, list[Work]] = {}
-    alone: Counter[str] = Counter()
+    alone: dict[str, list[Work]] = {}
     for work in works:
         key, reason = shape_of(work)
         sets.setdefault(key or f"alone {work.number}", []).append(work)
         if key is None:
-            alone[reason] += 1
-    single = sum(len(found) == 1 for key, found in sets.items() if not key.startswith("alone"))
+            alone.setdefault(reason, []).append(work)
+    shaped = [found for key, found in sets.items() if not key.startswith("alone")]
+    single = [found[0] for found in shaped if len(found) == 1]
     if single and len(works) > 1:
         alone["no other job has networks and data of its shape"] = single
-    for reason, count in alone.items():
-        log.info("%d %s trained alone: %s", count, "jobs are" if count > 1 else "job is", reason)
+    for reason, found in alone.items():
+        log.info("%s trained alone: %s", subject(found, constant(works)), reason)
     return [*sets.values()]
+
+
+def constant(works: Sequence[Work]) -> set[str]:
+    """The overrides that tell none of these jobs from another."""
+    every = [set(work.cfg.hydra.overrides.task) for work in works]
+    return set.intersection(*every) if len(every) > 1 else set()
+
+
+def subject(works: Sequence[Work], unsaid: set[str]) -> str:
+    """What a sentence is about: how many jobs, or the only one by its number and overrides.
+
+    Arguments:
+        works: At least one.
+        unsaid: Overrides that go without saying.
+    """
+    if len(works) > 1:
+        return f"{len(works)} jobs are"
+    swept = " ".join(o for o in works[0].cfg.hydra.overrides.task if o not in unsaid)
+    return f"job {works[0].number} ({swept}) is" if swept else f"job {works[0].number} is"
 
 
 def shape_of(work: Work) -> tuple[str | None, str]:

@@ -22,7 +22,7 @@ from mine_cli.sweep import earlier, forks
 from mine_cli.sweep.compose import Composer
 from mine_cli.sweep.folder import held_lock
 from mine_cli.sweep.grid import at_work
-from mine_cli.sweep.groups import Work, grouped
+from mine_cli.sweep.groups import Work, constant, grouped, subject
 from mine_cli.sweep.ledger import Ledger, Row
 from mine_cli.sweep.objective import worst
 from mine_cli.sweep.worker import Kept, unfinished, work_on
@@ -117,14 +117,13 @@ class Crew:
         self.objectives: dict[int, float | None] = {}
         self.workers: list[Worker] = []
         works = [work for group in groups for work in group]
-        every = [set(work.cfg.hydra.overrides.task) for work in works]
-        self.constant = set.intersection(*every) if len(every) > 1 else set()
+        self.constant = constant(works)
         self.written = time.monotonic()
         self.context = forks.context()
         # What ended in an earlier attempt is no part of what there is to do.
         self.steps = {w.number: int(w.cfg.trainer.steps) for w in works if unfinished(w)}
         self.taken = dict.fromkeys(self.steps, 0)
-        total, shown = sum(self.steps.values()), sys.stderr.isatty()
+        total, shown = sum(self.steps.values()), bool(self.steps) and sys.stderr.isatty()
         shown = shown and all(work.cfg.trainer.progress for work in works)
         self.bar = tqdm(total=total, unit=" steps", unit_scale=True, disable=not shown)
 
@@ -133,7 +132,7 @@ class Crew:
         if self.steps:
             jobs = "1 job" if len(self.steps) == 1 else f"{len(self.steps)} jobs"
             groups = "1 group" if len(self.queue) == 1 else f"{len(self.queue)} groups"
-            log.info("%s in %s, %d at a time", jobs, groups, min(self.processes, len(self.queue)))
+            self.say(f"{jobs} in {groups}, {min(self.processes, len(self.queue))} at a time")
         try:
             while self.queue or self.workers:
                 while self.queue and len(self.workers) < self.processes:
@@ -174,7 +173,8 @@ class Crew:
         if what == "at":
             self.reached(*said)
         elif what == "alone":
-            self.say(f"{said[0]} jobs are trained alone, one by one: {said[1]}")
+            left = [work for work in worker.group if work.number in said[0]]
+            self.say(f"{subject(left, self.constant)} trained alone: {said[1]}")
         else:
             number, self.objectives[said[0]] = said
             worker.told.add(number)

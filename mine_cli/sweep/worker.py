@@ -147,7 +147,7 @@ class Group:
             update(members[0].cfg, works[0].folder.parent)
         except CannotFuse as stop:
             left = {member.folder for member in fleet.members}
-            self.news.send(("alone", len(left), str(stop)))
+            self.news.send(("alone", [numbers[folder] for folder in left], str(stop)))
             for work in works:
                 if work.folder in left:
                     self.by_itself(work)

@@ -1,6 +1,8 @@
 """How far a sweep is: what is left to do, to its end, whatever was done before."""
 
+import io
 import logging
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +11,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from mine_cli.sweep.groups import Work
-from mine_cli.sweep.launch import Crew
+from mine_cli.sweep.launch import Crew, Worker
 from tests.sweep_folders import finish
 
 
@@ -44,3 +46,47 @@ def test_what_ended_before_is_not_counted_and_the_end_is_a_hundred(
     crew.reached(100, [3])
     parts = (20, 93, 100)
     assert caplog.messages == [f"{part} % of 300 steps" for part in parts]
+
+
+def test_a_job_that_is_left_alone_is_named(crew: Crew, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    silent: Any = None
+    crew.constant = set()
+    worker = Worker(crew.queue[0], silent, silent)
+    crew.hear(worker, "alone", [1], "why")
+    crew.hear(worker, "alone", [0, 1], "why")
+    assert caplog.messages == [
+        "job 1 (seed=0) is trained alone: why", "2 jobs are trained alone: why",
+    ]  # fmt: skip
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_bar_shares_no_line_and_is_not_drawn_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    handler, logger = logging.StreamHandler(terminal), logging.getLogger("mine_cli")
+    logger.addHandler(handler)
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    launcher: Any = SimpleNamespace(
+        hydra_context=SimpleNamespace(callbacks=None), task_function=None
+    )
+    trainer = {"steps": 100, "progress": True}
+    hydra = {"overrides": {"task": ["seed=0"]}}
+    cfg = OmegaConf.create({"trainer": trainer, "retry_diverged": True, "hydra": hydra})
+    try:
+        Crew([], tmp_path, 1, launcher).run()
+        assert terminal.getvalue() == ""
+        crew = Crew([[Work(0, cfg, tmp_path / "0")]], tmp_path, 1, launcher)
+        monkeypatch.setattr(crew, "start", lambda group: None)
+        monkeypatch.setattr(crew, "listen", lambda: None)
+        crew.run()
+    finally:
+        logger.removeHandler(handler)
+    line = next(line for line in terminal.getvalue().splitlines() if "1 job in" in line)
+    assert line == "1 job in 1 group, 1 at a time"
