@@ -45,6 +45,11 @@ class Column:
         scaled = value * self.factor(units)
         return f"{scaled:z.{digits}f}" if abs(scaled) < ENDLESS else f"{scaled:.3g}"
 
+    def shown_spread(self, spread: float, units: str) -> str:
+        """As the number itself; one digit of what that would round to nothing, 0 for nothing."""
+        shown = self.shown(spread, units)
+        return shown if float(shown) else f"{spread * self.factor(units):.1g}"
+
     def or_more(self, find: Callable[[str], float | None]) -> str:
         """What stands before a number that is only known to be exceeded, most often nothing.
 

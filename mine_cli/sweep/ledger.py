@@ -3,6 +3,7 @@
 Imports no torch and no matplotlib: every job writes the sweep's tables anew when it ends.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -143,6 +144,11 @@ class Setting:
         """The standard deviation over seeds; None of fewer than two."""
         found = self.known(name)
         return stdev(found) if len(found) > 1 else None
+
+    def interval(self, name: str) -> float | None:
+        """Two standard errors of the mean over seeds; None of fewer than two."""
+        sd = self.sd(name)
+        return None if sd is None else 2 * sd / math.sqrt(len(self.known(name)))
 
     @property
     def statuses(self) -> str:

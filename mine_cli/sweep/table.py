@@ -1,6 +1,8 @@
 """The table of a sweep on the terminal: its settings or jobs, what failed, where it lies."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import yaml
 
@@ -15,6 +17,7 @@ __all__ = ["table"]
 MOST_LINES = 40
 MOST_NAMED = 20  # of the jobs that failed, each with two lines
 GAP = "  "
+ZERO = re.compile(r"± 0(?![.\d])")  # no spread at all
 
 Cells = Sequence[str]
 
@@ -22,8 +25,8 @@ Cells = Sequence[str]
 def table(ledger: Ledger, units: str = "nats") -> str:
     """A sweep at a glance.
 
-    A line for each setting where jobs differ in nothing but their seed (mean and standard
-    deviation of those that have numbers), else a line for each job; at most forty.
+    A line for each setting where jobs differ in nothing but their seed (the mean of those that
+    have numbers), else a line for each job; at most forty. Intervals are those of the pictures.
 
     Arguments:
         units: "nats" or "bits": the unit of display.
@@ -64,31 +67,34 @@ def numbers(ledger: Ledger, units: str) -> list[str]:
         file = "summary.csv" if by_setting else "results.csv"
         lines.append(f"{GAP}... and {more} more in {file}")
     if any("±" in line for line in lines):
-        of_what = "deviation over seeds" if by_setting else "error"
-        lines.append(f"{GAP}± one standard {of_what}")
+        over = " over seeds" if by_setting else ""
+        equal = by_setting and any(ZERO.search(line) for line in lines)
+        note = "; 0: every seed gave the same" if equal else ""
+        lines.append(f"{GAP}± two standard errors{over}{note}")
     if units != "nats" and any(column.kind == "nats" for column in columns):
         lines.append(f"{GAP}shown in {units}; results.csv and summary.csv are in nats")
     return lines
 
 
 def of_setting(setting: Setting, columns: Sequence[Column], units: str) -> Cells:
-    """Mean ± standard deviation over seeds of each number, and how the jobs ended."""
+    """Mean ± two standard errors over seeds of each number, and how the jobs ended."""
     cells = [setting.values[key] or "" for key in setting.values]
     jobs, averaged = len(setting.rows), len(setting.averaged)
     cells.append(str(jobs) if averaged == jobs else f"{averaged} of {jobs}")
     for column in columns:
         # The truth has no spread, and the error has that of the estimate.
-        spread = None if column.name in ("true_mi", "error") else setting.sd(column.name)
+        spread = None if column.name in ("true_mi", "error") else setting.interval(column.name)
         cells.append(with_spread(column, setting.mean, spread, units))
     return [*cells, setting.statuses]
 
 
 def of_job(job: Row, keys: Sequence[str], columns: Sequence[Column], units: str) -> Cells:
-    """The numbers of one job, the estimate with its standard error."""
+    """The numbers of one job, the estimate with two standard errors."""
     values = {**job.overrides, "seed": job.seed}
     cells = [str(job.job), *(values.get(key, "") for key in keys)]
     for column in columns:
-        spread = job.numbers.get("standard_error") if column.name == "estimate" else None
+        own = job.numbers.get("standard_error") if column.name == "estimate" else None
+        spread = None if own is None else 2 * own
         cells.append(with_spread(column, job.numbers.get, spread, units))
     seconds = "" if job.seconds is None else f"{job.seconds:.1f}"
     return [*cells, seconds, job.status]
@@ -100,7 +106,7 @@ def with_spread(
     """A column's number among those of a job or setting, with what it may be off."""
     value = find(column.name)
     shown = "" if value is None else column.or_more(find) + column.shown(value, units)
-    return shown if spread is None else f"{shown} ± {column.shown(spread, units)}"
+    return shown if spread is None else f"{shown} ± {column.shown_spread(spread, units)}"
 
 
 def aligned(lines: Sequence[Cells], text: set[str]) -> list[str]:
@@ -157,9 +163,22 @@ def best(ledger: Ledger) -> list[str]:
 
 def places(ledger: Ledger) -> list[str]:
     """The files of the sweep, and the command that goes on with it where a job is missing."""
-    lines = [row("results", f" {as_typed(ledger.folder / 'results.csv')}")]
-    if (picture := ledger.folder / "sweep.png").exists():
-        lines.append(row("picture", f" {as_typed(picture)}"))
+    lines = listed("results", ledger.folder, "results.csv")
+    lines += listed("pictures", ledger.folder, "sweep.png")
+    if ledger.rows and points(ledger) < 2:
+        lines.append(row("no sweep.png", " fewer than two settings have numbers to compare"))
     if ledger.resumable and ledger.of(*UNFINISHED):
         lines.append(row("go on with it", f" {resume_command(ledger.folder)}"))
     return lines
+
+
+def listed(label: str, folder: Path, first: str) -> list[str]:
+    """A line for each file of a kind in a sweep's folder, the chief one first."""
+    files = sorted(folder.glob(f"*{Path(first).suffix}"), key=lambda f: (f.name != first, f.name))
+    return [row("" if k else label, f" {as_typed(file)}") for k, file in enumerate(files)]
+
+
+def points(ledger: Ledger) -> int:
+    """How many settings, or jobs where the seed alone was swept, have numbers to be drawn."""
+    averaged = [len(setting.averaged) for setting in ledger.settings if setting.averaged]
+    return len(averaged) if ledger.keys else sum(averaged)

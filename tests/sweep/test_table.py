@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mine_cli import figures
 from mine_cli.jobs import JOBS
 from mine_cli.results import write_json
 from mine_cli.sweep.columns import MAIN
@@ -30,10 +31,10 @@ def test_a_line_for_each_job(tmp_path: Path) -> None:
     names = "job bound estimate (nats) true MI (nats) error (nats) seconds status"
     assert " ".join(titles.split()) == names
     assert mine.split()[:2] == ["0", "mine"]
-    assert " ± 0.0151 " in mine
+    assert " ± 0.0302 " in mine
     assert dv.split()[-2:] == ["12.5", "at_ceiling"]
-    assert note == "  ± one standard error"
-    assert rest == ["", "  results          sweep/results.csv"]
+    assert note == "  ± two standard errors"
+    assert rest == []  # no files as yet
 
 
 def test_numbers_stand_in_columns(tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_a_line_for_each_setting_where_seeds_differ(tmp_path: Path) -> None:
     assert lines[3].endswith("3 ok")
     assert lines[4].split()[:4] == ["mine_f", "2", "of", "3"]
     assert lines[4].endswith("2 ok, 1 interrupted")
-    assert lines[5] == "  ± one standard deviation over seeds"
+    assert lines[5] == "  ± two standard errors over seeds"
     assert "go on with it    mine-run resume=sweep" in table
 
 
@@ -88,7 +89,7 @@ def test_what_has_ended_is_not_gone_on_with(tmp_path: Path) -> None:
     sweep = gaussian_sweep(tmp_path / "sweep", {"seed": [0, 1]}, {1: "diverged"})
     assert "resume=" not in Ledger(sweep).table()
     (sweep / "sweep.png").touch()
-    assert Ledger(sweep).table().endswith("\n  picture          sweep/sweep.png")
+    assert "\n  pictures         sweep/sweep.png" in Ledger(sweep).table()
     shutil.rmtree(sweep / "0")
     assert "resume=" in Ledger(sweep).table()
     (sweep / "sweep.json").unlink()  # of another sweeper, whose jobs nobody knows
@@ -119,8 +120,8 @@ def test_a_sweep_of_generators_shows_their_scores(tmp_path: Path) -> None:
         "(%)",
         "status",
     ]
-    assert "17.5 ± 0.7" in lines[3]
-    assert "25.0 ± 0.0" in lines[4]
+    assert "17.5 ± 1.0" in lines[3]
+    assert "25.0 ± 0 " in lines[4]
 
 
 def test_a_sweep_of_bottlenecks_shows_errors_and_information(tmp_path: Path) -> None:
@@ -141,10 +142,51 @@ def test_what_is_only_known_to_be_exceeded_says_so(tmp_path: Path) -> None:
             sweep / str(number), "mine_gaussian", beta, number % 2, steps=(600,), metrics=metrics
         )
     loose, tight = Ledger(sweep).table().splitlines()[3:5]
-    assert "  ≥ 9.2057 ± 0.0000  " in loose
-    assert "  5.8200 ± 0.0000  " in tight
+    assert "  ≥ 9.2057 ± 0  " in loose
+    assert "  5.8200 ± 0  " in tight
     assert "≥" not in tight
     assert loose.index(".2057") == tight.index(".8200")
+
+
+def test_no_spread_is_rounded_to_nothing(tmp_path: Path) -> None:
+    """Few test rows give seeds the same error; what differs at all is shown to differ."""
+    sweep = sweep_folder(tmp_path / "sweep", jobs_of({"method.beta": [0, 0.1], "seed": [0, 1]}))
+    for number, error in enumerate((0.1, 0.1, 0.1, 0.10002)):
+        metrics = {"error_averaged": error}
+        beta = (0, 0.1)[number // 2]
+        folder = sweep / str(number)
+        bottleneck_run(folder, "vib", beta, number % 2, steps=(600,), metrics=metrics)
+    same, other, note = Ledger(sweep).table().splitlines()[3:6]
+    assert " 10.00 ± 0 " in same
+    assert " 10.00 ± 0.002 " in other
+    assert note == "  ± two standard errors over seeds; 0: every seed gave the same"
+
+
+def test_every_file_of_the_sweep_is_named(tmp_path: Path) -> None:
+    sweep = gaussian_sweep(tmp_path / "sweep", {"bound": ["mine", "dv"]})
+    for name in ("plane.csv", "results.csv", "table.png", "sweep.png"):
+        (sweep / name).touch()
+    assert Ledger(sweep).table().splitlines()[-4:] == [
+        "  results          sweep/results.csv",
+        "                   sweep/plane.csv",
+        "  pictures         sweep/sweep.png",
+        "                   sweep/table.png",
+    ]
+
+
+def test_why_there_is_no_picture(tmp_path: Path) -> None:
+    said = "  no sweep.png     fewer than two settings have numbers to compare"
+    for number, (grid, ended, missing) in enumerate(
+        [
+            ({"seed": [0]}, {}, True),
+            ({"bound": ["mine"], "seed": [0, 1]}, {}, False),
+            ({"bound": ["mine", "dv"], "seed": [0, 1]}, {2: "failed", 3: "diverged"}, True),
+        ]
+    ):
+        sweep = gaussian_sweep(tmp_path / f"sweep{number}", grid, ended)
+        Ledger(sweep).write()
+        assert (said in Ledger(sweep).table().splitlines()) is missing
+        assert (figures.sweep(sweep) is None) is missing
 
 
 def test_every_task_has_its_numbers() -> None:
