@@ -20,6 +20,7 @@ from mine_cli.build import dataset_of
 from mine_cli.config import conf_dir
 from mine_cli.errors import BadInput
 from mine_cli.jobs import dry_run
+from mine_cli.refusals import BESIDE_KEYS
 from mine_cli.schemas import SECTIONS, Run
 from mine_cli.status import NOT_OK
 from mine_cli.summary import heading
@@ -88,7 +89,9 @@ def jobs(command: str) -> list[list[str]]:
             given.append(f"hydra.searchpath=['file://{next(words)}']")
         elif word in ("--cfg", "--info"):
             next(words)
-        elif not word.startswith(("-", "hydra/sweeper=", "hydra.sweeper.")):  # of an extra
+        elif not word.startswith(
+            ("-", "hydra/sweeper=", "hydra.sweeper.", "sweep_dir=")
+        ):  # of an extra
             given.append(word)
     sweep = [[], []] if "-m" in command.split() else [[]]
     for override in OverridesParser.create().parse_overrides(given):
@@ -196,8 +199,9 @@ def test_every_option_in_the_table_of_groups_is_there() -> None:
 
 
 def test_root_keys_keys_of_parts_and_status_words_are_told() -> None:
-    for key in set(Run.__dataclass_fields__) - SECTIONS.keys():
-        assert f"`{key}`" in README, key
+    (told,) = re.findall(r"^Root keys: .*?\. An option", README, flags=re.DOTALL | re.MULTILINE)
+    for key in {*Run.__dataclass_fields__, *BESIDE_KEYS} - SECTIONS.keys():
+        assert f"`{key}`" in told, key
     for group, option in OPTIONS:
         if group in ("dataset", "network", "marginals"):  # those of models share a row
             line = next(r for r in README.splitlines() if r.startswith(f"| `{option}` |"))
