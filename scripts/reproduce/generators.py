@@ -1,5 +1,6 @@
 """Figures 3 and 4 and table 1: generators without and with the information in their code."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ __all__ = [
 
 DECIMALS = 3  # of the points in the record: a fiftieth of a mode's width
 SHOWN_STEPS = (1000, 3000)  # of the paper's figure 3, beside the last
+SETTINGS = {"paper": "the paper's setting", "tuned": "with a penalty on the slope"}
+MORE, LESS = (f"{word} than without by two standard errors" for word in ("more", "less"))
 FULL_STEPS = 100_000  # of table 1, and the samples that are judged
 PUBLISHED = {
     "DCGAN": (99.0, 3.40), "ALI": (16.0, 5.40), "Unrolled GAN": (48.7, 4.32),
@@ -40,22 +43,18 @@ PUBLISHED = {
 
 
 def gather_points(folders: Mapping[str, Path]) -> Tables:
-    """Scores of all runs, and of each arm's first seed the points it drew."""
-    scores = pd.concat([scored(folder, name) for name, folder in folders.items()])
-    first = next(iter(folders.values()))
-    runs = [GanRun.read(first / str(name)) for name in results(first)["folder"]]
-    arms: dict[float, GanRun] = {}
-    for run in runs:
-        arms.setdefault(run.beta, run)
-    found = [
-        points(run.at(step)["x"], run.beta, step)
-        for run in arms.values()
-        for step in dict.fromkeys([*(s for s in SHOWN_STEPS if s in run.steps), run.steps[-1]])
-    ]
-    data = next(iter(arms.values())).data
+    """Scores of all runs, and the points that each arm's first seed drew in each setting."""
+    scores = [scored(folder, name) for name, folder in folders.items()]
+    found: list[DataFrame] = []
+    for name, folder in folders.items():
+        runs = [GanRun.read(folder / str(run)) for run in results(folder)["folder"]]
+        for run in {run.beta: run for run in reversed(runs)}.values():
+            shown = dict.fromkeys([*(s for s in SHOWN_STEPS if s in run.steps), run.steps[-1]])
+            found += [points(run.at(step)["x"], name, run.beta, step) for step in shown]
+    data = runs[0].data
     assert data is not None
     return {
-        "scores": scores,
+        "scores": pd.concat(scores),
         "points": pd.concat(found, ignore_index=True),
         "data": pd.DataFrame(data.round(DECIMALS), columns=["x", "y"]),
     }
@@ -71,8 +70,9 @@ def scored(folder: Path, setting: str) -> DataFrame:
     return found[[*keys, "seed", "status", "steps", *there]].assign(setting=setting)
 
 
-def points(x: Any, beta: float, step: int) -> DataFrame:
-    return pd.DataFrame(x.round(DECIMALS), columns=["x", "y"]).assign(beta=beta, step=step)
+def points(x: Any, setting: str, beta: float, step: int) -> DataFrame:
+    found = pd.DataFrame(x.round(DECIMALS), columns=["x", "y"])
+    return found.assign(setting=setting, beta=beta, step=step)
 
 
 def colour(beta: float) -> str:
@@ -97,16 +97,21 @@ def draw_spiral(tables: Tables) -> Figure:
 
 
 def draw_gaussians(tables: Tables) -> Figure:
-    """Kernel density estimates of the data and of both arms at the last step."""
+    """Kernel density estimates of the data and of both arms at the last step, a row a setting."""
     data, drawn = tables["data"].to_numpy(), tables["points"]
-    last = drawn[drawn["step"] == drawn["step"].max()]
-    arms = sorted(last["beta"].unique())
-    pictures = [data, *(last[last["beta"] == beta][["x", "y"]].to_numpy() for beta in arms)]
-    figure = style.paper(3.7 * len(pictures) + 0.8, 4.0)
-    panels = figure.subplots(1, len(pictures), sharey=True)
-    draw_densities(figure, panels, pictures, square(data))
-    for axes, title in zip(panels, ["data", *map(arm_name, arms)], strict=True):
-        axes.set_title(title, loc="left", fontsize=10)
+    settings = drawn["setting"].unique()
+    figure = style.paper(11.9, 4.0 * len(settings))
+    rows = figure.subfigures(len(settings), 1, squeeze=False)[:, 0]
+    for part, setting in zip(rows, settings, strict=True):
+        chosen = drawn[drawn["setting"] == setting]
+        last = chosen[chosen["step"] == chosen["step"].max()]
+        arms = sorted(last["beta"].unique())
+        pictures = [data, *(last[last["beta"] == beta][["x", "y"]].to_numpy() for beta in arms)]
+        panels = part.subplots(1, len(pictures), sharey=True)
+        draw_densities(part, panels, pictures, square(data))
+        for axes, title in zip(panels, ["data", *map(arm_name, arms)], strict=True):
+            axes.set_title(title, loc="left", fontsize=10)
+        panels[0].set_ylabel(SETTINGS[setting], fontsize=10)
     return figure
 
 
@@ -121,43 +126,56 @@ def mean_of(runs: DataFrame, column: str, digits: int) -> str:
     return plus_minus(found["mean"], found["interval"], digits)
 
 
+def both(with_it: DataFrame, without: DataFrame, column: str, digits: int) -> str:
+    """The means of both arms."""
+    return f"{mean_of(with_it, column, digits)} with, {mean_of(without, column, digits)} without"
+
+
+def gain(with_it: DataFrame, without: DataFrame, column: str) -> tuple[float, float]:
+    """How much more there is with the information, and two standard errors of that difference
+    (0 where one seed tells none)."""
+    difference = with_it[column].mean() - without[column].mean()
+    variance = with_it[column].sem() ** 2 + without[column].sem() ** 2
+    return difference, 0.0 if math.isnan(variance) else 2 * math.sqrt(variance)
+
+
 def judge_spiral(tables: Tables) -> list[Finding]:
     """Whether the information covers the whole spiral, and more of it than without."""
     without, with_it = arms_of(tables["scores"], "spiral")
-    ours = f"{mean_of(with_it, 'modes', 0)} with, {mean_of(without, 'modes', 0)} without"
-    kl = f"{mean_of(with_it, 'kl', 3)} with, {mean_of(without, 'kl', 3)} without"
-    modes = with_it["modes"].mean()
+    modes, kl = both(with_it, without, "modes", 0), both(with_it, without, "kl", 3)
+    (more, error), (kl_more, kl_error) = (gain(with_it, without, key) for key in ("modes", "kl"))
     return [
         judged(
             "stretches of the spiral that are covered, of 100",
-            "GAN + MINE covers it, GAN does not", ours, "at least 95, and more than without",
-            modes >= 95 and modes > without["modes"].mean(),
+            "GAN + MINE covers it, GAN does not", modes, f"at least 95, and {MORE}",
+            with_it["modes"].mean() >= 95 and more > error,
         ),
-        judged(
-            "KL of the stretches, nats", "", kl, "less than without",
-            with_it["kl"].mean() < without["kl"].mean(),
-        ),
+        judged("KL of the stretches, nats", "", kl, LESS, -kl_more > kl_error),
     ]  # fmt: skip
 
 
 def judge_gaussians(tables: Tables) -> list[Finding]:
     """Modes, KL and quality in the paper's setting and in the one found best for both arms."""
     found = []
-    named = {"paper": "the paper's setting", "tuned": "with a penalty on the slope"}
     for setting in tables["scores"]["setting"].unique():
         without, with_it = arms_of(tables["scores"], setting)
-        for key, what, digits in (("modes", "modes of 25", 1), ("kl", "KL, nats", 4)):
-            ours = f"{mean_of(with_it, key, digits)} with, {mean_of(without, key, digits)} without"
-            mean, twin = with_it[key].mean(), without[key].mean()
-            met = mean >= 24.5 if key == "modes" else mean <= 0.05 and mean < twin
-            target = "at least 24.5" if key == "modes" else "at most 0.05, and less than without"
-            paper = "GAN + MINE finds all, GAN does not" if key == "modes" else ""
-            found.append(judged(f"{named[setting]}: {what}", paper, ours, target, met))
-        quality = [f"{arm['high_quality'].mean():.0%}" for arm in (with_it, without)]
-        met = with_it["high_quality"].mean() >= without["high_quality"].mean()
-        what = f"{named[setting]}: samples within 3 sigma of a mode"
-        ours = f"{quality[0]} with, {quality[1]} without"
-        found.append(judged(what, "", ours, "not less than without", met))
+        less, kl_error = gain(without, with_it, "kl")
+        better, error = gain(with_it, without, "high_quality")
+        found += [
+            judged(
+                f"{SETTINGS[setting]}: modes of 25", "GAN + MINE finds all, GAN does not",
+                both(with_it, without, "modes", 1), "at least 24.5", with_it["modes"].mean() >= 24.5,
+            ),
+            judged(
+                f"{SETTINGS[setting]}: KL, nats", "", both(with_it, without, "kl", 4), f"at most 0.05, and {LESS}",
+                with_it["kl"].mean() <= 0.05 and less > kl_error,
+            ),
+            judged(
+                f"{SETTINGS[setting]}: share of samples within 3 sigma of a mode", "",
+                both(with_it, without, "high_quality", 2), "not less than without, but for two standard errors",
+                better >= -error,
+            ),
+        ]  # fmt: skip
     return found
 
 
@@ -219,7 +237,7 @@ def judge_stacks(tables: Tables) -> list[Finding]:
     targets = {"modes": "1000", "kl": "at most 0.05"}
     found = []
     for key, what, paper, digits, met in rows:
-        ours = f"{mean_of(with_it, key, digits)} with, {mean_of(without, key, digits)} without"
+        ours = both(with_it, without, key, digits)
         if full:
             found.append(judged(what, paper, ours, targets[key], met))
         else:
