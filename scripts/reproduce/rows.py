@@ -38,7 +38,7 @@ ROWS: dict[str, Row] = {
     "fig1_steps": Row(
         "Figure 2 of the earlier version: estimate against training steps",
         "MINE's estimate settles at the truth, in 2 and in 50 dimensions.",
-        {"steps": Sweep("paper/fig1_steps", {"smoke": 10, "cpu": 240}, smoke=FEW)},
+        {"steps": Sweep("paper/fig1_steps", {"smoke": 10, "cpu": 1300}, smoke=FEW)},
         gaussians.gather_steps,
         gaussians.draw_steps,
         gaussians.judge_steps,
@@ -79,7 +79,7 @@ ROWS: dict[str, Row] = {
     "fig3_spiral": Row(
         "Figure 3: spiral",
         "A generator trained with MINE covers the spiral, one trained without it does not.",
-        {"spiral": Sweep("paper/fig3_spiral", {"smoke": 10, "cpu": 300}, smoke=ONE_SEED)},
+        {"spiral": Sweep("paper/fig3_spiral", {"smoke": 10, "cpu": 900}, smoke=ONE_SEED)},
         generators.gather_points,
         generators.draw_spiral,
         generators.judge_spiral,
@@ -88,9 +88,9 @@ ROWS: dict[str, Row] = {
         "Figure 4: 25 Gaussians",
         "A generator trained with MINE finds all modes, one trained without it loses some.",
         {
-            "paper": Sweep("paper/fig4_25gaussians", {"smoke": 10, "cpu": 900}, smoke=ONE_SEED),
+            "paper": Sweep("paper/fig4_25gaussians", {"smoke": 10, "cpu": 400}, smoke=ONE_SEED),
             "tuned": Sweep(
-                "paper/fig4_25gaussians_tuned", {"smoke": 10, "cpu": 900}, smoke=ONE_SEED
+                "paper/fig4_25gaussians_tuned", {"smoke": 10, "cpu": 300}, smoke=ONE_SEED
             ),
         },
         generators.gather_points,
@@ -147,10 +147,10 @@ ROWS: dict[str, Row] = {
         "Section 3.2 corrects the gradient by a moving average; the appendix clips the gradient "
         "of the information. The paper compares neither with its absence.",
         {
-            "ema": Sweep("paper/ablations_ema", {"smoke": 10, "cpu": 180}, smoke=FEW),
-            "marginals": Sweep("paper/ablations_marginals", {"smoke": 10, "cpu": 180}, smoke=FEW),
+            "ema": Sweep("paper/ablations_ema", {"smoke": 10, "cpu": 60}, smoke=FEW),
+            "marginals": Sweep("paper/ablations_marginals", {"smoke": 10, "cpu": 150}, smoke=FEW),
             "clipping": Sweep(
-                "paper/ablations_clipping", {"smoke": 15, "cpu": 780}, smoke=ONE_SEED
+                "paper/ablations_clipping", {"smoke": 15, "cpu": 510}, smoke=ONE_SEED
             ),
         },
         ablations.gather,
