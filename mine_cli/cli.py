@@ -9,6 +9,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +61,8 @@ def start() -> int:
     try:
         sys.argv[1:] = for_hydra(sys.argv[1:])
         refusals.in_one_line()
-        hydra.main(version_base="1.3", config_path=conf_dir(), config_name="config")(job)()
+        with while_somebody_reads():
+            hydra.main(version_base="1.3", config_path=conf_dir(), config_name="config")(job)()
     except RunFailed as stop:
         tell(stop)
         return stop.exit_code
@@ -132,8 +135,19 @@ def end_of_sweep() -> int:
         figures.sweep(held.folder)
     except Exception as stop:  # the jobs' own files stand, and the table shows them
         tell(stop)
-    print(f"\n{ledger.table(held.units)}")
+    with while_somebody_reads():
+        print(f"\n{ledger.table(held.units)}")
     return int(bool(ledger.of(*UNFINISHED)))
+
+
+@contextmanager
+def while_somebody_reads() -> Iterator[None]:
+    """Falls silent once whoever reads the output has read enough, as `mine-run --help | head`."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def command(cfg: DictConfig, folder: Path) -> str:

@@ -115,6 +115,18 @@ def test_help_shows_examples_groups_and_keys_without_torch(
     assert made(tmp_path) == ["my_conf", "my_conf/network", "my_conf/network/own.yaml"]
 
 
+@pytest.mark.parametrize("flag", ["--help", "--hydra-help"])
+def test_a_reader_that_has_read_enough_is_no_error(flag: str, tmp_path: Path) -> None:
+    nobody, end = os.pipe()
+    os.close(nobody)
+    entry = [sys.executable, "-P", "-m", "mine_cli", flag]
+    done = subprocess.run(
+        entry, cwd=tmp_path, stdout=end, stderr=subprocess.PIPE, text=True, timeout=120
+    )
+    os.close(end)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_completion_offers_options_without_torch(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
