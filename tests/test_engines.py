@@ -111,6 +111,16 @@ def test_a_search_of_ten_trials_names_the_best(tmp_path: Path) -> None:
     assert "comes to the same trials again" in done.stderr
 
 
+def test_a_search_for_what_is_no_number_of_a_result_fails(tmp_path: Path) -> None:
+    need("hydra_optuna_sweeper")
+    command = (*SEARCH, "hydra.sweeper.n_trials=2", "trainer.lr=interval(1e-4,1e-2)")
+    done = run(tmp_path, *command, "objective=estimat")
+    assert done.returncode == 1
+    assert {row["status"] for row in rows(tmp_path / "sweep")} == {"failed"}
+    assert "objective=estimat: want one of estimate," in done.stdout
+    assert "best trial       none" in done.stdout
+
+
 def test_a_search_goes_on_after_a_trial_that_fails(tmp_path: Path) -> None:
     """And goes up where it is told to."""
     need("hydra_optuna_sweeper")

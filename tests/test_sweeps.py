@@ -102,6 +102,14 @@ def test_faults_of_all_jobs_are_told_before_there_is_a_folder(
         (("seed=1,2", "objective=accuracy"), "jobs 0 to 1: objective=accuracy: want one of"),
         (("encoder=null,gaussian",), "job 0 (encoder=null): Config group override must be"),
         (("seed=range(0)",), "the sweep has no jobs"),
+        (
+            ("seed=1,2", "hydra.launcher.processes=0"),
+            "hydra.launcher.processes=0: must be a whole number of at least 1, or null",
+        ),
+        (
+            ("seed=1,2", "hydra.launcher.memory_gb=much"),
+            "hydra.launcher.memory_gb=much: must be a positive number, or null",
+        ),
         (("seed=1,2", "resume=folder"), "-m: cannot change when a run is resumed"),
     ],
 )

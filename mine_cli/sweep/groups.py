@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from mine_cli.config import run_configuration, without_hydra
-from mine_cli.jobs import job_of
+from mine_cli.jobs import check, job_of
 from mine_cli.machine import device
 from mine_cli.results import read_json, write_json
 from mine_cli.sweep.grid import at_work
@@ -30,17 +30,20 @@ SHARE_OF_MEMORY = 0.5  # that all groups together may take
 
 @dataclass(frozen=True)
 class Work:
-    """A job to be run: its configuration with Hydra's node, and its folder."""
+    """A job to be run: its configuration with Hydra's node, its folder, and whether it was found
+    good already (a trial of a search was not)."""
 
     number: int
     cfg: DictConfig
     folder: Path
+    checked: bool = True
 
     @classmethod
-    def of(cls, number: int, cfg: DictConfig) -> "Work":
+    def of(cls, number: int, cfg: DictConfig, checked: bool = True) -> "Work":
         """The job that Hydra composed; its folder is known from now on."""
         with at_work(cfg):
-            return cls(number, cfg, Path(cfg.hydra.sweep.dir).absolute() / cfg.hydra.sweep.subdir)
+            folder = Path(cfg.hydra.sweep.dir).absolute() / cfg.hydra.sweep.subdir
+        return cls(number, cfg, folder, checked)
 
     def configuration(self) -> DictConfig:
         """What the run itself is given, with what it refers to by `${hydra:...}` its own."""
@@ -128,6 +131,8 @@ def shape_of(work: Work) -> tuple[str | None, str]:
     """What a job has in common with those it can be trained with; or why there are none."""
     cfg = work.configuration()
     try:
+        if not work.checked:
+            check(cfg)
         shape = job_of(cfg).alike()
     except Exception as stop:  # told where the job runs
         return None, str(stop).splitlines()[0]

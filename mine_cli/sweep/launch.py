@@ -49,7 +49,7 @@ def launch(
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     import_from([Path.cwd(), *own_config_folders(config.hydra)])
     sweep = Path(config.hydra.sweep.dir).absolute()
-    configurations = launcher.composed
+    configurations, checked = launcher.composed, launcher.composed is not None
     if configurations is None:  # by a sweeper that has composed nothing
         composer = Composer(launcher.hydra_context.config_loader, config)
         numbered = enumerate(job_overrides, initial_job_idx)
@@ -57,7 +57,8 @@ def launch(
     for cfg in configurations:  # a name that holds the time of day is the same for all
         with read_write(cfg), open_dict(cfg):
             cfg.hydra.sweep.dir = str(config.hydra.sweep.dir)
-    works = [Work.of(initial_job_idx + i, cfg) for i, cfg in enumerate(configurations)]
+    numbers = range(initial_job_idx, initial_job_idx + len(configurations))
+    works = [Work.of(*job, checked) for job in zip(numbers, configurations, strict=True)]
     processes = launcher.processes or processors(configurations[0])
     memory = None if launcher.memory_gb is None else launcher.memory_gb * 2**30
     groups = grouped(works, sweep, processes, memory)

@@ -1,5 +1,6 @@
 """The table of a sweep on the terminal: its settings or jobs, what failed, where it lies."""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -155,6 +156,8 @@ def best(ledger: Ledger) -> list[str]:
     found = yaml.safe_load(path.read_text(encoding="utf-8"))
     if "best_value" not in found:  # several objectives: a front, no best
         return [row("best trials", f" {as_typed(path)}")]
+    if not math.isfinite(found["best_value"]):
+        return [row("best trial", " none: no trial has an objective")]
     trials = [r.job for r in ledger.rows if r.record.get("objective") == found["best_value"]]
     which = f"job {trials[0]}, " if trials else ""
     told = f"objective {found['best_value']:.6g}: {settings(found['best_params'])}"

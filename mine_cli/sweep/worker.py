@@ -138,8 +138,8 @@ class Group:
         fleet = Fleet(
             members,
             lambda ended: self.ended(numbers[ended.folder], ended),
-            lambda _: self.news.send(
-                ("at", fleet.step, [numbers[member.folder] for member in fleet.members])
+            lambda _: self.tell(
+                "at", fleet.step, [numbers[member.folder] for member in fleet.members]
             ),
         )
         try:
@@ -147,7 +147,7 @@ class Group:
             update(members[0].cfg, works[0].folder.parent)
         except CannotFuse as stop:
             left = {member.folder for member in fleet.members}
-            self.news.send(("alone", [numbers[folder] for folder in left], str(stop)))
+            self.tell("alone", [numbers[folder] for folder in left], str(stop))
             for work in works:
                 if work.folder in left:
                     self.by_itself(work)
@@ -167,7 +167,12 @@ class Group:
                 found = objective(ended.result, compared, ended.cfg.objective)
             seconds = ended.result["seconds"]
             self.record(ended.folder, "finished", objective=found, seconds=seconds)
-        self.news.send(("ended", number, found))
+        self.tell("ended", number, found)
+
+    def tell(self, *said: Any) -> None:
+        """Tells the sweep; one that is gone is no reason to fail, `with_the_sweep` ends this."""
+        with suppress(OSError):
+            self.news.send(said)
 
     @staticmethod
     def record(folder: Path, status: str, **found: Any) -> None:
@@ -179,7 +184,7 @@ class Group:
         with at_work(work.cfg), speaking(work.folder):
             found = job_of_sweep(without_hydra(work.cfg), work.folder, work.cfg.hydra)
         (work.folder / "checkpoints" / "earlier.pt").unlink(missing_ok=True)
-        self.news.send(("ended", work.number, found))
+        self.tell("ended", work.number, found)
 
 
 def prepare(work: Work) -> None:

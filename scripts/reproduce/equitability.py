@@ -30,8 +30,10 @@ def gather(folders: Mapping[str, Path]) -> Tables:
 
 
 def draw(tables: Tables) -> Figure:
-    """Two heat maps, one row for each function: MINE, and the exact values, infinite at 0."""
+    """Two heat maps, per dimension, one row for each function: MINE, and the exact values,
+    infinite at 0."""
     found = means(tables["estimates"], ["f", "sigma", "true_mi"], "estimate")
+    found[["mean", "true_mi"]] /= DIM
     sigmas = sorted(found["sigma"].unique())
     figure = style.paper(9.6, 4.8)
     top = max(found["mean"].max(), found["true_mi"].max())
@@ -46,7 +48,7 @@ def draw(tables: Tables) -> Figure:
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
     axes.set_xlabel("standard deviation of the noise")
-    figure.colorbar(image, ax=figure.axes, label="mutual information (nats)", pad=0.01, aspect=30)
+    figure.colorbar(image, ax=figure.axes, label="nats per dimension", pad=0.01, aspect=30)
     return figure
 
 

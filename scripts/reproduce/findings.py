@@ -12,6 +12,7 @@ __all__ = [
     "NOT_COMPARABLE",
     "NOT_RUN",
     "REPRODUCED",
+    "SHORTENED",
     "Finding",
     "judged",
     "means",
@@ -19,6 +20,7 @@ __all__ = [
 ]
 
 REPRODUCED, MISSED, BEYOND, NOT_RUN = "reproduced", "not reproduced", "beyond", "not run"
+SHORTENED = "not run at full size"
 NOT_COMPARABLE = "not comparable"  # a smoke run
 
 

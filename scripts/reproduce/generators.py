@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from findings import NOT_RUN, Finding, judged, means, plus_minus
+from findings import SHORTENED, Finding, judged, means, plus_minus
 from matplotlib.figure import Figure
 from pandas import DataFrame
 from plan import Tables
@@ -243,5 +243,5 @@ def judge_stacks(tables: Tables) -> list[Finding]:
         if full:
             found.append(judged(what, paper, ours, targets[key], met))
         else:
-            found.append(Finding(what, paper, said + ours, targets[key] + ", on a GPU", NOT_RUN))
+            found.append(Finding(what, paper, said + ours, targets[key] + ", on a GPU", SHORTENED))
     return found

@@ -27,8 +27,9 @@ from (`record.json`).
 
 - **Intervals** (±) are two standard errors over seeds. Information is in nats.
 - **reproduced** and **not reproduced**: whether the target is met. A target is ours where the
-  paper gives no number. **beyond**: the paper has no such result. **not run**: not at full size.
-  **not comparable**: a smoke run, which shows that everything runs, and no more.
+  paper gives no number. **beyond**: the paper has no such result. **not run at full size**: a
+  shorter training, whose numbers are no verdict on the paper's. **not comparable**: a smoke run,
+  which shows that everything runs, and no more.
 """
 
 

@@ -207,6 +207,15 @@ def test_the_best_trial_is_named(tmp_path: Path) -> None:
     assert "  best trials      sweep/optimization_results.yaml" in Ledger(sweep).table()
 
 
+def test_no_trial_is_the_best_where_none_has_an_objective(tmp_path: Path) -> None:
+    sweep = sweep_folder(tmp_path / "sweep", [{"bound": "dv"}], listed=False)
+    record(sweep / "0", status="failed")
+    (sweep / "optimization_results.yaml").write_text(
+        "best_params: {bound: dv}\nbest_value: .inf\n"
+    )
+    assert "  best trial       none: no trial has an objective" in Ledger(sweep).table()
+
+
 def test_nothing_has_begun(tmp_path: Path) -> None:
     sweep = sweep_folder(tmp_path / "sweep", [], listed=False)
     assert Ledger(sweep).table().startswith("sweep: no job has started\n")
