@@ -186,7 +186,8 @@ class Crew:
             overrides = work.cfg.hydra.overrides.task
             row = Row.read(number, work.folder.name, self.sweep, overrides)
             swept = " ".join(o for o in overrides if o not in self.constant)
-            self.say(f"#{number} {row.status}: {swept}")
+            ended = f"#{number} {row.status}"
+            self.say(f"{ended}: {swept}" if swept else ended)
             if row.complaint:
                 self.complain(work, row.complaint)
             self.reached(work.cfg.trainer.steps, [number])

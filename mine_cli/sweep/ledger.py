@@ -134,7 +134,9 @@ class Setting:
         return [row for row in self.rows if row.status not in WITHOUT_NUMBERS]
 
     def known(self, name: str) -> list[float]:
-        return [row.numbers[name] for row in self.averaged if name in row.numbers]
+        """A number of all rows that have it; the truth is that of diverged ones as well."""
+        rows = self.rows if name == "true_mi" else self.averaged
+        return [row.numbers[name] for row in rows if name in row.numbers]
 
     def mean(self, name: str) -> float | None:
         found = self.known(name)

@@ -90,6 +90,15 @@ def test_the_summary_averages_over_seeds(tmp_path: Path) -> None:
     assert rows[0]["metrics.negatives_mean"] == "100.0"
 
 
+def test_what_diverged_has_a_truth_all_the_same(tmp_path: Path) -> None:
+    sweep = sweep_folder(tmp_path / "sweep", jobs_of({"bound": ["mine", "dv"], "seed": [0, 1]}))
+    for number, status in enumerate(["ok", "ok", "diverged", "diverged"]):
+        finish(sweep / str(number), status=status, estimate=0.5, true_mi=0.6)
+    for setting in Ledger(sweep).settings:
+        assert setting.mean("true_mi") == 0.6
+        assert (setting.mean("estimate") is None) == (setting.values["bound"] == "dv")
+
+
 def test_what_all_jobs_share_is_not_swept(tmp_path: Path) -> None:
     jobs = [
         {"trainer": "smoke", "+note": "'a b'", "bound": "mine", "seed": 0},
