@@ -68,7 +68,7 @@ ROWS: dict[str, Row] = {
         {
             "consistency": Sweep(
                 "paper/consistency",
-                {"smoke": 10, "cpu": 900},
+                {"smoke": 10, "cpu": 1500},
                 smoke=(*FEW, "dataset.n=100,1000,10000"),
             )
         },
@@ -79,7 +79,7 @@ ROWS: dict[str, Row] = {
     "fig3_spiral": Row(
         "Figure 3: spiral",
         "A generator trained with MINE covers the spiral, one trained without it does not.",
-        {"spiral": Sweep("paper/fig3_spiral", {"smoke": 10, "cpu": 900}, smoke=ONE_SEED)},
+        {"spiral": Sweep("paper/fig3_spiral", {"smoke": 10, "cpu": 480}, smoke=ONE_SEED)},
         generators.gather_points,
         generators.draw_spiral,
         generators.judge_spiral,
@@ -120,7 +120,7 @@ ROWS: dict[str, Row] = {
         {
             "bottlenecks": Sweep(
                 "paper/table3_ib",
-                {"smoke": 40, "cpu": 1800},
+                {"smoke": 40, "cpu": 2400},
                 smoke=(
                     "trainer.steps=20",
                     "trainer.evaluate_every=20",
