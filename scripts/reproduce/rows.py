@@ -93,7 +93,7 @@ ROWS: dict[str, Row] = {
                 "paper/fig4_25gaussians_tuned", {"smoke": 10, "cpu": 300}, smoke=ONE_SEED
             ),
         },
-        generators.gather_points,
+        generators.gather_gaussians,
         generators.draw_gaussians,
         generators.judge_gaussians,
     ),
