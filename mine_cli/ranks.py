@@ -171,6 +171,10 @@ def join(where: "torch.device") -> None:
     import torch
     import torch.distributed as dist
 
+    # Its functions keep the group that there is when they are imported, in their defaults: after
+    # this one was made its threads would outlive it, and abort the process that ends.
+    import torch.distributed.nn
+
     if where.type == "cuda":
         torch.cuda.set_device(where)
     backend = "cpu:gloo,cuda:nccl" if where.type == "cuda" else "gloo"

@@ -35,6 +35,8 @@ class Program:
     def __init__(self, process: multiprocessing.process.BaseProcess, out: Path) -> None:
         self.process, self.out = process, out
         self.pid: int = process.pid or 0
+        for name in ("stdout", "stderr"):  # the program itself opens them only later
+            Path(f"{out}.{name}").touch()
 
     def signal(self, number: int) -> None:
         if self.running:

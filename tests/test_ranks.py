@@ -338,3 +338,33 @@ def test_torchrun_writes_one_folder(cwd: Path) -> None:
     (folder,) = cwd.glob("outputs/mi-estimate/*")
     assert result_of(folder)["status"] != "diverged"
     assert [path for path in cwd.rglob("*") if path.is_file() and folder not in path.parents] == []
+
+
+LEAVES = """
+import sys
+from pathlib import Path
+import torch
+from mine_cli import ranks
+
+def threads():
+    return [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+
+ranks.join(torch.device("cpu"))
+import torch._dynamo  # which imports all of torch.distributed
+ranks.agreed(1)
+assert any("gloo" in name for name in threads()), threads()
+ranks.disconnect()
+assert not any("gloo" in name for name in threads()), threads()
+"""
+
+
+@pytest.mark.slow  # two processes import torch anew
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_no_thread_outlives_the_group() -> None:
+    """One that does can abort a process that ends, long after its work is done."""
+    torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python")
+    done = subprocess.run(
+        [*torchrun, f"--nproc-per-node={NUM_RANKS}", sys.executable, "-c", LEAVES],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
