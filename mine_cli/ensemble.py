@@ -15,7 +15,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from mine_cli.bounds import BOUNDS
 from mine_cli.estimator import MutualInformation, frozen
 from mine_cli.perceptrons import Perceptrons
-from mine_cli.scoring import draw, score
+from mine_cli.scoring import Noise, draw, draw_noise, score
 from mine_cli.shared_batch import SharedBatch, average_gradients
 from mine_cli.stacked_adam import StackedAdam, runs
 
@@ -135,6 +135,17 @@ class Ensemble:
         self.losses, self.scores = torch.empty(0), (torch.empty(0), torch.empty(0))
         self.shared = False
 
+    def noise(
+        self, pairing: Tensor | None, n: int, generators: Sequence[torch.Generator]
+    ) -> Noise | None:
+        """Fresh noise of every network on n rows and their pairs, stacked; None without any."""
+        of_one = pairing if pairing is None or self.alone else pairing[0]
+        drawn = [
+            draw_noise(term.network, term.marginals, n, of_one, generator)
+            for term, generator in zip(self.terms, generators, strict=True)
+        ]
+        return drawn[0] if self.alone else together(drawn)
+
     def share_batches(self) -> None:
         """From here on several processes score each batch together; of one term alone."""
         self.forward, self.shared = SharedBatch(self.terms[0]), True
@@ -147,9 +158,18 @@ class Ensemble:
         Batches are ``x [n, ...]`` and ``z [n * (1 + extra), ...]``, of one n for all terms.
         """
         plans = self._plans(batches, generators)
+        return self.train(*(plans[0] if self.alone else stack(plans)))
+
+    def train(
+        self, x: Tensor, z: Tensor, pairing: Tensor | None = None, noise: Noise | None = None
+    ) -> Tensor:
+        """One step of every term on what was drawn for it; the losses ``[R]``, detached.
+
+        Arguments are those of `MutualInformation.forward`, stacked ``[R, ...]`` for several terms.
+        """
         self.adam.zero_grad()
         with self.autocast():
-            losses, *scores = self.forward(*(plans[0] if self.alone else stack(plans)))
+            losses, *scores = self.forward(x, z, pairing, noise)
         self.losses, self.scores = losses.detach().reshape(-1), (scores[0], scores[1])
         losses.sum().backward()
         if self.shared:
@@ -327,13 +347,14 @@ def same(bound: nn.Module) -> Hashable:
 
 
 def stack(parts: Sequence[Sequence[Any]]) -> list[Any]:
-    """Each argument of the R calls, stacked: tensors ``[R, ...]``, dictionaries key by key."""
-
-    def together(values: Sequence[Any]) -> Any:
-        if values[0] is None:
-            return None
-        if isinstance(values[0], dict):
-            return {key: torch.stack([v[key] for v in values]) for key in values[0]}
-        return torch.stack(list(values))
-
+    """Each argument of the R calls, stacked."""
     return [together(values) for values in zip(*parts, strict=True)]
+
+
+def together(values: Sequence[Any]) -> Any:
+    """One argument of R calls: tensors as one ``[R, ...]``, dictionaries key by key, or None."""
+    if values[0] is None:
+        return None
+    if isinstance(values[0], dict):
+        return {key: torch.stack([v[key] for v in values]) for key in values[0]}
+    return torch.stack(list(values))

@@ -1,7 +1,8 @@
 """How pairs from the product of marginals are drawn: for each x, which rows of z stand beside it.
 
-``pairing(n, generator)`` gives [n, num] indices into the rows of z, on the generator's device:
-row i holds the z that x_i is paired with. :class:`AllPairs` has none: it crosses whole groups.
+``pairings(batches, n, generator)`` gives, for so many batches of n rows, [batches, n, num] indices
+into a batch's rows of z, on the generator's device: row i holds the z that x_i is paired with.
+:class:`AllPairs` has none: it crosses whole groups.
 """
 
 import torch
@@ -28,9 +29,8 @@ class Shuffle:
     def __init__(self, num: int = 1) -> None:
         self.num = at_least_one(num)
 
-    def pairing(self, n: int, generator: Generator) -> Tensor:
-        orders = [permutation(n, generator) for _ in range(self.num)]
-        return torch.stack(orders, 1)
+    def pairings(self, batches: int, n: int, generator: Generator) -> Tensor:
+        return permutations(batches * self.num, n, generator).view(batches, self.num, n).mT
 
 
 class Derangement:
@@ -45,16 +45,16 @@ class Derangement:
     def __init__(self, num: int = 1) -> None:
         self.num = at_least_one(num)
 
-    def pairing(self, n: int, generator: Generator) -> Tensor:
+    def pairings(self, batches: int, n: int, generator: Generator) -> Tensor:
         if n <= self.num:
             raise BadInput(
                 f"marginals derangement: num={self.num} needs batches of at least "
                 f"{self.num + 1} rows, not {n}"
             )
         # Seat the rows in a circle at random: a row's partners are its next num neighbours.
-        circle = permutation(n, generator)
-        near = [circle.roll(-s) for s in range(1, self.num + 1)]
-        return torch.stack([torch.empty_like(circle).scatter_(0, circle, s) for s in near], 1)
+        circle = permutations(batches, n, generator)
+        near = [circle.roll(-s, 1) for s in range(1, self.num + 1)]
+        return torch.stack([torch.empty_like(circle).scatter_(1, circle, s) for s in near], 2)
 
 
 class Independent:
@@ -69,8 +69,9 @@ class Independent:
     def __init__(self, num: int = 1) -> None:
         self.num = self.extra = at_least_one(num)
 
-    def pairing(self, n: int, generator: Generator) -> Tensor:
-        return torch.arange(n, n * (1 + self.num), device=generator.device).view(n, self.num)
+    def pairings(self, batches: int, n: int, generator: Generator) -> Tensor:
+        behind = torch.arange(n, n * (1 + self.num), device=generator.device)
+        return behind.view(n, self.num).expand(batches, n, self.num)
 
 
 class AllPairs:
@@ -94,8 +95,13 @@ MARGINALS: dict[str, type] = {
 }
 
 
-def permutation(n: int, generator: Generator) -> Tensor:
-    return torch.randperm(n, generator=generator, device=generator.device)
+def permutations(num: int, n: int, generator: Generator) -> Tensor:
+    """So many random orders of n rows, [num, n]."""
+    if generator.device.type == "cpu":
+        return torch.stack([torch.randperm(n, generator=generator) for _ in range(num)])
+    # One call for all of them; equal numbers, whose order is not random, are rare in float64.
+    keys = torch.rand(num, n, generator=generator, device=generator.device, dtype=torch.float64)
+    return keys.argsort(1)
 
 
 def at_least_one(num: int) -> int:

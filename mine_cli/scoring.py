@@ -12,7 +12,18 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-__all__ = ["Whole", "cross", "draw", "embed", "head", "score", "score_groups", "score_pairs"]
+__all__ = [
+    "Whole",
+    "cross",
+    "draw",
+    "draw_noise",
+    "embed",
+    "head",
+    "pairings",
+    "score",
+    "score_groups",
+    "score_pairs",
+]
 
 Noise = dict[str, Tensor]
 
@@ -57,13 +68,27 @@ def draw(
     network: Any, marginals: Any, n: int, generator: torch.Generator
 ) -> tuple[Tensor | None, Noise | None]:
     """A fresh pairing ``[n, k]`` of n rows (None: groups are crossed), and the network's noise."""
-    groups, rows = group_shape(n, marginals)
-    pairing = None if groups else marginals.pairing(n, generator)
+    found = pairings(marginals, 1, n, generator)
+    pairing = None if found is None else found[0]
+    return pairing, draw_noise(network, marginals, n, pairing, generator)
+
+
+def pairings(marginals: Any, batches: int, n: int, generator: torch.Generator) -> Tensor | None:
+    """Fresh pairings ``[batches, n, k]`` of batches of n rows; None: groups are crossed."""
+    crossed = group_shape(n, marginals) != (0, 0)
+    return None if crossed else marginals.pairings(batches, n, generator)
+
+
+def draw_noise(
+    network: Any, marginals: Any, n: int, pairing: Tensor | None, generator: torch.Generator
+) -> Noise | None:
+    """The noise of a network in training on n rows and their pairs; None where it has none."""
     if not (network.training and hasattr(network, "draw_noise")):
-        return pairing, None
+        return None
+    groups, rows = group_shape(n, marginals)
     pairs = (groups, rows, rows) if pairing is None else (1 + pairing.shape[1], n)
     num_z = n * (1 + getattr(marginals, "extra", 0))
-    return pairing, network.draw_noise(n, num_z, pairs, generator)
+    return network.draw_noise(n, num_z, pairs, generator)
 
 
 def group_shape(n: int, marginals: Any) -> tuple[int, int]:

@@ -21,10 +21,10 @@ def stream(seed: int = 0) -> Generator:
 @pytest.mark.parametrize("make", SHIPPED)
 @pytest.mark.parametrize("num", [1, 3])
 def test_a_pairing_is_the_generator_s_and_indexes_rows(make: type, num: int) -> None:
-    pairing = make(num).pairing(10, stream(4))
+    pairing = make(num).pairings(1, 10, stream(4))[0]
     assert pairing.shape == (10, num)
     assert pairing.dtype == torch.long
-    assert torch.equal(pairing, make(num).pairing(10, stream(4)))
+    assert torch.equal(pairing, make(num).pairings(1, 10, stream(4))[0])
     rows = 10 * (1 + getattr(make(num), "extra", 0))
     assert 0 <= pairing.min() <= pairing.max() < rows
 
@@ -32,14 +32,14 @@ def test_a_pairing_is_the_generator_s_and_indexes_rows(make: type, num: int) -> 
 @pytest.mark.parametrize("make", [Shuffle, Derangement])
 def test_every_call_pairs_anew(make: type) -> None:
     generator = stream()
-    first, second = (make().pairing(50, generator) for _ in range(2))
+    first, second = make().pairings(2, 50, generator)
     assert not torch.equal(first, second)
 
 
 @settings(deadline=None)
 @given(n=st.integers(1, 30), num=st.integers(1, 4), seed=st.integers(0, 2**31))
 def test_a_shuffle_uses_every_row_once_each_time(n: int, num: int, seed: int) -> None:
-    pairing = Shuffle(num).pairing(n, stream(seed))
+    pairing = Shuffle(num).pairings(1, n, stream(seed))[0]
     assert torch.equal(pairing.sort(0).values, torch.arange(n)[:, None].expand(n, num))
 
 
@@ -47,7 +47,7 @@ def test_a_shuffle_uses_every_row_once_each_time(n: int, num: int, seed: int) ->
 @given(data=st.data(), n=st.integers(2, 30), seed=st.integers(0, 2**31))
 def test_a_derangement_never_keeps_a_row_s_own_z(data: st.DataObject, n: int, seed: int) -> None:
     num = data.draw(st.integers(1, n - 1))
-    pairing = Derangement(num).pairing(n, stream(seed))
+    pairing = Derangement(num).pairings(1, n, stream(seed))[0]
     assert (pairing != torch.arange(n)[:, None]).all()
     assert torch.equal(pairing.sort(0).values, torch.arange(n)[:, None].expand(n, num))
     assert all(len(row.unique()) == num for row in pairing)
@@ -62,7 +62,7 @@ def counts(pairings: Tensor, n: int) -> Tensor:
 @pytest.mark.parametrize("num", [1, 2])
 def test_all_partners_are_equally_likely(make: type, partners: int, num: int) -> None:
     n, draws, generator = 5, 4000, stream()
-    seen = counts(torch.stack([make(num).pairing(n, generator) for _ in range(draws)]), n)
+    seen = counts(make(num).pairings(draws, n, generator), n)
     expected = draws * num / partners
     allowed = seen if make is Shuffle else seen[~torch.eye(n, dtype=torch.bool)]
     # Five standard deviations of a count.
@@ -73,7 +73,7 @@ def test_all_partners_are_equally_likely(make: type, partners: int, num: int) ->
 def test_independent_draws_lie_behind_the_batch_and_are_used_once() -> None:
     marginals = Independent(3)
     assert marginals.extra == 3
-    pairing = marginals.pairing(4, stream())
+    pairing = marginals.pairings(1, 4, stream())[0]
     assert sorted(pairing.flatten().tolist()) == list(range(4, 16))
 
 
@@ -94,7 +94,10 @@ def test_the_options_go_by_name() -> None:
         (lambda: Derangement(-1), "num must be at least 1, not -1"),
         (lambda: Independent(0), "num must be at least 1, not 0"),
         (lambda: AllPairs(1), "rows must be at least 2, not 1"),
-        (lambda: Derangement(3).pairing(3, stream()), "num=3 needs batches of at least 4 rows"),
+        (
+            lambda: Derangement(3).pairings(1, 3, stream()),
+            "num=3 needs batches of at least 4 rows",
+        ),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(make: Callable[[], object], line: str) -> None:

@@ -21,7 +21,7 @@ from mine_cli.estimator import MutualInformation
 from mine_cli.evaluation import Evaluation, pool
 from mine_cli.schemas import MIEstimateConf, TrainerConf
 from mine_cli.status import status
-from mine_cli.tasks.feeds import FixedRows, FreshDraws, stream
+from mine_cli.tasks.feeds import Ahead, FixedRows, FreshDraws, SideBySide, stream
 from mine_cli.tasks.parts import Parts
 from mine_cli.trainer import set_rate
 
@@ -38,13 +38,14 @@ CONTRASTIVE_NEGATIVES = 4096  # of InfoNCE at the end: its ceiling is then log 4
 class Member:
     """One network, the data it may see, and the best it has been on its select rows.
 
-    `share` is its part in what it is stepped with; see `Together`.
+    `noise` is the stream of its network's noise, `share` its part in what it is stepped with; see
+    `Together`.
     """
 
     term: MutualInformation
     parts: Parts
-    feed: FixedRows | FreshDraws
-    generator: torch.Generator
+    ahead: Ahead
+    noise: torch.Generator
     best_quality: float = -math.inf
     best_step: int = 0
     best_state: dict[str, Tensor] = field(default_factory=dict)
@@ -75,8 +76,8 @@ class Member:
     def state_dict(self) -> dict[str, Any]:
         return {
             "term": self.term.state_dict(),
-            "feed": self.feed.state_dict(),
-            "generator": self.generator.get_state(),
+            "ahead": self.ahead.state_dict(),
+            "noise": self.noise.get_state(),
             "moments": self.share.moments() if self.share else [],
             "best_quality": self.best_quality,
             "best_step": self.best_step,
@@ -86,8 +87,8 @@ class Member:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.term.load_state_dict(state["term"])
-        self.feed.load_state_dict(state["feed"])
-        self.generator.set_state(state["generator"])
+        self.ahead.load_state_dict(state["ahead"])
+        self.noise.set_state(state["noise"])
         if self.share:
             self.share.load_moments(state["moments"])
         self.best_quality, self.best_step = state["best_quality"], state["best_step"]
@@ -110,11 +111,12 @@ class Together:
         pairs = [(e.trainer.lr, m) for e in estimates for m in e.members]
         # Neighbours of equal bound and rate cost the least.
         pairs.sort(key=lambda pair: (str(same(pair[1].term.bound)), pair[0]))
-        on_cpu = pairs[0][1].generator.device.type == "cpu"
+        on_cpu = pairs[0][1].noise.device.type == "cpu"
         size = AT_ONCE_ON_CPU if on_cpu else len(pairs)
         chunks = [pairs[i : i + size] for i in range(0, len(pairs), size)]
         self.ensembles = [self._ensemble(chunk, first.autocast) for chunk in chunks]
-        self.members = [[member for _, member in chunk] for chunk in chunks]
+        self.batches = [SideBySide([member.ahead for _, member in chunk]) for chunk in chunks]
+        self.noises = [[member.noise for _, member in chunk] for chunk in chunks]
 
     def _ensemble(
         self,
@@ -135,10 +137,12 @@ class Together:
 
     def step(self, step: int) -> None:
         """One step of every network."""
-        for ensemble, members in zip(self.ensembles, self.members, strict=True):
+        of_each = zip(self.ensembles, self.batches, self.noises, strict=True)
+        for ensemble, batches, generators in of_each:
             set_rate(ensemble.optimizer, self.conf, step)
-            batches = [m.feed.batch(m.generator) for m in members]
-            ensemble.step(batches, [m.generator for m in members])
+            x, z, pairing = batches.next()
+            noise = ensemble.noise(pairing, self.conf.batch_size, generators)
+            ensemble.train(x, z, pairing, noise)
 
     @property
     def failed(self) -> bool:
@@ -172,7 +176,9 @@ class MIEstimate:
         self.conf, self.trainer, self.true_mi = conf, trainer, true_mi
         self.members = [
             self._member(
-                make_term(seed=stream(seed, "network", r)), part, stream(seed, "training", r)
+                make_term(seed=stream(seed, "network", r)),
+                part,
+                (stream(seed, "training", r), stream(seed, "noise", r)),
             )
             for r, part in enumerate(parts)
         ]
@@ -184,16 +190,20 @@ class MIEstimate:
         self.best: dict[str, Any] | None = None
         self.finished = False
 
-    def _member(self, term: MutualInformation, parts: Parts, seed: int) -> Member:
-        device = parts.select[0].device
+    def _member(self, term: MutualInformation, parts: Parts, seeds: tuple[int, int]) -> Member:
+        device, size = parts.select[0].device, self.trainer.batch_size
         extra = getattr(term.marginals, "extra", 0)
-        size = self.trainer.batch_size
         feed: FixedRows | FreshDraws
         if parts.law is None:
             feed = FixedRows(*parts.fit, size, extra)
         else:
             feed = FreshDraws(parts.law, size, extra)
-        return Member(term.to(device), parts, feed, torch.Generator(device).manual_seed(seed))
+        drawing, noise = (torch.Generator(device).manual_seed(seed) for seed in seeds)
+        partners = getattr(term.marginals, "num", 0)
+        numbers = sum(side[0].numel() for side in parts.select) * (1 + extra) + 2 * partners
+        return Member(
+            term.to(device), parts, Ahead(feed, term.marginals, drawing, size * numbers), noise
+        )
 
     # What the trainer asks for
 
@@ -256,9 +266,10 @@ class MIEstimate:
         return torch.stack([share.value() for share in self.shares]).mean().item()
 
     def data(self) -> list[Tensor]:
-        """The rows that it holds."""
+        """The rows that it holds, and the batches that are drawn ahead."""
         parts = [side for m in self.members for side in (m.parts.fit, m.parts.select)]
-        return [t for pair in (*parts, *(m.parts.report for m in self.members)) for t in pair]
+        rows = [t for pair in (*parts, *(m.parts.report for m in self.members)) for t in pair]
+        return rows + [t for m in self.members for t in m.ahead.block or () if t is not None]
 
     def shared_data(self) -> list[Tensor]:
         """The rows that it holds with others in this process: none."""

@@ -8,7 +8,16 @@ import torch
 from torch import Tensor
 
 from mine_cli.data.gaussian import Gaussian
-from mine_cli.tasks.feeds import FixedRows, FreshDraws, stream
+from mine_cli.marginals import AllPairs, Derangement, Independent, Shuffle
+from mine_cli.tasks.feeds import (
+    MOST_NUMBERS,
+    MOST_STEPS,
+    Ahead,
+    FixedRows,
+    FreshDraws,
+    SideBySide,
+    stream,
+)
 
 
 def rows(n: int) -> Tensor:
@@ -80,9 +89,9 @@ class Counting:
 
 def test_fresh_draws_are_never_seen_twice_and_extra_ones_are_others() -> None:
     feed, generator = FreshDraws(Counting(), 10, extra=3), torch.Generator()
-    found = [feed.batch(generator) for _ in range(4)]
-    assert all(len(x) == 10 and len(z) == 40 for x, z in found)
-    assert all(torch.equal(x, -z[:10]) for x, z in found)
+    found = [feed.batches(2, generator) for _ in range(2)]
+    assert all(x.shape == (2, 10, 1) and z.shape == (2, 40, 1) for x, z in found)
+    assert all(torch.equal(x, -z[:, :10]) for x, z in found)
     assert torch.cat([z for _, z in found]).unique().numel() == 160
 
 
@@ -96,14 +105,14 @@ def test_a_feed_goes_on_from_its_state(fixed: bool, extra: int) -> None:
 
     feed, generator = make(), torch.Generator().manual_seed(3)
     for _ in range(3):
-        feed.batch(generator)
+        feed.batches(1, generator)
     state, random_state = copy.deepcopy(feed.state_dict()), generator.get_state()
-    expected = [feed.batch(generator) for _ in range(5)]
+    expected = [feed.batches(num, generator) for num in (1, 3, 2)]
     again = make()
     again.load_state_dict(state)
     generator.set_state(random_state)
     for x, z in expected:
-        other_x, other_z = again.batch(generator)
+        other_x, other_z = again.batches(len(x), generator)
         assert torch.equal(x, other_x)
         assert torch.equal(z, other_z)
 
@@ -113,3 +122,57 @@ def test_every_stream_has_a_seed_of_its_own() -> None:
     assert len({stream(*key) for key in keys}) == len(keys)
     assert stream(0, "split") == stream(0, "split")
     assert all(0 <= stream(*key) < 2**63 for key in keys)
+
+
+def ahead(seed: int, marginals: Any = None, numbers: int = MOST_NUMBERS // 4) -> Ahead:
+    """Blocks of four steps, of batches of 8 rows out of 50."""
+    feed = FixedRows(rows(50), -rows(50), 8, getattr(marginals, "extra", 0))
+    generator = torch.Generator().manual_seed(seed)
+    return Ahead(feed, marginals or Derangement(), generator, numbers)
+
+
+def test_a_block_is_as_long_as_its_numbers_allow() -> None:
+    assert ahead(0).steps == 4
+    assert ahead(0, numbers=1).steps == MOST_STEPS
+    assert ahead(0, numbers=10 * MOST_NUMBERS).steps == 1
+
+
+@pytest.mark.parametrize("marginals", [Derangement(2), Shuffle(), Independent(3), AllPairs(4)])
+def test_networks_beside_one_another_get_what_each_gets_alone(marginals: Any) -> None:
+    alone = [SideBySide([ahead(seed, marginals)]) for seed in range(3)]
+    beside = SideBySide([ahead(seed, marginals) for seed in range(3)])
+    for _ in range(10):  # into the third block
+        x, z, pairing = beside.next()
+        for r, one in enumerate(alone):
+            own_x, own_z, own_pairing = one.next()
+            assert torch.equal(x[r], own_x)
+            assert torch.equal(z[r], own_z)
+            assert (pairing is None) == (own_pairing is None) == isinstance(marginals, AllPairs)
+            assert pairing is None or torch.equal(pairing[r], own_pairing)
+
+
+def test_who_is_left_in_the_middle_of_a_block_goes_on_with_it() -> None:
+    members = [ahead(seed) for seed in range(3)]
+    beside, alone = SideBySide(members), SideBySide([ahead(2)])
+    for step in range(9):
+        if step == 2:
+            beside = SideBySide([members[0], members[2]])
+        if step == 5:
+            beside = SideBySide([members[2]])
+        found, expected = beside.next(), alone.next()
+        for part, own in zip(found, expected, strict=True):
+            assert torch.equal(part if step >= 5 else part[-1], own)
+
+
+@pytest.mark.parametrize("taken", range(9))
+def test_a_block_goes_on_from_its_state(taken: int) -> None:
+    """Also from the moment before the first, and between two."""
+    first, again = ahead(1), ahead(5)
+    batches = SideBySide([first])
+    for _ in range(taken):
+        batches.next()
+    again.load_state_dict(copy.deepcopy(first.state_dict()))
+    other = SideBySide([again])
+    for _ in range(6):
+        for part, own in zip(other.next(), batches.next(), strict=True):
+            assert torch.equal(part, own)

@@ -106,17 +106,15 @@ def test_batches_of_a_fold_hold_its_own_fit_rows_alone(
     """Also as marginal partners: every z in a batch is one of the fold's fit rows."""
     parts = finite(3)
     task = task_on(parts, marginals=marginals)
-    seen: list[list[tuple[Tensor, Tensor]]] = []
+    seen: list[tuple[Tensor, ...]] = []
     (ensemble,) = task.together.ensembles
-    step = ensemble.step
-    monkeypatch.setattr(
-        ensemble, "step", lambda batches, g: seen.append(batches) or step(batches, g)
-    )
+    train = ensemble.train
+    monkeypatch.setattr(ensemble, "train", lambda *drawn: seen.append(drawn) or train(*drawn))
     trained(task)
     assert len(seen) == TRAINER.steps
     for k, part in enumerate(parts):
         for side in (0, 1):
-            mine = torch.cat([batches[k][side] for batches in seen])
+            mine = torch.cat([drawn[side][k] for drawn in seen])
             allowed = {tuple(row) for row in part.fit[side].tolist()}
             assert {tuple(row) for row in mine.tolist()} == allowed
 
