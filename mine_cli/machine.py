@@ -57,10 +57,11 @@ def device(name: str = "auto") -> torch.device:
 
 
 def autocast(where: torch.device, dtype: str) -> AbstractContextManager[Any]:
-    """The context in which a network runs: bfloat16 autocast, or nothing for float32."""
-    if dtype == "float32":
+    """The context in which a network runs: bfloat16 autocast, else nothing (see
+    `seed_everything` for tf32)."""
+    if dtype != "bfloat16":
         return nullcontext()
-    return torch.autocast(where.type, getattr(torch, dtype))
+    return torch.autocast(where.type, torch.bfloat16)
 
 
 @cache

@@ -78,7 +78,7 @@ class Run:
     ) -> None:
         cfg = job.cfg
         self.job, self.state = job, state
-        seed_everything(cfg.seed, cfg.deterministic)
+        seed_everything(cfg.seed, cfg.deterministic, tf32=cfg.trainer.dtype == "tf32")
         where = device(cfg.trainer.device)
         self.task = job.start(where)
         for line in job.warnings:

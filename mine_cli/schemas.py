@@ -124,7 +124,7 @@ class TrainerConf:
     betas: list[float] = field(default_factory=lambda: [0.9, 0.999], metadata={"rule": MOMENTS})
     weight_decay: float = ruled(0.1, at_least(0))
     device: str = ruled("auto", one_of("auto", "cpu", "mps", r"cuda(:\d+)?", shown="cuda, cuda:N"))
-    dtype: str = ruled("float32", one_of("float32", "bfloat16"))
+    dtype: str = ruled("float32", one_of("float32", "tf32", "bfloat16"))
     compile: bool = False
     threads: int | None = ruled(1, or_none(at_least(1)))
     log_every: int = ruled(100, at_least(1))

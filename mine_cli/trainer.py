@@ -292,7 +292,11 @@ def set_rate(optimizer: torch.optim.Optimizer, conf: TrainerConf, step: int) -> 
     """
     for group in optimizer.param_groups:
         peak = group.setdefault("initial_lr", group["lr"])
-        group["lr"] = learning_rate(step, conf.steps, peak, conf.warmup, conf.schedule)
+        rate = learning_rate(step, conf.steps, peak, conf.warmup, conf.schedule)
+        if isinstance(group["lr"], Tensor):  # where a recorded step will look for it
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 def gradient_norm(parameters: Iterable[Tensor]) -> float:

@@ -221,7 +221,7 @@ BAD = {
     "trainer.warmup=1": "trainer.warmup=1.0: must be a share of the steps in [0, 1)",
     "trainer.weight_decay=-1": "trainer.weight_decay=-1.0: must be at least 0",
     "trainer.device=gpu": "trainer.device=gpu: must be one of auto, cpu, mps, cuda, cuda:N",
-    "trainer.dtype=float16": "trainer.dtype=float16: must be one of float32, bfloat16",
+    "trainer.dtype=float16": "trainer.dtype=float16: must be one of float32, tf32, bfloat16",
     "trainer.evaluate_every=0": "trainer.evaluate_every=0: must be at least 1, or null",
     "+bound.foo=1": "bound.foo: no such key; want one of rate, start",
     "+task.foo=1": "task.foo: no such key; want one of name, select_rows, report_rows, "

@@ -21,10 +21,13 @@ import torch
 from torch import Tensor
 
 from mine_cli import checkpoint
+from mine_cli.api import composed
 from mine_cli.errors import BadInput, Diverged, Interrupted, RunFailed
 from mine_cli.estimator import adam
+from mine_cli.jobs import job_of
 from mine_cli.progress import Progress
 from mine_cli.results import RunFolder
+from mine_cli.runs import Run
 from mine_cli.schemas import TrainerConf
 from mine_cli.trainer import (
     Trainer,
@@ -611,5 +614,15 @@ def test_deterministic_is_a_switch_in_both_directions() -> None:
     finally:
         seed_everything(0)
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.parametrize("dtype", ["tf32", "float32"])
+def test_products_are_rounded_only_where_it_was_asked_for(dtype: str) -> None:
+    try:
+        options = ["trainer=smoke", f"trainer.dtype={dtype}", "trainer.device=cpu"]
+        Run(job_of(composed(options)), None, None)
+        assert torch.backends.cuda.matmul.allow_tf32 == (dtype == "tf32")
+        assert torch.backends.cudnn.allow_tf32 == (dtype == "tf32")
+    finally:
+        seed_everything(0)
     assert not torch.backends.cuda.matmul.allow_tf32
-    assert not torch.backends.cudnn.allow_tf32

@@ -28,6 +28,7 @@ from mine_cli.estimator import MutualInformation, adam, descend, frozen
 from mine_cli.evaluation import Evaluation
 from mine_cli.metrics import mode_metrics
 from mine_cli.penalty import squared_slope
+from mine_cli.recorded import RecordedStep, rates_on_device
 from mine_cli.schemas import GANConf, TrainerConf
 from mine_cli.status import status
 from mine_cli.tasks.feeds import stream
@@ -110,12 +111,13 @@ class GAN:
         self.term = term.to(device)
         self.weights = list(generator.parameters())
         rest = (trainer.weight_decay, trainer.moments)
+        recorded = trainer.compile and self.device.type == "cuda"
         self.ensemble = Ensemble(
             [term],
             conf.statistics_lr or trainer.lr,
             trainer.weight_decay,
             autocast,
-            trainer.compile,
+            trainer.compile and not recorded,
             trainer.moments,
         )
         self.optimizers = {
@@ -130,7 +132,13 @@ class GAN:
             self.average = MovingAverage(self.generator, conf.average)
         self.generate: Callable[[Tensor], Tensor] = self.generator
         self.discriminate: Callable[[Tensor], Tensor] = self.discriminator
-        if trainer.compile:
+        self.iterate: Callable[[], dict[str, Tensor]] = self._iteration
+        if recorded:
+            self.iterate = RecordedStep(
+                self._iteration, [self.random, term.generator(self.device)]
+            )
+            self._rates_on_device()
+        elif trainer.compile:
             keep_graphs()
             self.generate, self.discriminate = map(torch.compile, (generator, discriminator))
         self.seen: dict[str, Any] = {}
@@ -139,12 +147,19 @@ class GAN:
         self.best: dict[str, Any] | None = None
         self.finished = False
 
+    def _rates_on_device(self) -> None:
+        for optimizer in self.optimizers.values():
+            rates_on_device(optimizer, self.device)
+
     # What the trainer asks for
 
     def train_step(self, step: int) -> dict[str, Tensor]:
         """One iteration; losses and gradient norms of its last steps."""
         for optimizer in self.optimizers.values():
             set_rate(optimizer, self.trainer, step)
+        return self.iterate()
+
+    def _iteration(self) -> dict[str, Tensor]:
         metrics: dict[str, Tensor] = {}
         latent, fake = self._fakes()
         for again in range(self.conf.discriminator_steps):
@@ -329,6 +344,10 @@ class GAN:
             self.average.load_state_dict(state["average"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
+            for group in optimizer.param_groups:
+                group["lr"] = float(group["lr"])  # on whatever device it was
+        if isinstance(self.iterate, RecordedStep):
+            self._rates_on_device()
         self.random.set_state(state["random"])
         self.term.generator(self.device).set_state(state["pairing"])
         self.curve, self.found = state["curve"], state["found"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from adversarial import IMAGES, PLANE, Adversarial, Plain, images, points
 from bottleneck import PlainVIB, Squeezed, digits
+from critics import Critics
 from loops import HandWritten, Ordinary, Ours, gaussian
 from sweeps import FIGURE_1, GRID, correlations, difference, launch, seeds
 from timing import Timed, in_turns, interleaved, slope
@@ -38,6 +39,7 @@ class Sizes:
     adversarial_steps: int = 100
     image_steps: int = 20
     bottleneck_steps: int = 20
+    critics: tuple[int, int] = (10, 1000)
     correlations: tuple[int, int] = (13, 19)
     seeds: int = 10
     sweep_steps: tuple[int, int] = (2000, 1500)
@@ -61,6 +63,7 @@ class Sizes:
             adversarial_steps=2,
             image_steps=1,
             bottleneck_steps=1,
+            critics=(2, 4),
             correlations=(2, 2),
             seeds=1,
             sweep_steps=(20, 20),
@@ -243,6 +246,29 @@ def compared(what: str, first: Timed, second: Timed, sizes: Sizes, limit: float)
     return Measured(what, f"{found.median:.2f}", f"at most {limit:g}", met, found.detail())
 
 
+def critics(sizes: Sizes, device: str) -> Iterator[Measured]:
+    """What many networks cost as one model, beside few and one after another."""
+    one, few, many = (Critics(number, device) for number in (1, *sizes.critics))
+    number_few, number = sizes.critics
+    on_gpu = torch.device(device).type == "cuda"
+    found = interleaved(many, few, sizes.pairs, sizes.steps)
+    yield Measured(
+        f"critics step, {number} together / {number_few} together",
+        f"{found.median:.2f}",
+        "at most 3" if on_gpu else "",
+        found.median <= 3 if on_gpu else None,
+        found.detail(),
+    )
+    found = interleaved(one, many, sizes.pairs, sizes.steps, shares=(1, number))
+    yield Measured(
+        f"critics step, {number} one after another / together",
+        f"{found.median:.1f}",
+        "at least 50" if on_gpu else "",
+        found.median >= 50 if on_gpu else None,
+        found.detail(),
+    )
+
+
 def sweep(sizes: Sizes, device: str) -> Iterator[Measured]:
     """A grid of small jobs through the fused launcher, against others of one machine."""
     arguments = (
@@ -318,6 +344,7 @@ ROWS: dict[str, Callable[[Sizes, str], Iterator[Measured]]] = {
     "ensemble": ensemble,
     "adversarial": adversarial,
     "bottleneck": bottleneck,
+    "critics": critics,
     "sweep": sweep,
     "figure-1": figure_1,
     "fig1": fig1,
