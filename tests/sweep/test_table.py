@@ -45,6 +45,15 @@ def test_numbers_stand_in_columns(tmp_path: Path) -> None:
     assert lines[2].index("status") == lines[3].index("failed")
 
 
+def test_errors_have_their_sign(tmp_path: Path) -> None:
+    sweep = sweep_folder(tmp_path / "sweep", jobs_of({"bound": ["mine", "dv", "smile"]}))
+    for number, error in enumerate((0.01234, -0.2, 3e7)):
+        finish(sweep / str(number), estimate=0.5 + error, true_mi=0.5, error=error)
+    lines = Ledger(sweep).table().splitlines()[3:6]
+    assert [line.split()[4] for line in lines] == ["+0.0123", "-0.2000", "+3e+07"]
+    assert [line.split()[2] for line in lines] == ["0.5123", "0.3000", "3e+07"]
+
+
 def test_a_line_for_each_setting_where_seeds_differ(tmp_path: Path) -> None:
     grid = {"bound": ["mine", "mine_f"], "seed": [0, 1, 2]}
     table = Ledger(gaussian_sweep(tmp_path / "sweep", grid, {4: "running"})).table()
