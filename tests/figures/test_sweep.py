@@ -117,6 +117,22 @@ def test_statuses_are_marked_and_explained(tmp_path: Path, kept: list[Figure]) -
     assert signs(below, "x", 7) == []
 
 
+def test_nothing_stands_beside_its_truth_and_all_is_seen(
+    tmp_path: Path, kept: list[Figure]
+) -> None:
+    grid = {"bound": BOUNDS, "dataset.rho": RHOS}
+    figures.sweep(gathered(tmp_path / "sweep", grid, {12: "failed", 25: "failed"}))
+    above, below = kept[0].axes
+    for axes in (above, below):
+        lines = [found.lines[0] for found in drawn(axes)]
+        for line in lines:
+            at = line.get_transform().transform(line.get_xydata())
+            assert at == pytest.approx(axes.transData.transform(line.get_xydata()))
+        sizes = [line.get_markersize() for line in lines]
+        assert sizes == sorted(set(sizes), reverse=True)  # what is drawn later hides none
+    assert len(signs(above, "+", 11)) == len(signs(above, "+", 9)) == 1
+
+
 def test_what_else_moves_the_truth_has_its_own_axes(tmp_path: Path, kept: list[Figure]) -> None:
     grid = {"bound": BOUNDS, "dataset.dim": [2, 20], "dataset.rho": RHOS}
     figures.sweep(gathered(tmp_path / "sweep", grid))
