@@ -6,10 +6,11 @@ Exit codes: 0; 1 a job failed, or Hydra refused; 2 bad input; 3 diverged; 130, 1
 import logging
 import math
 import os
+import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from mine_cli.arguments import for_hydra
 from mine_cli.config import conf_dir, error_lines, run_configuration, tell
 from mine_cli.errors import Interrupted, RunFailed, interrupt
 from mine_cli.resume import resume_command
-from mine_cli.sweep.folder import release
+from mine_cli.sweep.folder import is_held, release
 from mine_cli.sweep.ledger import UNFINISHED, Ledger
 
 __all__ = ["main"]
@@ -58,8 +59,9 @@ def main() -> None:
 
 def start() -> int:
     """Hands over to Hydra; the exit code of what it ran."""
+    typed = sys.argv[1:]
     try:
-        sys.argv[1:] = for_hydra(sys.argv[1:])
+        sys.argv[1:] = for_hydra(typed)
         refusals.in_one_line()
         with while_somebody_reads():
             hydra.main(version_base="1.3", config_path=conf_dir(), config_name="config")(job)()
@@ -69,9 +71,17 @@ def start() -> int:
     except Interrupted as stop:
         return stop.exit_code
     except KeyboardInterrupt:
-        print("mine-run: interrupted", file=sys.stderr)
+        print(f"mine-run: interrupted{the_same_again(typed)}", file=sys.stderr)
         return 130
     return ending["exit_code"]
+
+
+def the_same_again(typed: Sequence[str]) -> str:
+    """How to go on with what was resumed, where it was interrupted too early to say so itself."""
+    resumed = any(word.startswith("resume=") for word in typed)
+    if not resumed or is_held():  # the table of a sweep that is held will say it
+        return ""
+    return f"; go on with: {shlex.join([*processes.command(), *typed])}"
 
 
 def job(cfg: DictConfig) -> float:

@@ -78,7 +78,8 @@ def numbers(result: Mapping[str, Any], units: str) -> list[str]:
     error, status = known(result, "standard_error"), str(result.get("status"))
     spread = "" if error is None else f" ± {error * per_nat(units):.4f}"
     shown = " unknown" if estimate is None else f"{value(estimate, units)}{spread} {units}"
-    lines = [row("estimate", shown, f"status: {status}")]
+    which = "; ± one standard error" if "±" in shown else ""  # a sweep's table shows two
+    lines = [row("estimate", shown, f"status: {status}{which}")]
     if status in STATUS_ADVICE:
         lines += explained(STATUS_ADVICE[status])
     note = str(result.get("true_mi_note") or "")

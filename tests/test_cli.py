@@ -14,7 +14,7 @@ from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from mine_cli import __version__
+from mine_cli import __version__, cli
 from mine_cli.arguments import for_hydra
 from mine_cli.errors import BadInput
 from tests.program import run
@@ -400,3 +400,26 @@ def test_resume_in_a_bad_folder_writes_nothing(command: Command, tmp_path: Path)
     assert done.returncode == 2
     assert done.stderr.startswith("mine-run: resume=other: not the folder of a mine-run run")
     assert made(tmp_path) == ["other"]
+
+
+@pytest.mark.parametrize("typed", [["resume=a sweep", "units=bits"], ["-m", "seed=0,1"]])
+def test_what_is_interrupted_before_it_begins_says_how_it_goes_on(
+    typed: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C in the seconds of the imports; a new sweep has nothing yet to go on with."""
+
+    def interrupted(arguments: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "for_hydra", interrupted)
+    monkeypatch.setattr("sys.argv", ["mine-run", *typed])
+    assert cli.start() == 130
+    said = "; go on with: mine-run 'resume=a sweep' units=bits" if "units=bits" in typed else ""
+    assert capsys.readouterr().err == f"mine-run: interrupted{said}\n"
+
+
+def test_the_table_of_a_sweep_alone_says_how_it_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "is_held", lambda: True)
+    assert cli.the_same_again([f"resume={folder}"]) == ""

@@ -42,6 +42,7 @@ def reproduce(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     ("argument", "line"),
     [
         ("fig9", "fig9: no such figure or table; want one of fig1, "),
+        ("figg1", "; did you mean fig1?"),
         ("table2_ali", "table2_ali: Table 2: reconstruction by bi-directional models is not in "),
         ("budget=huge", "budget=huge: want one of smoke, cpu, gpu"),
         ("trainer.steps=5", "trainer.steps=5: the experiments decide the numbers; want one of "),

@@ -15,6 +15,7 @@ from mine_cli.figures.sweep_points import Point, SweepTable
 from mine_cli.figures.sweep_series import (
     APART,
     CLOSE,
+    NESTED,
     Place,
     Series,
     draw_missing,
@@ -75,7 +76,7 @@ def against_truth(table: SweepTable, truth_keys: Sequence[str], units: str) -> F
     place = by_truth(table, truth_keys, per_nat(units))
     panels = panels_of([point for point in table.points if place(point) is not None], others)
     told = [key for key in table.keys if key != swept and (len(panels) == 1 or key not in others)]
-    series = Series(table, told)
+    series = Series(table, told, NESTED)
     figure = style.paper(7.4 if len(panels) == 1 else 0.8 + 4.4 * len(panels), 6.8)
     grid = figure.subplots(2, len(panels), sharex="col", squeeze=False, height_ratios=[2.2, 1])
     for (above, below), (name, points) in zip(grid.T, panels.items(), strict=True):

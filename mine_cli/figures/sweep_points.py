@@ -30,9 +30,9 @@ class Point:
     lines: Sequence[Line]
 
     def known(self, name: str) -> list[float]:
-        """A number of all jobs that have it and did not diverge."""
+        """A number of all jobs that have it and did not diverge; of repeats with one seed, one."""
         sound = [line for line in self.lines if line["status"] not in WITHOUT_NUMBERS]
-        return [float(line[name]) for line in sound if line.get(name)]
+        return [*{line["seed"]: float(line[name]) for line in sound if line.get(name)}.values()]
 
     def mean(self, name: str) -> float | None:
         found = self.known(name)

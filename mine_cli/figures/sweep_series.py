@@ -17,8 +17,8 @@ from mine_cli.figures.sweep_points import Point, SweepTable
 from mine_cli.sweep.ledger import WITHOUT_NUMBERS
 
 __all__ = [
-    "APART", "CLOSE", "Look", "Place", "Series", "draw_missing", "draw_points", "handle",
-    "range_of", "status_handles",
+    "APART", "CLOSE", "NESTED", "Look", "Place", "Series", "draw_missing", "draw_points",
+    "handle", "range_of", "status_handles",
 ]  # fmt: skip
 
 COLOURS = (style.BLUE, style.ORANGE, style.GREEN, style.PINK, style.SKY, style.YELLOW, style.BLACK)
@@ -32,6 +32,8 @@ MARKS = {
 """Status -> the sign about a point; of jobs without numbers, at the foot of the axes."""
 FOOT = 0.03  # of the height of the axes
 CLOSE, APART = 8.0, 60.0  # points of print that the series share at a number, at a name
+NESTED = 0.0  # where the place is a measure itself: beside it they would be off the line of truth
+LARGER = 4.0  # points of print, the first of nested series than the last
 
 Range = tuple[float, float]
 Place = Callable[[Point], float | None]
@@ -43,12 +45,14 @@ class Look:
 
     Arguments:
         aside: How far beside its true place, in points of print, so that none covers another.
+        larger: How much larger than the last, in points of print, so that it is seen below it.
     """
 
     colour: str
     marker: str
     dash: str
     aside: float
+    larger: float
 
 
 class Series:
@@ -63,7 +67,7 @@ class Series:
         width: What they share at one place, in points of print.
     """
 
-    def __init__(self, table: SweepTable, keys: Sequence[str], width: float = CLOSE) -> None:
+    def __init__(self, table: SweepTable, keys: Sequence[str], width: float) -> None:
         self.keys = list(keys)
         self.first = table.values(keys[0]) if keys else [""]
         self.rest = list(dict.fromkeys(self.name(point)[1] for point in table.points))
@@ -74,9 +78,10 @@ class Series:
             one, other = self.first.index(first), self.rest.index(rest)
             marker = MARKERS[(one if len(self.rest) == 1 else other) % len(MARKERS)]
             aside = gap * (number - (len(names) - 1) / 2)
-            self.looks[first, rest] = Look(
-                colours[one], marker, DASHES[other % len(DASHES)], aside
-            )
+            above = (len(names) - 1 - number) / max(1, len(names) - 1)
+            larger = LARGER * above if width == NESTED else 0.0
+            dash = DASHES[other % len(DASHES)]
+            self.looks[first, rest] = Look(colours[one], marker, dash, aside, larger)
 
     def name(self, point: Point) -> tuple[str, str]:
         first = point.values[self.keys[0]] if self.keys else ""
@@ -166,10 +171,11 @@ def draw_points(
         return
     x, y, half = numpy.array(inside).T
     ends = numpy.clip([y - half, y + half], *shown)
+    thick = 1.1 + 0.3 * look.larger
     axes.errorbar(
-        x, y, yerr=abs(ends - y), color=look.colour, marker=look.marker, markersize=4.5,
-        linestyle=look.dash if joined else "none", linewidth=1.1, capsize=2, elinewidth=1.1,
-        transform=there, zorder=3,
+        x, y, yerr=abs(ends - y), color=look.colour, marker=look.marker,
+        markersize=4.5 + look.larger, linestyle=look.dash if joined else "none", linewidth=thick,
+        capsize=2 + 0.5 * look.larger, elinewidth=thick, transform=there, zorder=3,
     )  # fmt: skip
     # What is drawn aside is not seen by the axes when they choose their limits.
     for end in ends:
@@ -179,7 +185,8 @@ def draw_points(
 
 def point_beyond(axes: Axes, x: float, y: float, look: Look, edge: Transform, high: bool) -> None:
     """An arrow at the edge to a value that is far outside, and the value."""
-    arrow: dict[str, Any] = {"color": look.colour, "markersize": 7, "clip_on": False}
+    size = 7 + look.larger
+    arrow: dict[str, Any] = {"color": look.colour, "markersize": size, "clip_on": False}
     axes.plot(x, float(high), "^" if high else "v", transform=edge, **arrow)
     words: dict[str, Any] = {"fontsize": 8, "color": look.colour, "ha": "center"}
     place, side = (0.965, "top") if high else (0.035, "bottom")
@@ -193,6 +200,7 @@ def draw_missing(axes: Axes, points: Sequence[Point], look: Look, place: Place) 
         for status in point.statuses:
             if status in WITHOUT_NUMBERS:
                 sign = sign_of(status) | {"color": look.colour}
+                sign["markersize"] += look.larger
                 axes.plot(x, FOOT, transform=edge, **sign)
 
 

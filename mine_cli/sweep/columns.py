@@ -21,12 +21,14 @@ class Column:
         title: What it is called on the terminal and at an axis.
         kind: nats, shown in the unit of display; a share, in per cent; a count.
         upper: The column of its upper end, where it is the lower end of an interval.
+        sign: "+" where a number above 0 is shown with it, as that of a difference is.
     """
 
     name: str
     title: str
     kind: Literal["nats", "share", "count"] = "nats"
     upper: str | None = None
+    sign: Literal["", "+"] = ""
 
     def factor(self, units: str) -> float:
         """What a number of results.csv is multiplied by to be shown."""
@@ -43,7 +45,8 @@ class Column:
             return ""
         digits = {"nats": 4, "share": 2, "count": 1}[self.kind]
         scaled = value * self.factor(units)
-        return f"{scaled:z.{digits}f}" if abs(scaled) < ENDLESS else f"{scaled:.3g}"
+        form = f"z.{digits}f" if abs(scaled) < ENDLESS else ".3g"
+        return f"{scaled:{self.sign}{form}}"
 
     def shown_spread(self, spread: float, units: str) -> str:
         """As the number itself; one digit of what that would round to nothing, 0 for nothing."""
@@ -63,7 +66,7 @@ MAIN: dict[str, tuple[Column, ...]] = {
     "mi-estimate": (
         Column("estimate", "estimate"),
         Column("true_mi", "true MI"),
-        Column("error", "error"),
+        Column("error", "error", sign="+"),
     ),
     "gan": (
         Column("metrics.kl", "KL"),

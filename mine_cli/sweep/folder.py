@@ -21,6 +21,7 @@ __all__ = [
     "check_search",
     "claim",
     "held_lock",
+    "is_held",
     "release",
     "saved_sweep",
 ]
@@ -84,6 +85,11 @@ def check_search(folder: Path, sweeper: Mapping[str, Any]) -> None:
             f"sweep_dir={folder}: only a search with hydra.sweeper.sampler.seed and without a "
             "storage comes to the same trials again; name another folder"
         )
+
+
+def is_held() -> bool:
+    """Whether this process has a sweep's folder, and will show its table at the end."""
+    return bool(held)
 
 
 def held_lock() -> int | None:

@@ -54,8 +54,7 @@ def job_of_sweep(cfg: DictConfig, folder: Path, hydra: Any) -> float:
         log.warning("mine-run: %s: interrupted", as_typed(folder))
         end(folder, "interrupted", record, started)
         raise stop if isinstance(stop, Interrupted) else Interrupted(signal.SIGINT) from None
-    except Diverged as stop:
-        log.warning("mine-run: %s: %s", as_typed(folder), error_lines(stop)[0])
+    except Diverged:  # the summary of the run has told of it
         end(folder, "finished", record, started)
         found = None
     except Exception as stop:

@@ -188,7 +188,7 @@ class Crew:
             swept = " ".join(o for o in overrides if o not in self.constant)
             ended = f"#{number} {row.status}"
             self.say(f"{ended}: {swept}" if swept else ended)
-            if row.complaint:
+            if row.status == "failed" and row.complaint:  # of `diverged` the table's end tells why
                 self.complain(work, row.complaint)
             self.reached(work.cfg.trainer.steps, [number])
         if time.monotonic() - self.written > SECONDS_BETWEEN_TABLES:

@@ -73,7 +73,8 @@ class Row:
 
     @property
     def seed(self) -> str:
-        found = self.overrides.get("seed", self.result.get("seed"))
+        """As the result has it; what was typed may be a reference, the same in every job."""
+        found = self.result.get("seed", self.overrides.get("seed"))
         return "" if found is None else str(found)
 
     @property
@@ -129,9 +130,18 @@ class Setting:
     rows: Sequence[Row]
 
     @cached_property
-    def averaged(self) -> list[Row]:
-        """The rows that have numbers to be averaged."""
+    def seeds(self) -> set[str]:
+        return {row.seed for row in self.rows}
+
+    @cached_property
+    def numbered(self) -> list[Row]:
+        """The rows that have numbers."""
         return [row for row in self.rows if row.status not in WITHOUT_NUMBERS]
+
+    @cached_property
+    def averaged(self) -> list[Row]:
+        """Those of them that are averaged: of a trial that a search repeats with its seed, one."""
+        return list({row.seed: row for row in self.numbered}.values())
 
     def known(self, name: str) -> list[float]:
         """A number of all rows that have it; the truth is that of diverged ones as well."""

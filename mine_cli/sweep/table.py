@@ -53,7 +53,7 @@ def numbers(ledger: Ledger, units: str) -> list[str]:
     if not ledger.rows:
         return []
     columns = main_columns(ledger)
-    by_setting = len(ledger.settings) < len(ledger.rows)
+    by_setting = any(len(setting.seeds) > 1 for setting in ledger.settings)
     titles = [column.headed(units) for column in columns]
     if by_setting:
         head = [*ledger.keys, "n", *titles, "status"]
@@ -72,6 +72,8 @@ def numbers(ledger: Ledger, units: str) -> list[str]:
         equal = by_setting and any(ZERO.search(line) for line in lines)
         note = "; 0: every seed gave the same" if equal else ""
         lines.append(f"{GAP}± two standard errors{over}{note}")
+    if by_setting and any(len(s.averaged) < len(s.numbered) for s in ledger.settings):
+        lines.append(f"{GAP}of jobs that share their seed as well one is averaged")
     if units != "nats" and any(column.kind == "nats" for column in columns):
         lines.append(f"{GAP}shown in {units}; results.csv and summary.csv are in nats")
     return lines

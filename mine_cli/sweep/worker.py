@@ -45,10 +45,10 @@ def work_on(
     """
     sys.path[:] = path
     setup_globals()  # Hydra's resolvers, `hydra` and `now`
-    with_the_sweep(news)
-    logging.getLogger().addHandler(logging.NullHandler())
-    log.setLevel(logging.INFO)
     try:
+        with_the_sweep(news)  # from here on a SIGTERM may come at any moment
+        logging.getLogger().addHandler(logging.NullHandler())
+        log.setLevel(logging.INFO)
         Group(group, news).run()
     except Interrupted as stop:
         sys.exit(stop.exit_code)

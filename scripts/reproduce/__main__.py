@@ -22,6 +22,7 @@ from mine_cli.config import tell
 from mine_cli.errors import BadInput, RunFailed
 from mine_cli.files import as_typed
 from mine_cli.provenance import cpu_model, decides_numbers
+from mine_cli.refusals import wanted
 
 __all__ = ["main"]
 
@@ -122,9 +123,9 @@ def drawn(plan: Plan) -> list[str]:
     Raises:
         BadInput: there is nothing to draw.
     """
-    wanted = [plan.record / name for name in plan.names]
-    if not any((place / "record.json").exists() for place in wanted):
-        where = wanted[0] if len(wanted) == 1 else plan.record
+    places = [plan.record / name for name in plan.names]
+    if not any((place / "record.json").exists() for place in places):
+        where = places[0] if len(places) == 1 else plan.record
         raise BadInput(f"{as_typed(where)}: no record to draw; run it without draw=true first")
     return []
 
@@ -133,7 +134,7 @@ def fault_of(name: str) -> str:
     """Why there is no such row."""
     if name in MISSING:
         return f"{name}: {MISSING[name]} is not in this version"
-    return f"{name}: no such figure or table; want one of {', '.join(ROWS)}"
+    return f"{name}: no such figure or table; {wanted(name, [*ROWS])}"
 
 
 def run(plan: Plan) -> list[str]:

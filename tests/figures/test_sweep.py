@@ -16,7 +16,15 @@ from mine_cli.results import read_json
 from mine_cli.sweep.ledger import Ledger
 from tests.bottleneck_folders import bottleneck_run
 from tests.gan_folders import points_run
-from tests.sweep_folders import Arms, estimated, gaussian_sweep, jobs_of, sweep_folder, truth_of
+from tests.sweep_folders import (
+    Arms,
+    estimated,
+    finish,
+    gaussian_sweep,
+    jobs_of,
+    sweep_folder,
+    truth_of,
+)
 
 BOUNDS = ["mine", "mine_f", "infonce"]
 RHOS = [round(k / 14, 2) for k in range(1, 14)]
@@ -109,6 +117,22 @@ def test_statuses_are_marked_and_explained(tmp_path: Path, kept: list[Figure]) -
     assert signs(below, "x", 7) == []
 
 
+def test_nothing_stands_beside_its_truth_and_all_is_seen(
+    tmp_path: Path, kept: list[Figure]
+) -> None:
+    grid = {"bound": BOUNDS, "dataset.rho": RHOS}
+    figures.sweep(gathered(tmp_path / "sweep", grid, {12: "failed", 25: "failed"}))
+    above, below = kept[0].axes
+    for axes in (above, below):
+        lines = [found.lines[0] for found in drawn(axes)]
+        for line in lines:
+            at = line.get_transform().transform(line.get_xydata())
+            assert at == pytest.approx(axes.transData.transform(line.get_xydata()))
+        sizes = [line.get_markersize() for line in lines]
+        assert sizes == sorted(set(sizes), reverse=True)  # what is drawn later hides none
+    assert len(signs(above, "+", 11)) == len(signs(above, "+", 9)) == 1
+
+
 def test_what_else_moves_the_truth_has_its_own_axes(tmp_path: Path, kept: list[Figure]) -> None:
     grid = {"bound": BOUNDS, "dataset.dim": [2, 20], "dataset.rho": RHOS}
     figures.sweep(gathered(tmp_path / "sweep", grid))
@@ -178,6 +202,17 @@ def test_seeds_alone_stand_side_by_side(tmp_path: Path, kept: list[Figure]) -> N
     [axes] = kept[0].axes
     assert axes.get_xlabel() == "seed"
     assert drawn(axes)[0].lines[0].get_linestyle() == "None"
+
+
+def test_trials_that_a_search_repeats_are_no_seeds(tmp_path: Path, kept: list[Figure]) -> None:
+    jobs = jobs_of({"trainer.lr": [0.1, 0.01]})
+    sweep = sweep_folder(tmp_path / "sweep", [*jobs, jobs[0]])
+    for number in range(3):
+        finish(sweep / str(number), **(estimated({}) | {"seed": 0}))
+    Ledger(sweep).write()
+    figures.sweep(sweep)
+    assert kept[0].get_suptitle().endswith("one job each")
+    assert "two standard errors of each estimate" in legend(kept[0])
 
 
 def test_bits(tmp_path: Path, kept: list[Figure]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from mine_cli.errors import BadInput
 from mine_cli.provenance import decides_numbers
-from mine_cli.sweep.folder import claim, release, saved_sweep
+from mine_cli.sweep.folder import claim, is_held, release, saved_sweep
 
 JOBS = [
     {"folder": "0", "overrides": ["seed=0", "bound=mine"]},
@@ -33,7 +33,9 @@ def test_a_new_folder_says_which_sweep_it_is_of(tmp_path: Path) -> None:
     assert saved["arguments"] == ["-m", "seed=0,1"]
     assert saved["jobs"] == JOBS
     assert saved["cwd"] == str(Path.cwd())
+    assert is_held()
     held = release()
+    assert not is_held()
     assert held is not None
     assert (held.folder, held.units) == (folder, "bits")
     assert release() is None

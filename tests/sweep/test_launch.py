@@ -8,11 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 
 from mine_cli.sweep.groups import Work
 from mine_cli.sweep.launch import Crew, Worker
-from tests.sweep_folders import finish
+from tests.sweep_folders import finish, record
 
 
 @pytest.fixture
@@ -58,6 +58,31 @@ def test_a_job_that_is_left_alone_is_named(crew: Crew, caplog: pytest.LogCapture
     assert caplog.messages == [
         "job 1 (seed=0) is trained alone: why", "2 jobs are trained alone: why",
     ]  # fmt: skip
+
+
+def test_a_job_that_diverged_is_told_once_and_one_that_failed_says_why(
+    crew: Crew,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.chdir(tmp_path)
+    silent: Any = None
+    crew.callbacks, crew.constant = SimpleNamespace(on_job_end=lambda **_: None), set()
+    for work in crew.queue[1]:
+        with open_dict(work.cfg):
+            work.cfg.hydra.sweeper = {}
+    finish(tmp_path / "2", "diverged", note="the loss is not finite at step 40")
+    record(tmp_path / "3", "failed", "RuntimeError: no")
+    worker = Worker(crew.queue[1], silent, silent)
+    crew.hear(worker, "ended", 2, None)
+    crew.hear(worker, "ended", 3, None)
+    assert [m for m in caplog.messages if "%" not in m] == [
+        "#2 diverged: seed=0", "#3 failed: seed=0",
+    ]  # fmt: skip
+    assert capsys.readouterr().err == "mine-run: 3: RuntimeError: no\n"
 
 
 class Terminal(io.StringIO):

@@ -90,6 +90,25 @@ def test_the_summary_averages_over_seeds(tmp_path: Path) -> None:
     assert rows[0]["metrics.negatives_mean"] == "100.0"
 
 
+def test_trials_that_a_search_repeats_are_no_seeds(tmp_path: Path) -> None:
+    jobs = jobs_of({"bound": ["dv", "mine"], "seed": [0, 1]})
+    sweep = sweep_folder(tmp_path / "sweep", [*jobs, jobs[0], jobs[0]])
+    for number, estimate in enumerate((0.1, 0.3, 0.5, 0.7, 0.1, 0.1)):
+        finish(sweep / str(number), seed=(number % 2) * (number < 4), estimate=estimate)
+    Ledger(sweep).write()
+    dv, _ = rows_of(sweep / "summary.csv")
+    assert (dv["n"], dv["n_averaged"], dv["statuses"]) == ("4", "2", "4 ok")
+    assert float(dv["estimate_mean"]) == pytest.approx(0.2)
+    assert float(dv["estimate_sd"]) == pytest.approx(stdev([0.1, 0.3]))
+
+
+def test_a_seed_that_refers_to_something_is_what_the_result_says(tmp_path: Path) -> None:
+    sweep = sweep_folder(tmp_path / "sweep", [{"seed": "${hydra:job.num}"}] * 2)
+    for number in range(2):
+        finish(sweep / str(number), seed=number, estimate=0.5)
+    assert [row.seed for row in Ledger(sweep).rows] == ["0", "1"]
+
+
 def test_what_diverged_has_a_truth_all_the_same(tmp_path: Path) -> None:
     sweep = sweep_folder(tmp_path / "sweep", jobs_of({"bound": ["mine", "dv"], "seed": [0, 1]}))
     for number, status in enumerate(["ok", "ok", "diverged", "diverged"]):

@@ -45,6 +45,15 @@ def test_numbers_stand_in_columns(tmp_path: Path) -> None:
     assert lines[2].index("status") == lines[3].index("failed")
 
 
+def test_errors_have_their_sign(tmp_path: Path) -> None:
+    sweep = sweep_folder(tmp_path / "sweep", jobs_of({"bound": ["mine", "dv", "smile"]}))
+    for number, error in enumerate((0.01234, -0.2, 3e7)):
+        finish(sweep / str(number), estimate=0.5 + error, true_mi=0.5, error=error)
+    lines = Ledger(sweep).table().splitlines()[3:6]
+    assert [line.split()[4] for line in lines] == ["+0.0123", "-0.2000", "+3e+07"]
+    assert [line.split()[2] for line in lines] == ["0.5123", "0.3000", "3e+07"]
+
+
 def test_a_line_for_each_setting_where_seeds_differ(tmp_path: Path) -> None:
     grid = {"bound": ["mine", "mine_f"], "seed": [0, 1, 2]}
     table = Ledger(gaussian_sweep(tmp_path / "sweep", grid, {4: "running"})).table()
@@ -56,6 +65,27 @@ def test_a_line_for_each_setting_where_seeds_differ(tmp_path: Path) -> None:
     assert lines[4].endswith("2 ok, 1 interrupted")
     assert lines[5] == "  ± two standard errors over seeds"
     assert "go on with it    mine-run resume=sweep" in table
+
+
+def test_trials_that_a_search_repeats_are_lines_and_no_seeds(tmp_path: Path) -> None:
+    twice = [{"bound": bound} for bound in ("mine", "dv", "mine")]
+    sweep = sweep_folder(tmp_path / "sweep", twice)
+    for number in range(3):
+        finish(sweep / str(number), seed=0, estimate=0.5, standard_error=0.01)
+    table = Ledger(sweep).table()
+    assert [line.split()[:2] for line in table.splitlines()[3:6]] == [
+        ["0", "mine"], ["1", "dv"], ["2", "mine"],
+    ]  # fmt: skip
+    assert "seeds" not in table
+    other = sweep_folder(tmp_path / "other", [{"seed": seed} for seed in (0, 1, 0)])
+    for number in range(3):
+        finish(other / str(number), seed=number % 2, estimate=0.5 + number % 2)
+    lines = Ledger(other).table().splitlines()
+    assert lines[3].split()[:6] == ["2", "of", "3", "1.0000", "±", "1.0000"]
+    assert lines[4:6] == [
+        "  ± two standard errors over seeds",
+        "  of jobs that share their seed as well one is averaged",
+    ]
 
 
 def test_many_jobs_are_cut(tmp_path: Path) -> None:
