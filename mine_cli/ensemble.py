@@ -139,6 +139,8 @@ class Ensemble:
         self, pairing: Tensor | None, n: int, generators: Sequence[torch.Generator]
     ) -> Noise | None:
         """Fresh noise of every network on n rows and their pairs, stacked; None without any."""
+        if not hasattr(self.terms[0].network, "draw_noise"):
+            return None
         of_one = pairing if pairing is None or self.alone else pairing[0]
         drawn = [
             draw_noise(term.network, term.marginals, n, of_one, generator)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mine_cli.errors import RunFailed
-from mine_cli.estimator import adam
+from mine_cli.estimator import adam, descend
 from mine_cli.recorded import RecordedStep, rates_on_device
 from mine_cli.schemas import TrainerConf
 from mine_cli.trainer import set_rate
@@ -32,7 +32,7 @@ class Regression:
         loss = (x @ (self.weight - 1)).square().mean()
         self.optimizer.zero_grad()
         loss.backward()
-        self.optimizer.step()
+        descend(self.optimizer)
         return {"loss": loss.detach()}
 
 

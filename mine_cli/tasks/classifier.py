@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy, pad
 from mine_cli.estimator import adam, descend
 from mine_cli.models.classifier import ACCURATE, DigitClassifier
 from mine_cli.schemas import TrainerConf
-from mine_cli.tasks.feeds import FixedRows, stream
+from mine_cli.tasks.feeds import FixedRows, go_on, stream
 from mine_cli.trainer import set_rate
 
 __all__ = ["Classify", "shifted"]
@@ -112,7 +112,7 @@ class Classify:
         self.classifier.load_state_dict(state["classifier"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.feed.load_state_dict(state["feed"])
-        self.generator.set_state(state["generator"])
+        go_on(self.generator, state["generator"])
         self.found = state["found"]
 
     # The result

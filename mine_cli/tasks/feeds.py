@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mine_cli.scoring import pairings
 
-__all__ = ["Ahead", "FixedRows", "FreshDraws", "SideBySide", "stream"]
+__all__ = ["Ahead", "FixedRows", "FreshDraws", "SideBySide", "go_on", "stream"]
 
 # Steps whose batches are drawn in one go, for a call a step costs more than what it draws; fewer
 # where they would hold more numbers than these, a megabyte.
@@ -21,6 +21,14 @@ def stream(seed: int, name: str, member: int = 0) -> int:
     """The seed of one named random stream of one member: its own, whatever else is drawn."""
     digest = hashlib.sha256(f"{seed}/{name}/{member}".encode()).digest()
     return int.from_bytes(digest[:8]) >> 1
+
+
+def go_on(generator: torch.Generator, state: Tensor) -> None:
+    """Goes on with a random stream; on another kind of device with one that follows from it."""
+    if len(state) == len(generator.get_state()):
+        generator.set_state(state)
+    else:
+        generator.manual_seed(stream(0, state.cpu().numpy().tobytes().hex()))
 
 
 class FixedRows:
@@ -150,7 +158,7 @@ class Ahead:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.feed.load_state_dict(state["feed"])
-        self.generator.set_state(state["generator"])
+        go_on(self.generator, state["generator"])
         self.taken = self.steps
         if state["taken"]:
             self.draw()

@@ -31,7 +31,7 @@ from mine_cli.penalty import squared_slope
 from mine_cli.recorded import RecordedStep, rates_on_device
 from mine_cli.schemas import GANConf, TrainerConf
 from mine_cli.status import status
-from mine_cli.tasks.feeds import stream
+from mine_cli.tasks.feeds import go_on, stream
 from mine_cli.trainer import set_rate
 
 __all__ = ["GAN", "Latent"]
@@ -348,8 +348,8 @@ class GAN:
                 group["lr"] = float(group["lr"])  # on whatever device it was
         if isinstance(self.iterate, RecordedStep):
             self._rates_on_device()
-        self.random.set_state(state["random"])
-        self.term.generator(self.device).set_state(state["pairing"])
+        go_on(self.random, state["random"])
+        go_on(self.term.generator(self.device), state["pairing"])
         self.curve, self.found = state["curve"], state["found"]
 
     # The result

@@ -33,7 +33,7 @@ from mine_cli.status import status
 from mine_cli.tasks.bottleneck_report import information, prediction, predictions_of
 from mine_cli.tasks.bottleneck_rows import rows_on
 from mine_cli.tasks.bottlenecks_together import Share, Together
-from mine_cli.tasks.feeds import FixedRows, stream
+from mine_cli.tasks.feeds import FixedRows, go_on, stream
 
 __all__ = ["InfoBottleneck"]
 
@@ -169,7 +169,7 @@ class InfoBottleneck:
         self.bottleneck.load_state_dict(state["bottleneck"])
         self.term.load_state_dict(state["term"])
         self.feed.load_state_dict(state["feed"])
-        self.generator.set_state(state["generator"])
+        go_on(self.generator, state["generator"])
         if self.share:
             self.share.load_moments(state["moments"])
         if self.average is not None:

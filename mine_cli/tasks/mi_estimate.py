@@ -21,7 +21,7 @@ from mine_cli.estimator import MutualInformation
 from mine_cli.evaluation import Evaluation, pool
 from mine_cli.schemas import MIEstimateConf, TrainerConf
 from mine_cli.status import status
-from mine_cli.tasks.feeds import Ahead, FixedRows, FreshDraws, SideBySide, stream
+from mine_cli.tasks.feeds import Ahead, FixedRows, FreshDraws, SideBySide, go_on, stream
 from mine_cli.tasks.parts import Parts
 from mine_cli.trainer import set_rate
 
@@ -88,7 +88,7 @@ class Member:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.term.load_state_dict(state["term"])
         self.ahead.load_state_dict(state["ahead"])
-        self.noise.set_state(state["noise"])
+        go_on(self.noise, state["noise"])
         if self.share:
             self.share.load_moments(state["moments"])
         self.best_quality, self.best_step = state["best_quality"], state["best_step"]

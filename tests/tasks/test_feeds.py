@@ -16,6 +16,7 @@ from mine_cli.tasks.feeds import (
     FixedRows,
     FreshDraws,
     SideBySide,
+    go_on,
     stream,
 )
 
@@ -176,3 +177,17 @@ def test_a_block_goes_on_from_its_state(taken: int) -> None:
     for _ in range(6):
         for part, own in zip(other.next(), batches.next(), strict=True):
             assert torch.equal(part, own)
+
+
+def test_a_stream_of_another_device_goes_on_as_one_that_follows_from_it() -> None:
+    def after(state: list[int]) -> Tensor:
+        generator = torch.Generator().manual_seed(1)
+        go_on(generator, torch.tensor(state, dtype=torch.uint8))
+        return torch.randn(5, generator=generator)
+
+    state = [7] * 16  # as long as that of a GPU
+    assert torch.equal(after(state), after(state))
+    assert not torch.equal(after(state), after([8] * 16))
+    assert not torch.equal(
+        after(state), torch.randn(5, generator=torch.Generator().manual_seed(1))
+    )
