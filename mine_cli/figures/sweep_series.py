@@ -52,7 +52,7 @@ class Look:
     marker: str
     dash: str
     aside: float
-    larger: float
+    larger: float = 0.0
 
 
 class Series:

@@ -40,6 +40,7 @@ class Sizes:
     image_steps: int = 20
     bottleneck_steps: int = 20
     critics: tuple[int, int] = (10, 1000)
+    critics_steps: int = 256  # one block of batches drawn ahead
     correlations: tuple[int, int] = (13, 19)
     seeds: int = 10
     sweep_steps: tuple[int, int] = (2000, 1500)
@@ -64,6 +65,7 @@ class Sizes:
             image_steps=1,
             bottleneck_steps=1,
             critics=(2, 4),
+            critics_steps=4,
             correlations=(2, 2),
             seeds=1,
             sweep_steps=(20, 20),
@@ -251,7 +253,7 @@ def critics(sizes: Sizes, device: str) -> Iterator[Measured]:
     one, few, many = (Critics(number, device) for number in (1, *sizes.critics))
     number_few, number = sizes.critics
     on_gpu = torch.device(device).type == "cuda"
-    found = interleaved(many, few, sizes.pairs, sizes.steps)
+    found = interleaved(many, few, min(5, sizes.pairs), sizes.critics_steps)
     yield Measured(
         f"critics step, {number} together / {number_few} together",
         f"{found.median:.2f}",
@@ -259,7 +261,7 @@ def critics(sizes: Sizes, device: str) -> Iterator[Measured]:
         found.median <= 3 if on_gpu else None,
         found.detail(),
     )
-    found = interleaved(one, many, sizes.pairs, sizes.steps, shares=(1, number))
+    found = interleaved(one, many, min(5, sizes.pairs), sizes.critics_steps, shares=(1, number))
     yield Measured(
         f"critics step, {number} one after another / together",
         f"{found.median:.1f}",
