@@ -18,7 +18,7 @@ def options(bound: nn.Module) -> dict[str, int]:
     return {"negatives": 200 if bound.needs == "matrix" else 50}
 
 
-@pytest.mark.parametrize("name", [*BOUNDS, "own"])
+@pytest.mark.parametrize("name", [*BOUNDS, pytest.param("own", marks=pytest.mark.slow)])
 def test_standard_error_is_the_spread_over_redraws(name: str) -> None:
     law, generator = Gaussian(dim=2, rho=0.8), torch.Generator().manual_seed(1)
     bound = OneFormula(donsker_varadhan) if name == "own" else BOUNDS[name]()

@@ -160,6 +160,7 @@ def test_a_job_that_fails_and_one_that_diverges_are_named_and_run_again(
     assert (folder / "sweep.png").exists()
 
 
+@pytest.mark.slow  # three sweeps
 def test_what_diverged_stays_so_if_told(sweep: Sweep, tmp_path: Path) -> None:
     """And fails no sweep."""
     command = ("-cd", "my_conf", "-m", *QUIET, "bound=own", "bound.number=0,1", "sweep_dir=sweep")

@@ -29,6 +29,7 @@ class Sweep:
         seconds: budget -> what it takes on two CPU cores; nobody has measured a GPU.
         smoke: overrides that make it short.
         cpu: overrides that make it fit for a CPU, where it is not as it stands.
+        gpu: overrides that make it faster on a GPU.
         always: overrides under every budget.
         on_gpu: the experiment in its place where there is a GPU.
     """
@@ -37,13 +38,14 @@ class Sweep:
     seconds: Mapping[str, float]
     smoke: Sequence[str] = ()
     cpu: Sequence[str] = ()
+    gpu: Sequence[str] = ()
     always: Sequence[str] = ()
     on_gpu: str | None = None
 
     def arguments(self, budget: str) -> list[str]:
         """What `mine-run` is given."""
         experiment = (self.on_gpu if budget == "gpu" else None) or self.experiment
-        own = {"smoke": self.smoke, "cpu": self.cpu}.get(budget, ())
+        own = {"smoke": self.smoke, "cpu": self.cpu, "gpu": self.gpu}[budget]
         return ["-m", f"experiment={experiment}", *own, *self.always]
 
 

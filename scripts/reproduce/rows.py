@@ -106,6 +106,7 @@ ROWS: dict[str, Row] = {
                 {"smoke": 40, "cpu": 840},
                 smoke=(*ONE_SEED, "task.samples=500"),
                 on_gpu="paper/table1_stacked_mnist",
+                gpu=("trainer.compile=true",),
             )
         },
         generators.gather_stacks,

@@ -114,7 +114,9 @@ class OneFolded(nn.Module):
         return latent[:, 2:] * self.gain + latent[:, :2]
 
 
-@pytest.mark.parametrize("bound", ["mine", "js", "infonce"])
+@pytest.mark.parametrize(
+    "bound", ["mine", *(pytest.param(name, marks=pytest.mark.slow) for name in ("js", "infonce"))]
+)
 def test_the_information_rises_without_adversary_and_clipping(bound: str) -> None:
     """By at least half a nat, judged by another network; a flipped sign lowers it."""
     marginals = "all_pairs" if bound == "infonce" else "derangement"
