@@ -56,6 +56,10 @@ class MutualInformation(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if not isinstance(network, nn.Module):
+            raise BadInput(
+                f"network: want a torch.nn.Module such as MLP((2,), (2,)), not {network!r}"
+            )
         self.network = network if hasattr(network, "head") else Whole(network)
         self.bound = by_name(bound, BOUNDS, "bound")
         self.marginals = by_name(marginals, MARGINALS, "marginals")
@@ -184,6 +188,7 @@ class MutualInformation(nn.Module):
         return self._generator
 
     def _with_extra(self, x: Tensor, z: Tensor, z_extra: Tensor | None) -> Tensor:
+        check_tensors(x, z)
         rows = 0 if z_extra is None else len(z_extra)
         wanted = len(x) * getattr(self.marginals, "extra", 0)
         if len(x) != len(z) or rows != wanted:
@@ -195,9 +200,17 @@ class MutualInformation(nn.Module):
 
 
 def check_paired(x: Tensor, z: Tensor) -> None:
-    """Raise BadInput unless x and z have as many rows."""
+    """Raise BadInput unless x and z are tensors with as many rows."""
+    check_tensors(x, z)
     if len(x) != len(z):
         raise BadInput(f"x has {len(x)} rows and z has {len(z)}; they are paired row by row")
+
+
+def check_tensors(x: Any, z: Any) -> None:
+    """Raise BadInput unless x and z are tensors."""
+    for name, rows in (("x", x), ("z", z)):
+        if not isinstance(rows, Tensor):
+            raise BadInput(f"{name}: want a torch.Tensor, not {type(rows).__name__}")
 
 
 def by_name(choice: Any, known: dict[str, type], what: str) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra._internal import utils
-from hydra.errors import MissingConfigException
+from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
@@ -27,6 +27,9 @@ EXTRAS = {
     "hydra/sweeper=optuna": "sweep",
 }
 """Option of Hydra's plugins -> our extra that installs it."""
+
+
+DATA_FILES = (".npz", ".npy", ".csv", ".parquet")
 
 
 def in_one_line() -> None:
@@ -52,11 +55,31 @@ def refusal(stop: Exception) -> str | None:
     """What is wrong and what there is, in one line; None for all that Hydra tells well itself."""
     if isinstance(stop, MissingConfigException):
         return missing_option(stop)
+    if isinstance(stop, OverrideParseException):
+        return not_understood(stop)
+    if ambiguous := re.match("Ambiguous value for argument '(.*)'", str(stop)):
+        key, _, values = ambiguous[1].partition("=")
+        return (
+            f"{key}={values}: several values are a sweep, mine-run -m; a list is {key}=[{values}]"
+        )
+    if isinstance(stop, OSError) and stop.filename:
+        return f"{stop.filename}: {stop.strerror}"
     cause = stop.__cause__
     if isinstance(cause, (ConfigAttributeError, ConfigKeyError)):
         return missing_key(cause)
     typed = re.match("Error merging override (.*)", str(stop))
     return f"{typed[1]}: {str(cause).splitlines()[0]}" if typed and cause else None
+
+
+def not_understood(stop: OverrideParseException) -> str:
+    """A word of the command line that is no KEY=VALUE, or a value that cannot be read."""
+    word = str(stop.override)
+    if "=" in word:
+        why = str(stop.message).splitlines()[0]
+        return f"{word}: {why}; what has spaces or brackets is quoted: 'key=[a, b]'"
+    if Path(word).suffix in DATA_FILES:
+        return f"{word}: want KEY=VALUE, for data of your own dataset=arrays dataset.path={word}"
+    return f"{word}: want KEY=VALUE"
 
 
 def missing_option(stop: MissingConfigException) -> str | None:

@@ -29,6 +29,7 @@ STATUS_ADVICE = {
 }
 LABEL = 16  # characters before the numbers
 WIDTH = 84  # of what explains them
+FAR = 0.1  # nats: as much more than the estimate a reference may say without a word about it
 LOOSE = 100.0  # nats: an upper end from here on says nothing of where the lower one stands
 
 
@@ -225,7 +226,20 @@ def references(result: Mapping[str, Any], units: str) -> list[str]:
         number, note = known(found, "estimate"), str(found.get("note") or "")
         shown = " none" if number is None else value(number, units)
         lines.append(row(f"  {REFERENCE_NAMES.get(name, name)}", shown, note))
+        if name == "ksg" and more_than(number, result):
+            lines += explained(
+                "More than the estimate, which a bound that is not yet tight falls short of. "
+                "Try a larger trainer.steps, or another network."
+            )
     return ["", "for comparison", *lines] if lines else []
+
+
+def more_than(number: float | None, result: Mapping[str, Any]) -> bool:
+    """Whether a reference lies above the estimate by more than what either may be off by."""
+    estimate, error = known(result, "estimate"), known(result, "standard_error")
+    if number is None or estimate is None:
+        return False
+    return number - estimate > max(FAR, number / 4, 3 * (error or 0.0))
 
 
 REFERENCE_NAMES = {"ksg": "KSG", "gaussian": "Gaussian"}

@@ -37,7 +37,10 @@ def validate(cfg: DictConfig) -> list[str]:
         node = OmegaConf.select(cfg, section)
         if unused(task, section):
             if node is not None:
-                faults.append(f"{section}: task={task} takes none; leave it out")
+                takers = " or ".join(
+                    f"task={name}" for name, used in USES.items() if section in used
+                )
+                faults.append(f"{section}: task={task} takes none, {takers} does; leave it out")
             continue
         schema = schema_of(section, node)
         if schema is not None:

@@ -231,7 +231,7 @@ BAD = {
     "exponential, constant",
     "trainer.betas=[0.9]": "trainer.betas=[0.9]: must be two shares in [0, 1), Adam's two moving "
     "averages",
-    "generator=dcgan": "generator: task=mi-estimate takes none; leave it out",
+    "generator=dcgan": "generator: task=mi-estimate takes none, task=gan does; leave it out",
     # combinations
     "dataset.rho=null": "dataset.rho=null: want a correlation, or dataset.mi in nats",
     "split=groups:site": "split=groups:site: dataset=gaussian has no columns; only "
@@ -294,7 +294,7 @@ def test_a_bad_value_is_told_in_one_line(override: str, composed: Composer) -> N
             ["dataset=spiral"],
             "dataset=spiral: task=mi-estimate takes one of gaussian, functions, ",
         ),
-        (["task=classifier", "bound=dv"], "bound: task=classifier takes none; leave it out"),
+        (["task=classifier", "bound=dv"], "bound: task=classifier takes none, "),
         (["~marginals"], "marginals: must be one of shuffle, derangement, independent, all_pairs"),
     ],
 )

@@ -115,6 +115,15 @@ def test_infonce_without_the_score_matrix_is_one_clear_line() -> None:
         MutualInformation(MLP((2,), (2,)), "infonce", "derangement")
 
 
+def test_what_is_no_network_and_no_tensor_is_one_clear_line() -> None:
+    with pytest.raises(BadInput, match=r"network: want a torch\.nn\.Module .*, not 'mlp'"):
+        MutualInformation("mlp")  # type: ignore[arg-type]
+    mi, rows = MutualInformation(MLP((2,), (2,))), torch.randn(60, 2)
+    for call in (mi.step, mi.evaluate, mi.pointwise, mi.maximise):
+        with pytest.raises(BadInput, match=r"z: want a torch\.Tensor, not ndarray"):
+            call(rows, rows.numpy())
+
+
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(BadInput, match="mine, dv, mine_f"):
         MutualInformation(MLP((2,), (2,)), "mina")

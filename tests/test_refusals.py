@@ -62,3 +62,29 @@ def test_what_hydra_tells_well_is_left_to_it() -> None:
     assert refusal(ConfigCompositionException("Could not delete from config.")) is None
     assert refusal(MissingConfigException("Primary config not found", "config")) is None
     assert refusal(ValueError("Error merging override a=b")) is None
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        (
+            "my.npz",
+            "my.npz: want KEY=VALUE, for data of your own dataset=arrays dataset.path=my.npz",
+        ),
+        ("seed", "seed: want KEY=VALUE"),
+        (
+            "dataset.x=[a, ",
+            "dataset.x=[a, : no viable alternative at input '[a, '; what has spaces",
+        ),
+        ("seed=0,1", "seed=0,1: several values are a sweep, mine-run -m; a list is seed=[0,1]"),
+    ],
+)
+def test_words_that_cannot_be_read_are_told_with_what_was_meant(word: str, line: str) -> None:
+    with pytest.raises(BadInput) as stop:
+        composed([word])
+    assert str(stop.value).startswith(line)
+
+
+def test_a_folder_that_cannot_be_made_is_one_line() -> None:
+    stop = FileNotFoundError(2, "No such file or directory", "/proc/x")
+    assert refusal(stop) == "/proc/x: No such file or directory"

@@ -58,6 +58,14 @@ def test_bad_input_is_a_line_a_fault_and_nothing_is_written(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_extra_that_it_needs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pandas.py").write_text("raise ModuleNotFoundError(name='pandas')\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    done = reproduce("fig1", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "reproduce: pandas is not installed: pip install -e '.[reproduce]'\n"
+
+
 def test_every_row_names_its_time_on_a_cpu_and_experiments_that_exist(module: Modules) -> None:
     experiments = SCRIPT.parents[1] / "conf" / "experiment"
     for name, row in module("rows").ROWS.items():

@@ -502,6 +502,26 @@ def test_summary_in_bits_divides_by_log_2_and_says_so() -> None:
     assert per_nat("nats") == 1.0
 
 
+@pytest.mark.parametrize(
+    ("estimate", "error", "ksg", "told"),
+    [
+        (0.07, 0.001, 0.58, True),
+        (1.02, 0.007, 1.05, False),
+        (0.5, 0.3, 1.1, False),  # not sure enough itself
+        (6.0, 0.02, 6.5, False),  # KSG is not that exact either
+        (1.2, 0.01, 0.4, False),
+        (None, None, 1.0, False),
+    ],
+)
+def test_summary_says_where_a_reference_finds_much_more(
+    estimate: float | None, error: float | None, ksg: float, told: bool
+) -> None:
+    numbers = {"estimate": estimate, "standard_error": error}
+    references = {"references": {"ksg": {"estimate": ksg, "note": "k = 3"}}}
+    text = summary(RESULT | numbers | references)
+    assert ("More than the estimate" in text) == told
+
+
 @pytest.mark.parametrize("status", list(STATUS_ADVICE))
 def test_summary_explains_every_status_but_ok(status: str) -> None:
     text = " ".join(summary(RESULT | {"status": status}).split())

@@ -13,10 +13,15 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import record
-import sweeps
-from plan import BUDGETS, Row
-from rows import MISSING, ROWS
+try:
+    import record
+    import sweeps
+    from plan import BUDGETS, Row
+    from rows import MISSING, ROWS
+except ModuleNotFoundError as missing:
+    if missing.name != "pandas":
+        raise
+    sys.exit("reproduce: pandas is not installed: pip install -e '.[reproduce]'")
 
 from mine_cli.config import tell
 from mine_cli.errors import BadInput, RunFailed
