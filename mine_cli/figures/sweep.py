@@ -26,6 +26,7 @@ from mine_cli.figures.sweep_series import (
 )
 from mine_cli.summary import per_nat
 from mine_cli.sweep.columns import Column
+from mine_cli.sweep.spread import in_words
 
 __all__ = ["sweep"]
 
@@ -242,7 +243,9 @@ def legend(figure: Figure, table: SweepTable, handles: Sequence[Line2D]) -> None
     many = any(len(point.known(table.columns[0].name)) > 1 for point in table.points)
     bars = []
     if many or table.columns[0].name == "estimate":
-        label = f"two standard errors {'over seeds' if many else 'of each estimate'}"
+        own = any(point.known("standard_error") for point in table.points)
+        names = [column.name for column in table.columns]
+        label = in_words(names, own) if many else "two standard errors of each estimate"
         bars.append(handle(label, color=style.GREY, marker="|", markersize=11))
     side: dict[str, Any] = {"loc": "outside lower left", "ncols": int(figure.get_figwidth() / 2.3)}
     every = [*handles, *bars, *status_handles(table)]

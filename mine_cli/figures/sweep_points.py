@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from mine_cli.sweep.columns import Column, columns_of
 from mine_cli.sweep.ledger import WITHOUT_NUMBERS
+from mine_cli.sweep.spread import standard_error
 
 __all__ = ["Point", "SweepTable"]
 
@@ -39,12 +40,8 @@ class Point:
         return fmean(found) if found else None
 
     def interval(self, name: str) -> float:
-        """Two standard errors: over seeds, of an estimate alone its own; 0 where not known."""
-        found = self.known(name)
-        if len(found) > 1:
-            return 2 * stdev(found) / math.sqrt(len(found))
-        own = self.mean("standard_error") if name in ("estimate", "error") else None
-        return 2 * (own or 0.0)
+        """Two standard errors of the mean over seeds; 0 where not known."""
+        return 2 * (standard_error(name, self.known) or 0.0)
 
     @property
     def truth(self) -> float | None:
