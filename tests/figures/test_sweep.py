@@ -12,6 +12,7 @@ from matplotlib.image import imread
 
 from mine_cli import figures
 from mine_cli.figures import style
+from mine_cli.figures.sweep_series import AT_LEAST
 from mine_cli.results import read_json
 from mine_cli.sweep.ledger import Ledger
 from tests.bottleneck_folders import bottleneck_run
@@ -83,7 +84,7 @@ def test_estimates_stand_over_the_truth_and_errors_below(
     own = results[-1]["standard_error"]
     assert high - low == pytest.approx(4 * max(stdev(last), own) / 3**0.5)
     assert legend(kept[0])[-1] == (
-        "two standard errors over seeds, or by the jobs' own where that is more"
+        "two standard errors over seeds,\nor by the jobs' own where that is more"
     )
     errors = drawn(below)[2].lines[0].get_ydata()
     assert errors[-1] == pytest.approx(mean(last) - truths[-1])
@@ -254,6 +255,22 @@ def test_a_value_far_off_is_an_arrow(tmp_path: Path, kept: list[Figure]) -> None
     assert signs(axes, "v", 7) == [(0.01, 0.0)]
     assert [text.get_text() for text in axes.texts] == ["-2e+07"]
     assert axes.get_ylim()[0] > 0
+
+
+def test_what_is_only_known_to_be_exceeded_has_a_sign(tmp_path: Path, kept: list[Figure]) -> None:
+    betas = [0.001, 0.01, 0.1]
+    sweep = sweep_folder(tmp_path / "sweep", jobs_of({"method.beta": betas}))
+    for number, (beta, upper) in enumerate(zip(betas, (117.0, 9.5, 6.1), strict=True)):
+        metrics = {"i_xz_reference": 9.2 - beta, "i_xz_reference_upper": upper}
+        bottleneck_run(sweep / str(number), "mine_gaussian", beta, steps=(600,), metrics=metrics)
+    Ledger(sweep).write()
+    figures.sweep(sweep)
+    by_term, by_law = kept[0].axes[1:]
+    assert by_law.get_ylabel() == "I(X;Z) by the law (nats)"
+    sign, size = AT_LEAST["marker"], AT_LEAST["markersize"]
+    assert signs(by_law, sign, size) == [(0.001, 9.199)]
+    assert signs(by_term, sign, size) == []
+    assert "at its ceiling: so much or more" in legend(kept[0])
 
 
 def test_nothing_to_compare_is_no_picture(tmp_path: Path) -> None:
