@@ -168,6 +168,8 @@ def draw_number(
         name_places(axes, values)
     axes.set_xlabel(swept)
     axes.set_ylabel(column.headed(units))
+    if column.kind == "count":
+        style.whole(axes)
 
 
 def is_at_least(column: Column) -> Callable[[Point], bool]:

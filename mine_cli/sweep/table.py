@@ -103,17 +103,21 @@ def of_job(job: Row, keys: Sequence[str], columns: Sequence[Column], units: str)
     for column in columns:
         own = job.numbers.get("standard_error") if column.name == "estimate" else None
         spread = None if own is None else 2 * own
-        cells.append(with_spread(column, job.numbers.get, spread, units))
+        cells.append(with_spread(column, job.numbers.get, spread, units, alone=True))
     seconds = "" if job.seconds is None else f"{job.seconds:.1f}"
     return [*cells, seconds, job.status]
 
 
 def with_spread(
-    column: Column, find: Callable[[str], float | None], spread: float | None, units: str
+    column: Column,
+    find: Callable[[str], float | None],
+    spread: float | None,
+    units: str,
+    alone: bool = False,
 ) -> str:
     """A column's number among those of a job or setting, with what it may be off."""
     value = find(column.name)
-    shown = "" if value is None else column.or_more(find) + column.shown(value, units)
+    shown = "" if value is None else column.or_more(find) + column.shown(value, units, alone)
     return shown if spread is None else f"{shown} ± {column.shown_spread(spread, units)}"
 
 

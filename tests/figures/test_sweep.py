@@ -239,7 +239,23 @@ def test_generators_are_judged_by_their_scores(tmp_path: Path, kept: list[Figure
     labels = [axes.get_ylabel() for axes in kept[0].axes]
     assert labels == ["KL (nats)", "modes", "high quality (%)"]
     assert kept[0].axes[0].get_xscale() == "symlog"
+    assert ticks_shown(kept[0].axes[1]) == [19, 20, 21]
     assert legend(kept[0]) == ["collapsed: 1 of 4 jobs"]
+
+
+def test_modes_are_whole_numbers(tmp_path: Path, kept: list[Figure]) -> None:
+    sweep = sweep_folder(tmp_path / "sweep", jobs_of({"task.beta": [0, 0.1, 1]}))
+    for number, modes in enumerate((11, 12, 12)):
+        points_run(sweep / str(number), (0, 0.1, 1)[number], 0, modes, steps=(1000,))
+    Ledger(sweep).write()
+    figures.sweep(sweep)
+    assert ticks_shown(kept[0].axes[1]) == [11, 12]
+
+
+def ticks_shown(axes: Axes) -> list[float]:
+    """Those within the axes' limits."""
+    low, high = axes.get_ylim()
+    return [tick for tick in axes.get_yticks() if low <= tick <= high]
 
 
 def test_a_value_far_off_is_an_arrow(tmp_path: Path, kept: list[Figure]) -> None:

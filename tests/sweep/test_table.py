@@ -152,6 +152,11 @@ def test_a_sweep_of_generators_shows_their_scores(tmp_path: Path) -> None:
     ]
     assert "17.5 ± 1.0" in lines[3]
     assert "25.0 ± 0 " in lines[4]
+    alone = sweep_folder(tmp_path / "alone", jobs_of({"task.beta": [0, 1]}))
+    for number, modes in enumerate((12, 25)):
+        points_run(alone / str(number), number, 0, modes, steps=(1000,))
+    lines = Ledger(alone).table().splitlines()
+    assert [line.split()[3] for line in lines[3:5]] == ["12", "25"]
 
 
 def test_a_sweep_of_bottlenecks_shows_errors_and_information(tmp_path: Path) -> None:
