@@ -134,11 +134,11 @@ def write(axes: Axes, text: str, inches: float, place: float, **looks: Any) -> N
 
 
 def error_in_words(group: Group, key: str) -> str:
-    """An error in per cent, over seeds with its standard error."""
+    """An error in per cent, over seeds with two standard errors, as long as its bar."""
     mean, spread = group.mean(key), group.standard_error(key)
     if mean is None:
         return "–"
-    return f"{100 * mean:.2f}" if spread is None else f"{100 * mean:.2f} ± {100 * spread:.2f}"
+    return f"{100 * mean:.2f}" if spread is None else f"{100 * mean:.2f} ± {200 * spread:.2f}"
 
 
 def information_in_words(group: Group) -> str:

@@ -103,7 +103,8 @@ def draw_line(axes: Axes, run: GanRun, tag: str, factor: float = 1.0) -> None:
 
 
 def draw_whole(axes: Axes, modes: int | None) -> None:
-    """A dashed line at all modes there are; from zero up to it."""
+    """Whole numbers of modes; a dashed line at all there are, from zero up to it."""
+    style.whole(axes)
     if modes is not None:
         draw_level(axes, modes, f"all {modes:,}")
         axes.set_ylim(0, 1.15 * modes)

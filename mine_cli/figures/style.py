@@ -11,13 +11,13 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from mine_cli.files import write_atomically
 
 __all__ = [
     "BLACK", "BLUE", "ESTIMATORS", "GREEN", "GREY", "ORANGE", "PINK", "SKY", "TRUTH", "YELLOW",
-    "apart", "column", "logarithmic", "paler", "panel", "paper", "quiet", "save",
+    "apart", "column", "logarithmic", "paler", "panel", "paper", "quiet", "save", "whole",
 ]  # fmt: skip
 
 # Okabe and Ito's colours, told apart by every kind of colour vision.
@@ -61,6 +61,12 @@ def quiet(axes: Axes) -> None:
 def paler(colour: str) -> tuple[float, ...]:
     """The same colour on two thirds of white, opaque."""
     return tuple(1 - 0.35 * (1 - part) for part in to_rgb(colour))
+
+
+def whole(axes: Axes) -> None:
+    """Whole numbers alone on the vertical axis, which counts something."""
+    places = MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
+    axes.yaxis.set_major_locator(places)
 
 
 def logarithmic(axes: Axes) -> None:

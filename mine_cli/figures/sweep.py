@@ -1,6 +1,6 @@
 """The picture of a sweep: estimates against the truth, or a result against what was swept."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from mine_cli.figures import style
 from mine_cli.figures.sweep_points import Point, SweepTable
 from mine_cli.figures.sweep_series import (
     APART,
+    AT_LEAST,
     CLOSE,
     NESTED,
     Place,
@@ -93,7 +94,7 @@ def against_truth(table: SweepTable, truth_keys: Sequence[str], units: str) -> F
     grid[0, 0].set_ylabel(f"estimate ({units})")
     grid[1, 0].set_ylabel(f"error ({units})")
     legend(figure, table, [*series.handles(), handle("estimate = truth", **TRUTH)])
-    entitle(figure, f"Estimate against truth, {seeds_of(table)}")
+    entitle(figure, f"Estimate against truth, {table.seeds_in_words()}")
     return figure
 
 
@@ -132,12 +133,12 @@ def against_key(table: SweepTable, units: str) -> Figure:
         figure.subplots(1, len(columns), squeeze=False)[0], columns, strict=True
     ):
         draw_number(axes, table, series, swept, column, units)
-    truth = [handle("truth", **TRUTH)] if known_truth(table) is not None else []
+    truth = [handle("truth", **TRUTH)] if table.known_truth() is not None else []
+    if any(is_at_least(column)(point) for column in columns for point in table.points):
+        truth.append(handle("at its ceiling: so much or more", color=style.GREY, **AT_LEAST))
     legend(figure, table, [*series.handles(), *truth])
     names = columns[0].title.capitalize() if len(columns) == 1 else "Results"
-    figure.suptitle(
-        f"{names.capitalize()} against {swept}, {seeds_of(table)}", fontsize=11, x=0.01, ha="left"
-    )
+    entitle(figure, f"{names.capitalize()} against {swept}, {table.seeds_in_words()}")
     return figure
 
 
@@ -145,7 +146,7 @@ def draw_number(
     axes: Axes, table: SweepTable, series: Series, swept: str, column: Column, units: str
 ) -> None:
     """One number of all series over the swept key."""
-    factor, truth = column.factor(units), known_truth(table)
+    factor, truth = column.factor(units), table.known_truth()
     beside = []
     if column.name == "estimate" and truth is not None:
         beside = [factor * truth]
@@ -157,7 +158,9 @@ def draw_number(
         return places[point.values[swept]]
 
     joined = numeric and swept != "seed"
-    draw_all(axes, series, table.points, place, column.name, factor, beside, joined)
+    draw_all(
+        axes, series, table.points, place, column.name, factor, beside, joined, is_at_least(column)
+    )
     mark_missing(axes, series, table.points, place)
     if numeric:
         scale(axes, values)
@@ -165,12 +168,13 @@ def draw_number(
         name_places(axes, values)
     axes.set_xlabel(swept)
     axes.set_ylabel(column.headed(units))
+    if column.kind == "count":
+        style.whole(axes)
 
 
-def known_truth(table: SweepTable) -> float | None:
-    """The truth that all settings share, in nats."""
-    truths = [point.truth for point in table.points if point.truth is not None]
-    return truths[0] if len({round(truth, 9) for truth in truths}) == 1 else None
+def is_at_least(column: Column) -> Callable[[Point], bool]:
+    """Of a point whether this number is only known to be exceeded."""
+    return lambda point: bool(point.known(column.name) and column.or_more(point.mean))
 
 
 def scale(axes: Axes, values: Sequence[str]) -> None:
@@ -210,11 +214,12 @@ def draw_all(
     factor: float,
     beside: Sequence[float],
     joined: bool = True,
+    at_least: Callable[[Point], bool] | None = None,
 ) -> None:
     """One number of all series; arguments as for `draw_points` and `range_of`."""
     shown = range_of(points, name, factor, beside)
     for look, found in series.of(points):
-        draw_points(axes, found, look, place, name, factor, shown, joined)
+        draw_points(axes, found, look, place, name, factor, shown, joined, at_least)
     style.quiet(axes)
 
 
@@ -228,21 +233,12 @@ def entitle(figure: Figure, title: str) -> None:
     figure.suptitle(title, fontsize=11, x=0.01, ha="left")
 
 
-def seeds_of(table: SweepTable) -> str:
-    """Of how many seeds the points are the mean."""
-    counts = sorted({len(point.known(table.columns[0].name)) for point in table.points} - {0})
-    most = counts[-1]
-    if most == 1:
-        return "one job each"
-    return f"means of {most if counts[0] == most else f'{counts[0]} to {most}'} seeds"
-
-
 def legend(figure: Figure, table: SweepTable, handles: Sequence[Line2D]) -> None:
     """What the colours and signs mean, below the axes."""
     many = any(len(point.known(table.columns[0].name)) > 1 for point in table.points)
     bars = []
     if many or table.columns[0].name == "estimate":
-        label = f"two standard errors {'over seeds' if many else 'of each estimate'}"
+        label = table.spread_in_words() if many else "two standard errors of each estimate"
         bars.append(handle(label, color=style.GREY, marker="|", markersize=11))
     side: dict[str, Any] = {"loc": "outside lower left", "ncols": int(figure.get_figwidth() / 2.3)}
     every = [*handles, *bars, *status_handles(table)]

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from mine_cli.sweep.columns import Column, columns_of
 from mine_cli.sweep.ledger import WITHOUT_NUMBERS
+from mine_cli.sweep.spread import in_words, standard_error
 
 __all__ = ["Point", "SweepTable"]
 
@@ -39,12 +40,8 @@ class Point:
         return fmean(found) if found else None
 
     def interval(self, name: str) -> float:
-        """Two standard errors: over seeds, of an estimate alone its own; 0 where not known."""
-        found = self.known(name)
-        if len(found) > 1:
-            return 2 * stdev(found) / math.sqrt(len(found))
-        own = self.mean("standard_error") if name in ("estimate", "error") else None
-        return 2 * (own or 0.0)
+        """Two standard errors of the mean over seeds; 0 where not known."""
+        return 2 * (standard_error(name, self.known) or 0.0)
 
     @property
     def truth(self) -> float | None:
@@ -101,6 +98,25 @@ class SweepTable:
     def longest(self, keys: Sequence[str]) -> str:
         """The key with most values; of two the first."""
         return max(keys, key=lambda key: len(self.values(key)))
+
+    def known_truth(self) -> float | None:
+        """The truth that all settings share, in nats."""
+        truths = [point.truth for point in self.points if point.truth is not None]
+        return truths[0] if len({round(truth, 9) for truth in truths}) == 1 else None
+
+    def seeds_in_words(self) -> str:
+        """Of how many seeds the points are the mean."""
+        counts = sorted({len(point.known(self.columns[0].name)) for point in self.points} - {0})
+        most = counts[-1]
+        if most == 1:
+            return "one job each"
+        return f"means of {most if counts[0] == most else f'{counts[0]} to {most}'} seeds"
+
+    def spread_in_words(self) -> str:
+        """What the intervals of means over seeds are, in two short lines where there is more."""
+        own = any(point.known("standard_error") for point in self.points)
+        said = in_words((column.name for column in self.columns), own)
+        return said.replace(", ", ",\n")
 
     def truth_keys(self) -> list[str]:
         """The swept keys that decide the truth, which is known."""

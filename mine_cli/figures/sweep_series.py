@@ -17,8 +17,8 @@ from mine_cli.figures.sweep_points import Point, SweepTable
 from mine_cli.sweep.ledger import WITHOUT_NUMBERS
 
 __all__ = [
-    "APART", "CLOSE", "NESTED", "Look", "Place", "Series", "draw_missing", "draw_points",
-    "handle", "range_of", "status_handles",
+    "APART", "AT_LEAST", "CLOSE", "NESTED", "Look", "Place", "Series", "draw_missing",
+    "draw_points", "handle", "range_of", "status_handles",
 ]  # fmt: skip
 
 COLOURS = (style.BLUE, style.ORANGE, style.GREEN, style.PINK, style.SKY, style.YELLOW, style.BLACK)
@@ -33,7 +33,11 @@ MARKS = {
 FOOT = 0.03  # of the height of the axes
 CLOSE, APART = 8.0, 60.0  # points of print that the series share at a number, at a name
 NESTED = 0.0  # where the place is a measure itself: beside it they would be off the line of truth
+AT_LEAST: dict[str, Any] = {"marker": r"$\geq$", "markersize": 7, "markeredgewidth": 0.3}
+"""Before a point whose number is only known to be exceeded."""
 LARGER = 4.0  # points of print, the first of nested series than the last
+
+BEFORE = 10.0  # points of print
 
 Range = tuple[float, float]
 Place = Callable[[Point], float | None]
@@ -148,6 +152,7 @@ def draw_points(
     factor: float,
     shown: Range,
     joined: bool = True,
+    at_least: Callable[[Point], bool] | None = None,
 ) -> None:
     """One series: means with intervals, joined in order; signs about what is not `ok`.
 
@@ -155,6 +160,7 @@ def draw_points(
         place: Where a point stands on the horizontal axis; None where that is not known.
         name: The number of results.csv that is drawn, times the factor.
         shown: Values outside are drawn as arrows at the edge.
+        at_least: Whether a point's number is only known to be exceeded.
     """
     there, edge = (moved(axes, of, look) for of in (axes.transData, axes.get_xaxis_transform()))
     inside = []
@@ -165,6 +171,9 @@ def draw_points(
         if shown[0] <= y <= shown[1]:
             inside.append((x, y, factor * point.interval(name)))
             encircle(axes, x, y, point, there)
+            if at_least and at_least(point):
+                before = there + ScaledTranslation(-BEFORE / 72, 0, axes.figure.dpi_scale_trans)
+                axes.plot(x, y, color=look.colour, transform=before, zorder=4, **AT_LEAST)
         else:
             point_beyond(axes, x, y, look, edge, y > shown[1])
     if not inside:

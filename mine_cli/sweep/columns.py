@@ -34,24 +34,31 @@ class Column:
         """What a number of results.csv is multiplied by to be shown."""
         return {"nats": per_nat(units), "share": 100.0, "count": 1.0}[self.kind]
 
+    def digits(self, alone: bool = False) -> int:
+        """Behind the point; of a count that is no mean none."""
+        return {"nats": 4, "share": 2, "count": 0 if alone else 1}[self.kind]
+
     def headed(self, units: str) -> str:
         """The title with the unit of what stands below it."""
         unit = {"nats": f" ({units})", "share": " (%)", "count": ""}[self.kind]
         return self.title + unit
 
-    def shown(self, value: float | None, units: str) -> str:
-        """A number with as many digits as its kind has; nothing for what is not known."""
+    def shown(self, value: float | None, units: str, alone: bool = False) -> str:
+        """A number with as many digits as its kind has; nothing for what is not known.
+
+        Arguments:
+            alone: Of one job, and no mean.
+        """
         if value is None:
             return ""
-        digits = {"nats": 4, "share": 2, "count": 1}[self.kind]
         scaled = value * self.factor(units)
-        form = f"z.{digits}f" if abs(scaled) < ENDLESS else ".3g"
+        form = f"z.{self.digits(alone)}f" if abs(scaled) < ENDLESS else ".3g"
         return f"{scaled:{self.sign}{form}}"
 
     def shown_spread(self, spread: float, units: str) -> str:
-        """As the number itself; one digit of what that would round to nothing, 0 for nothing."""
-        shown = self.shown(spread, units)
-        return shown if float(shown) else f"{spread * self.factor(units):.1g}"
+        """As the number itself; 0 for nothing alone: what rounds to it is the last digit."""
+        least = 10.0 ** -self.digits() / self.factor(units)
+        return self.shown(max(spread, least), units) if spread else "0"
 
     def or_more(self, find: Callable[[str], float | None]) -> str:
         """What stands before a number that is only known to be exceeded, most often nothing.

@@ -3,7 +3,6 @@
 Imports no torch and no matplotlib: every job writes the sweep's tables anew when it ends.
 """
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import yaml
 from mine_cli.files import write_csv
 from mine_cli.results import read_json
 from mine_cli.summary import known
+from mine_cli.sweep.spread import standard_error
 
 __all__ = ["UNFINISHED", "WITHOUT_NUMBERS", "Ledger", "Row", "Setting", "counted"]
 
@@ -96,7 +96,7 @@ class Row:
     @cached_property
     def numbers(self) -> dict[str, float | int]:
         """The known numbers of the result by their columns: nats, and metrics as they are."""
-        found = {name: self.result.get(name) for name in NUMBERS}
+        found = {name: self.result.get(name) for name in (*NUMBERS, "fit_value")}
         metrics = self.result.get("metrics") or {}
         found |= {f"metrics.{name}": value for name, value in metrics.items()}
         kinds = (int, float)
@@ -157,10 +157,9 @@ class Setting:
         found = self.known(name)
         return stdev(found) if len(found) > 1 else None
 
-    def interval(self, name: str) -> float | None:
-        """Two standard errors of the mean over seeds; None of fewer than two."""
-        sd = self.sd(name)
-        return None if sd is None else 2 * sd / math.sqrt(len(self.known(name)))
+    def standard_error(self, name: str) -> float | None:
+        """Of the mean over seeds; None where it is not known."""
+        return standard_error(name, self.known)
 
     @property
     def statuses(self) -> str:
@@ -180,6 +179,8 @@ class Setting:
         metrics = [name for name in numbers if name not in NUMBERS]
         for name in (*AVERAGED, *metrics):
             found |= {f"{name}_mean": self.mean(name), f"{name}_sd": self.sd(name)}
+            if name == "estimate":
+                found["estimate_se"] = self.standard_error(name)
         return found
 
 

@@ -12,6 +12,7 @@ from mine_cli.resume import resume_command
 from mine_cli.summary import STATUS_ADVICE, row
 from mine_cli.sweep.columns import Column, columns_of
 from mine_cli.sweep.ledger import UNFINISHED, Ledger, Row, Setting, counted
+from mine_cli.sweep.spread import in_words
 
 __all__ = ["table"]
 
@@ -68,10 +69,12 @@ def numbers(ledger: Ledger, units: str) -> list[str]:
         file = "summary.csv" if by_setting else "results.csv"
         lines.append(f"{GAP}... and {more} more in {file}")
     if any("±" in line for line in lines):
-        over = " over seeds" if by_setting else ""
+        own = any(setting.known("standard_error") for setting in ledger.settings)
+        names = [column.name for column in columns]
+        which = in_words(names, own) if by_setting else "two standard errors"
         equal = by_setting and any(ZERO.search(line) for line in lines)
         note = "; 0: every seed gave the same" if equal else ""
-        lines.append(f"{GAP}± two standard errors{over}{note}")
+        lines.append(f"{GAP}± {which}{note}")
     if by_setting and any(len(s.averaged) < len(s.numbered) for s in ledger.settings):
         lines.append(f"{GAP}of jobs that share their seed as well one is averaged")
     if units != "nats" and any(column.kind == "nats" for column in columns):
@@ -86,7 +89,9 @@ def of_setting(setting: Setting, columns: Sequence[Column], units: str) -> Cells
     cells.append(str(jobs) if averaged == jobs else f"{averaged} of {jobs}")
     for column in columns:
         # The truth has no spread, and the error has that of the estimate.
-        spread = None if column.name in ("true_mi", "error") else setting.interval(column.name)
+        bare = column.name in ("true_mi", "error")
+        error = None if bare else setting.standard_error(column.name)
+        spread = None if error is None else 2 * error
         cells.append(with_spread(column, setting.mean, spread, units))
     return [*cells, setting.statuses]
 
@@ -98,17 +103,21 @@ def of_job(job: Row, keys: Sequence[str], columns: Sequence[Column], units: str)
     for column in columns:
         own = job.numbers.get("standard_error") if column.name == "estimate" else None
         spread = None if own is None else 2 * own
-        cells.append(with_spread(column, job.numbers.get, spread, units))
+        cells.append(with_spread(column, job.numbers.get, spread, units, alone=True))
     seconds = "" if job.seconds is None else f"{job.seconds:.1f}"
     return [*cells, seconds, job.status]
 
 
 def with_spread(
-    column: Column, find: Callable[[str], float | None], spread: float | None, units: str
+    column: Column,
+    find: Callable[[str], float | None],
+    spread: float | None,
+    units: str,
+    alone: bool = False,
 ) -> str:
     """A column's number among those of a job or setting, with what it may be off."""
     value = find(column.name)
-    shown = "" if value is None else column.or_more(find) + column.shown(value, units)
+    shown = "" if value is None else column.or_more(find) + column.shown(value, units, alone)
     return shown if spread is None else f"{shown} ± {column.shown_spread(spread, units)}"
 
 

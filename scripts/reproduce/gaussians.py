@@ -83,7 +83,11 @@ def draw(tables: Tables) -> Figure:
 
 
 def points_of(estimates: DataFrame) -> list[Point]:
-    """The jobs that differ in nothing but their seed, as the picture of a sweep wants them."""
+    """The jobs that differ in nothing but their seed, as the picture of a sweep wants them.
+
+    Without the estimates' own standard errors: all intervals of the record are over seeds.
+    """
+    estimates = estimates.drop(columns="standard_error")
     told = estimates.astype(object).where(estimates.notna(), "").astype(str)
     return [
         Point(dict(zip(["dim", "rho", "bound"], key, strict=True)), jobs.to_dict("records"))

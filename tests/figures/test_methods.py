@@ -113,7 +113,7 @@ def test_means_and_standard_errors_over_seeds(tmp_path: Path, kept: list[Figure]
     binomial = math.sqrt(mean * (1 - mean) / 10_000)
     assert float(row["error_averaged_binomial_se"]) == pytest.approx(binomial)
     assert (row["statuses"], row["encoder"], row["samples"]) == ("3 ok", "Gaussian", "12.0")
-    assert f"{100 * mean:.2f} ± {100 * error:.2f}" in texts(kept[0])
+    assert f"{100 * mean:.2f} ± {200 * error:.2f}" in texts(kept[0])
     bar = kept[0].axes[0].containers[1]
     low, high = bar.lines[2][0].get_segments()[0][:, 0]
     assert (low, high) == pytest.approx((100 * (mean - 2 * error), 100 * (mean + 2 * error)))

@@ -12,6 +12,7 @@ from matplotlib.image import imread
 
 from mine_cli import figures
 from mine_cli.figures import style
+from mine_cli.figures.sweep_series import AT_LEAST
 from mine_cli.results import read_json
 from mine_cli.sweep.ledger import Ledger
 from tests.bottleneck_folders import bottleneck_run
@@ -80,7 +81,11 @@ def test_estimates_stand_over_the_truth_and_errors_below(
     assert infonce.get_ydata()[-1] == pytest.approx(mean(last))
     [bars] = drawn(above)[2].lines[2]
     low, high = bars.get_segments()[-1][:, 1]
-    assert high - low == pytest.approx(4 * stdev(last) / 3**0.5)
+    own = results[-1]["standard_error"]
+    assert high - low == pytest.approx(4 * max(stdev(last), own) / 3**0.5)
+    assert legend(kept[0])[-1] == (
+        "two standard errors over seeds,\nor by the jobs' own where that is more"
+    )
     errors = drawn(below)[2].lines[0].get_ydata()
     assert errors[-1] == pytest.approx(mean(last) - truths[-1])
     assert above.get_xlim()[0] < truths[0] < truths[-1] < above.get_xlim()[1]
@@ -234,7 +239,23 @@ def test_generators_are_judged_by_their_scores(tmp_path: Path, kept: list[Figure
     labels = [axes.get_ylabel() for axes in kept[0].axes]
     assert labels == ["KL (nats)", "modes", "high quality (%)"]
     assert kept[0].axes[0].get_xscale() == "symlog"
+    assert ticks_shown(kept[0].axes[1]) == [19, 20, 21]
     assert legend(kept[0]) == ["collapsed: 1 of 4 jobs"]
+
+
+def test_modes_are_whole_numbers(tmp_path: Path, kept: list[Figure]) -> None:
+    sweep = sweep_folder(tmp_path / "sweep", jobs_of({"task.beta": [0, 0.1, 1]}))
+    for number, modes in enumerate((11, 12, 12)):
+        points_run(sweep / str(number), (0, 0.1, 1)[number], 0, modes, steps=(1000,))
+    Ledger(sweep).write()
+    figures.sweep(sweep)
+    assert ticks_shown(kept[0].axes[1]) == [11, 12]
+
+
+def ticks_shown(axes: Axes) -> list[float]:
+    """Those within the axes' limits."""
+    low, high = axes.get_ylim()
+    return [tick for tick in axes.get_yticks() if low <= tick <= high]
 
 
 def test_a_value_far_off_is_an_arrow(tmp_path: Path, kept: list[Figure]) -> None:
@@ -250,6 +271,22 @@ def test_a_value_far_off_is_an_arrow(tmp_path: Path, kept: list[Figure]) -> None
     assert signs(axes, "v", 7) == [(0.01, 0.0)]
     assert [text.get_text() for text in axes.texts] == ["-2e+07"]
     assert axes.get_ylim()[0] > 0
+
+
+def test_what_is_only_known_to_be_exceeded_has_a_sign(tmp_path: Path, kept: list[Figure]) -> None:
+    betas = [0.001, 0.01, 0.1]
+    sweep = sweep_folder(tmp_path / "sweep", jobs_of({"method.beta": betas}))
+    for number, (beta, upper) in enumerate(zip(betas, (117.0, 9.5, 6.1), strict=True)):
+        metrics = {"i_xz_reference": 9.2 - beta, "i_xz_reference_upper": upper}
+        bottleneck_run(sweep / str(number), "mine_gaussian", beta, steps=(600,), metrics=metrics)
+    Ledger(sweep).write()
+    figures.sweep(sweep)
+    by_term, by_law = kept[0].axes[1:]
+    assert by_law.get_ylabel() == "I(X;Z) by the law (nats)"
+    sign, size = AT_LEAST["marker"], AT_LEAST["markersize"]
+    assert signs(by_law, sign, size) == [(0.001, 9.199)]
+    assert signs(by_term, sign, size) == []
+    assert "at its ceiling: so much or more" in legend(kept[0])
 
 
 def test_nothing_to_compare_is_no_picture(tmp_path: Path) -> None:

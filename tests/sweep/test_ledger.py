@@ -87,6 +87,10 @@ def test_the_summary_averages_over_seeds(tmp_path: Path) -> None:
     assert float(rows[2]["estimate_sd"]) == pytest.approx(stdev(estimates[6:9]))
     assert float(rows[1]["estimate_mean"]) == estimates[5]
     assert rows[1]["estimate_sd"] == ""
+    own = [estimated(job)["standard_error"] for job in jobs_of(GRID)]
+    assert float(rows[1]["estimate_se"]) == own[5]
+    over = max(stdev(estimates[6:9]), own[6]) / 3**0.5
+    assert float(rows[2]["estimate_se"]) == pytest.approx(over)
     assert rows[0]["metrics.negatives_mean"] == "100.0"
 
 

@@ -1,0 +1,42 @@
+"""How sure a mean over seeds is: one rule for a sweep's table, its summary and its pictures."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from statistics import fmean, stdev
+
+__all__ = ["in_words", "standard_error"]
+
+WITH_OWN = ("estimate", "error")
+"""The numbers that a job knows the standard error of."""
+
+
+def standard_error(name: str, known: Callable[[str], Sequence[float]]) -> float | None:
+    """Of a number's mean over seeds; None where nothing is known of it.
+
+    That of the spread over seeds or, of an estimate, what the jobs' own standard errors (their
+    root mean square) leave of their mean, whichever is larger: two seeds may agree by chance.
+
+    Arguments:
+        name: Of the number, a column of results.csv.
+        known: A column's numbers, of one job for each seed.
+    """
+    values = known(name)
+    found = [stdev(values) / math.sqrt(len(values))] if len(values) > 1 else []
+    own = known("standard_error") if values and name in WITH_OWN else []
+    if own:
+        size = math.sqrt(fmean(error**2 for error in own))
+        # Fresh draws are each seed's own, and have no `fit_value`. The seeds of fixed rows are
+        # reported on rows that overlap, with folds on the same ones: more seeds are no more rows.
+        found.append(size if known("fit_value") else size / math.sqrt(len(own)))
+    return max(found, default=None)
+
+
+def in_words(names: Iterable[str], own: bool) -> str:
+    """What stands behind the intervals of means over seeds of these numbers.
+
+    Arguments:
+        own: Whether any job knows its own standard error.
+    """
+    theirs = own and any(name in WITH_OWN for name in names)
+    more = ", or by the jobs' own where that is more" if theirs else ""
+    return f"two standard errors over seeds{more}"
