@@ -129,6 +129,10 @@ def check_before_run(cfg: DictConfig, hydra: Any) -> None:
     from mine_cli.jobs import check  # imports torch, for which a mistyped number need not wait
 
     check(cfg)
+    if cfg.resume is not None and processes.rank() == 0:
+        from mine_cli.runs import check_inputs
+
+        check_inputs(cfg, folder)
 
 
 def check_folder(folder: Path, traces: Iterable[str]) -> None:

@@ -284,7 +284,7 @@ def test_a_checkpoint_of_another_program(tmp_path: Path) -> None:
     done = run(tmp_path, "resume=run")
     assert done.returncode == 2
     assert done.stderr == (
-        f"mine-run: {last}: a file of another program or version; expected a "
+        "mine-run: run/checkpoints/last.pt: a file of another program or version; expected a "
         "checkpoint written by mine-run (checkpoints/last.pt or best.pt of a run)\n"
     )
     assert last.read_bytes() == content

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from tests.image_folders import write_images
 from tests.program import run, started
@@ -224,6 +225,55 @@ def test_the_data_may_have_moved(tmp_path: Path) -> None:
     assert metrics == expected[0]
     assert result.pop("dataset") != expected[1].pop("dataset")
     assert result == expected[1]
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    """A short run on a user's own data, with a network of the user's own."""
+    save_rows(tmp_path / "data.npz", 500)
+    (tmp_path / "own.py").write_text(
+        "from mine_cli.networks import MLP\n\n\nclass Own(MLP):\n    pass\n"
+    )
+    own = ("network._target_=own.Own", "dataset=arrays", "dataset.path=data.npz")
+    done = run(tmp_path, *SMALL, *own, "references=none", "trainer.steps=5")
+    assert done.returncode == 0, done.stderr
+    return tmp_path
+
+
+def save_rows(path: Path, n: int) -> None:
+    x = np.random.default_rng(n).normal(size=(n, 2))
+    np.savez(path, x=x, z=x**2)
+
+
+@pytest.mark.parametrize("changed", ["data.npz", "own.py"])
+def test_other_data_or_classes_are_refused(changed: str, trained: Path) -> None:
+    """Rows that the network was trained on would be reported on."""
+    if changed == "data.npz":
+        save_rows(trained / changed, 600)
+    else:
+        (trained / changed).write_text((trained / changed).read_text() + "    other = True\n")
+    before = contents(trained)
+    done = run(trained, "resume=run", "trainer.steps=9")
+    assert done.returncode == 2
+    said = "mine-run: resume=run: own.Own, data.npz: not as when the run was trained; put back"
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == 1
+    assert contents(trained) == before
+
+
+def test_a_checkpoint_that_does_not_know_its_data_goes_on_and_says_so(trained: Path) -> None:
+    last = trained / "run" / "checkpoints" / "last.pt"
+    state = torch.load(last, weights_only=True)
+    assert len(state.pop("trained_on")) == 64
+    torch.save(state, last)
+    done = run(trained, "resume=run", "trainer.steps=9")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("mine-run: resume=run: its checkpoint does not say on which")
+    assert "trained_on" in torch.load(last, weights_only=True)
 
 
 def test_nothing_else_may_change(tmp_path: Path) -> None:
