@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 
+from mine_cli import locks
 from tests.image_folders import write_images
 from tests.program import run, started
 
@@ -285,6 +287,66 @@ def test_nothing_else_may_change(tmp_path: Path) -> None:
     assert done.stderr.count(said) == 2
     assert len(done.stderr.splitlines()) == 2
     assert all(file.read_bytes() == content for file, content in files.items())
+
+
+# One process at a time
+
+
+def impatient() -> None:
+    locks.SECONDS_TO_SAVE = 0.0
+
+
+def refused(folder: Path, *arguments: str) -> str:
+    """What a command says that may not write in a folder."""
+    done = run(folder, *arguments, before=impatient)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def test_a_run_is_alone_in_its_folder_as_long_as_it_lives(
+    tmp_path: Path, uninterrupted: Any
+) -> None:
+    arguments = (*SMALL, *VARIANTS["fresh"])
+    with started(tmp_path, *arguments, before=partial(sleep_in, "__init__")) as program:
+        program.wait_until((tmp_path / "asleep").exists)
+        shutil.rmtree(tmp_path / "run" / ".hydra")  # as between Hydra's folder and its files
+        busy = "run: a run is at work in it; wait for its end, or name another\n"
+        assert refused(tmp_path, *arguments) == f"mine-run: hydra.run.dir={busy}"
+        assert made(tmp_path / "run") == {"mine-run.log"}
+        program.signal(signal.SIGKILL)
+        program.wait()
+    assert run(tmp_path, *arguments).returncode == 0
+    assert found(tmp_path / "run") == uninterrupted("fresh")
+
+
+def made(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_run_is_resumed_once_at_a_time(tmp_path: Path, uninterrupted: Any) -> None:
+    with started(
+        tmp_path, *SMALL, *VARIANTS["fresh"], before=partial(sleep_in, "result")
+    ) as program:
+        program.wait_until((tmp_path / "asleep").exists)
+        before = contents(tmp_path / "run")
+        said = refused(tmp_path, "resume=run")
+        assert said.startswith("mine-run: resume=run: a run is at work in it")
+        assert contents(tmp_path / "run") == before
+        program.signal(signal.SIGKILL)
+        program.wait()
+    assert resumed(tmp_path) == uninterrupted("fresh")
+
+
+def test_a_job_is_not_resumed_while_its_sweep_runs(tmp_path: Path) -> None:
+    sweep = ("-m", *SMALL[:-1], *VARIANTS["fresh"], "sweep_dir=sweep", "hydra/launcher=basic")
+    with started(tmp_path, *sweep, before=partial(sleep_in, "result")) as program:
+        program.wait_until((tmp_path / "asleep").exists)
+        said = refused(tmp_path, "resume=sweep/0")
+        assert said.startswith("mine-run: resume=sweep/0: its sweep is running")
+        program.signal(signal.SIGKILL)
+        program.wait()
+    assert run(tmp_path, "resume=sweep/0").returncode == 0
 
 
 # Interrupts
