@@ -27,6 +27,7 @@ from mine_cli.jobs.mi_estimate import MIEstimateJob
 from mine_cli.refusals import refusal
 from mine_cli.resume import saved_import_folders
 from mine_cli.schemas import SECTIONS
+from mine_cli.sweep.folder import saved_sweep
 from mine_cli.tasks.gan import Latent
 
 __all__ = ["Estimate", "Sampler", "estimate", "load", "load_generator"]
@@ -182,6 +183,8 @@ def composed(overrides: Sequence[str]) -> DictConfig:
 
 def keep_configuration(cfg: DictConfig, folder: Path) -> None:
     """The same .hydra/config.yaml that a run from the command line leaves."""
+    if saved_sweep(folder) is not None:
+        raise BadInput(f"folder={folder}: holds a sweep; want a new folder")
     if (folder / "result.json").exists() or (folder / ".hydra").exists():
         raise BadInput(f"folder={folder}: holds a run already; want a new folder")
     (folder / ".hydra").mkdir(parents=True)

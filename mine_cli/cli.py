@@ -20,7 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from mine_cli import __version__, processes, ranks, refusals
+from mine_cli import __version__, locks, processes, ranks, refusals
 from mine_cli.arguments import for_hydra
 from mine_cli.config import conf_dir, error_lines, run_configuration, tell
 from mine_cli.errors import Interrupted, RunFailed, interrupt
@@ -54,6 +54,7 @@ def main() -> None:
         code = stop.code
     finally:
         of_jobs = end_of_sweep()
+        locks.let_go()
     sys.exit(code or of_jobs)
 
 

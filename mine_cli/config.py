@@ -12,7 +12,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from mine_cli import processes, ranks
+from mine_cli import locks, processes, ranks
 from mine_cli.errors import BadInput, RunFailed
 from mine_cli.resume import saved_configuration, saved_import_folders
 from mine_cli.schemas import register
@@ -77,8 +77,11 @@ class CheckBeforeRun(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         # Hydra logs an exception raised here and goes on; SystemExit alone ends the program.
         try:
-            check_before_run(without_hydra(config), config.hydra)
+            cfg, folder = without_hydra(config), Path(config.hydra.run.dir)
+            check_before_run(cfg, config.hydra)
             ranks.all_ready()
+            if not cfg.dry_run and processes.rank() == 0:
+                take_folder(folder, resumed=cfg.resume is not None)
         except Exception as stop:
             tell(stop)
             raise SystemExit(getattr(stop, "exit_code", 1)) from None
@@ -121,7 +124,7 @@ def check_before_run(cfg: DictConfig, hydra: Any) -> None:
     if cfg.resume is not None and Path(cfg.resume) != folder:
         raise BadInput(f"resume: works only on the command line: mine-run resume={cfg.resume}")
     if not cfg.dry_run and cfg.resume is None and processes.rank() == 0:
-        check_folder(folder, (".hydra", "result.json", "checkpoints"))
+        check_folder(folder)
     cfg = run_configuration(cfg, hydra)
     faults = validate(cfg) or list(processes.faults(cfg))
     if faults:
@@ -129,11 +132,37 @@ def check_before_run(cfg: DictConfig, hydra: Any) -> None:
     from mine_cli.jobs import check  # imports torch, for which a mistyped number need not wait
 
     check(cfg)
+    if cfg.resume is not None and processes.rank() == 0:
+        from mine_cli.runs import check_inputs
+
+        check_inputs(cfg, folder)
 
 
-def check_folder(folder: Path, traces: Iterable[str]) -> None:
-    """Raise BadInput where a run's files cannot go into the folder, or one left its traces."""
-    if any((folder / trace).exists() for trace in traces):
+def take_folder(folder: Path, resumed: bool) -> None:
+    """Keeps everybody else out of a run's folder until the run ends; made where it is not there.
+
+    Raises:
+        BadInput: another process has it, or was there first.
+    """
+    from mine_cli.sweep.folder import saved_sweep
+
+    if resumed and saved_sweep(folder.parent) is not None:
+        # Shared: jobs of one sweep may be resumed side by side, but not while the sweep runs.
+        locks.hold(folder.parent, f"resume={folder}: its sweep is running", shared=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    name = "resume" if resumed else "hydra.run.dir"
+    locks.hold(folder, f"{name}={folder}: a run is at work in it")
+    if not resumed:
+        check_folder(folder)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise BadInput where a new run's files cannot go into the folder, or it holds others."""
+    from mine_cli.sweep.folder import saved_sweep
+
+    if saved_sweep(folder) is not None:
+        raise BadInput(f"hydra.run.dir={folder}: holds a sweep; name another folder")
+    if any((folder / trace).exists() for trace in (".hydra", "result.json", "checkpoints")):
         raise BadInput(
             f"hydra.run.dir={folder}: already holds a run; name another folder, or go on with "
             f"that run: mine-run resume={folder}"

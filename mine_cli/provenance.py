@@ -17,6 +17,8 @@ __all__ = [
     "cpu_model",
     "decides_numbers",
     "fingerprint",
+    "fingerprints",
+    "own_targets",
     "peak_memory",
     "versions",
 ]
@@ -43,6 +45,14 @@ def fingerprint(cfg: Mapping[str, Any], files: Iterable[Path | str] = ()) -> str
             intervals are left out.
         files: The input files; their contents count, not their names.
     """
+    return fingerprints(cfg, files)[0]
+
+
+def fingerprints(cfg: Mapping[str, Any], files: Iterable[Path | str] = ()) -> tuple[str, str]:
+    """The fingerprint, and that of the input files and a user's own classes alone.
+
+    They have one reading of the files in common, which may be large.
+    """
     kept = {
         group: {k: v for k, v in value.items() if k not in ELSEWHERE.get(group, set())}
         if isinstance(value, Mapping)
@@ -50,14 +60,15 @@ def fingerprint(cfg: Mapping[str, Any], files: Iterable[Path | str] = ()) -> str
         for group, value in cfg.items()
         if group not in ELSEWHERE[""]
     }
-    digest = hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode())
-    for name in sorted(set(targets(kept))):
-        if not name.startswith("mine_cli."):
-            digest.update(source_of(name))
-    for file in files:
-        with Path(file).open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()
+    inputs = b"".join([*map(source_of, own_targets(kept)), *map(digest_of, files)])
+    settings = json.dumps(kept, sort_keys=True, default=str).encode()
+    return hashlib.sha256(settings + inputs).hexdigest(), hashlib.sha256(inputs).hexdigest()
+
+
+def digest_of(file: Path | str) -> bytes:
+    """The SHA-256 of a file."""
+    with Path(file).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
 
 
 def decides_numbers(override: str) -> bool:
@@ -66,6 +77,11 @@ def decides_numbers(override: str) -> bool:
     if section.partition("/")[0] in ELSEWHERE[""]:
         return False
     return key not in ELSEWHERE.get(section, set()) if key else True
+
+
+def own_targets(cfg: Mapping[str, Any]) -> list[str]:
+    """Each `_target_` of a configuration that is not this program's, in a fixed order."""
+    return sorted(name for name in set(targets(cfg)) if not name.startswith("mine_cli."))
 
 
 def targets(tree: Any) -> Iterator[str]:

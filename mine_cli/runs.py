@@ -1,6 +1,7 @@
 """A run from start to end: check, train, report, and write down what was found."""
 
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ from mine_cli import checkpoint, jobs, ranks
 from mine_cli.errors import BadInput, Diverged
 from mine_cli.jobs import Job
 from mine_cli.machine import device, keep_memory, seed_everything
+from mine_cli.provenance import fingerprints, own_targets
 from mine_cli.results import (
     SCHEMA,
     RunFolder,
     commit,
-    fingerprint,
     peak_memory,
     summary,
     versions,
@@ -24,9 +25,31 @@ from mine_cli.results import (
 from mine_cli.sweep.objective import objective
 from mine_cli.trainer import Trainer
 
-__all__ = ["Run", "fingerprint_of", "run", "run_job"]
+__all__ = ["Run", "check_inputs", "fingerprint_of", "run", "run_job"]
 
 log = logging.getLogger("mine_cli")
+
+
+def check_inputs(cfg: DictConfig, folder: Path) -> None:
+    """Raise BadInput where a run would go on with other data or classes than it was trained on.
+
+    The split of other data would make report rows of what was trained on. Without a checkpoint
+    the run starts over, and may do so with anything.
+    """
+    saved = checkpoint.latest(folder)
+    if saved is None:
+        return
+    job = jobs.job_of(cfg)
+    known = saved.get("trained_on")
+    if known is None:  # a checkpoint from before they said so
+        said = "its checkpoint does not say on which data; that they are the same is not checked"
+        print(f"mine-run: resume={folder}: {said}", file=sys.stderr)
+    elif known != fingerprints_of(job)[1]:
+        inputs = [*own_targets(resolved(cfg)), *map(str, job.files())]
+        raise BadInput(
+            f"resume={folder}: {', '.join(inputs)}: not as when the run was trained; put back "
+            "what was changed, or start a run in another folder"
+        )
 
 
 def run(cfg: DictConfig, folder: Path) -> dict[str, Any]:
@@ -92,14 +115,22 @@ class Run:
         if folder is not None and ranks.leads():
             step = state["step"] if state else None
             self.files = RunFolder(folder, step, cfg.trainer.tensorboard, job.charts)
-        self.trainer = Trainer(self.task.trainer, self.files, cfg.units, look=job.look, **options)
-        self.result = head_of(job, where)
+        mark, trained_on = fingerprints_of(job)
+        self.trainer = Trainer(
+            self.task.trainer,
+            self.files,
+            cfg.units,
+            look=job.look,
+            trained_on=trained_on,
+            **options,
+        )
+        self.result = head_of(job, where, mark)
 
     def begin(self) -> None:
         """What the folder holds from the start."""
         if self.files and self.state is None:
-            resolved = OmegaConf.to_yaml(self.job.cfg, resolve=True)
-            self.files.text("configuration", f"```yaml\n{resolved}```")
+            composed = OmegaConf.to_yaml(self.job.cfg, resolve=True)
+            self.files.text("configuration", f"```yaml\n{composed}```")
             self.job.begin(self.files)
 
     def finish(self) -> dict[str, Any]:
@@ -145,7 +176,7 @@ class Run:
             self.files.close()
 
 
-def head_of(job: Job, where: torch.device) -> dict[str, Any]:
+def head_of(job: Job, where: torch.device, mark: str) -> dict[str, Any]:
     """What a result says of how it was made; the numbers are unknown as yet."""
     cfg = job.cfg
     name = torch.cuda.get_device_name(where) if where.type == "cuda" else str(where)
@@ -161,12 +192,21 @@ def head_of(job: Job, where: torch.device) -> dict[str, Any]:
         "metrics": {},
         "versions": versions(),
         "commit": commit(),
-        "fingerprint": fingerprint_of(job),
+        "fingerprint": mark,
         "warnings": job.warnings,
     }
 
 
 def fingerprint_of(job: Job) -> str:
     """The fingerprint of everything that decides a job's numbers; see `provenance.fingerprint`."""
-    resolved: Any = OmegaConf.to_container(job.cfg, resolve=True)
-    return fingerprint({**resolved, "memory": job.content()}, job.files())
+    return fingerprints_of(job)[0]
+
+
+def fingerprints_of(job: Job) -> tuple[str, str]:
+    """That, and the fingerprint of the data and a user's own classes alone."""
+    return fingerprints({**resolved(job.cfg), "memory": job.content()}, job.files())
+
+
+def resolved(cfg: DictConfig) -> Any:
+    """A configuration as a plain dictionary."""
+    return OmegaConf.to_container(cfg, resolve=True)

@@ -96,6 +96,7 @@ class Trainer:
         folder: Where metrics and checkpoints go; None keeps everything in memory.
         unit: "nats" or "bits", for the display.
         keeps_earlier: Whether the checkpoint before the latest one is kept as well.
+        trained_on: What a checkpoint says of the data: their fingerprint.
         look: Draws what is to be seen at an evaluation from the folder's files, for TensorBoard.
         progress: Whether a bar may be shown (it is where stderr is a terminal); None: as in
             `conf`.
@@ -109,8 +110,10 @@ class Trainer:
         progress: bool | None = None,
         look: Callable[[Path, int], Mapping[str, Path]] | None = None,
         keeps_earlier: bool = False,
+        trained_on: str | None = None,
     ) -> None:
         self.folder, self.look, self.keeps_earlier = folder, look, keeps_earlier
+        self.trained_on = trained_on
         self.steps = conf.steps
         self.log_every = conf.log_every
         self.evaluate_every = conf.evaluate_every or max(1, conf.steps // 12)
@@ -229,8 +232,9 @@ class Trainer:
         self.folder.flush()
         if self.keeps_earlier and self.folder.last.exists():
             self.folder.last.replace(self.folder.earlier)
-        state = {"task": task.state_dict(), "random": random_state()}
-        save(self.folder.last, state | {"step": self.record.steps, "record": asdict(self.record)})
+        about = {"step": self.record.steps, "record": asdict(self.record)}
+        state = {"task": task.state_dict(), "random": random_state()} | about
+        save(self.folder.last, state | {"trained_on": self.trained_on})
         self.saved_step = self.record.steps
 
     def restore(self, task: Task, state: dict[str, Any]) -> None:

@@ -94,6 +94,13 @@ def test_a_folder_holds_what_a_run_of_the_command_does(
         mine_cli.estimate(*rows(), folder=folder, **QUICK)
 
 
+def test_a_sweep_s_folder_is_not_written_to(tmp_path: Path) -> None:
+    (tmp_path / "sweep.json").write_text('{"schema": 1}')
+    with pytest.raises(BadInput, match="holds a sweep"):
+        mine_cli.estimate(*rows(), folder=tmp_path, **QUICK)
+    assert [path.name for path in tmp_path.iterdir()] == ["sweep.json"]
+
+
 def test_without_a_folder_nothing_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

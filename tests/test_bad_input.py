@@ -60,6 +60,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (other / "checkpoints").mkdir()
     (other / "checkpoints" / "last.pt").write_bytes(pickle.dumps({"state": 1}))
     (folder / "taken" / ".hydra").mkdir(parents=True)
+    (folder / "swept").mkdir()
+    (folder / "swept" / "sweep.json").write_text('{"schema": 1}')
     write_images(folder / "images")
     write_classifiers(folder)
     return folder
@@ -128,6 +130,7 @@ FAULTS = {
     f"{ARRAYS}bad.parquet {COLUMNS}": "bad.parquet: not a readable .parquet file: ",
     "hydra.run.dir=taken": "hydra.run.dir=taken: already holds a run; name another folder, or go "
     "on with that run: mine-run resume=taken",
+    "hydra.run.dir=swept": "hydra.run.dir=swept: holds a sweep; name another folder",
     "hydra.run.dir=word.csv": "hydra.run.dir=word.csv: word.csv is a file; name another folder",
     "resume=other": "resume=other: not the folder of a mine-run run; want one whose "
     ".hydra/config.yaml mine-run wrote",
@@ -284,7 +287,7 @@ def test_a_checkpoint_of_another_program(tmp_path: Path) -> None:
     done = run(tmp_path, "resume=run")
     assert done.returncode == 2
     assert done.stderr == (
-        f"mine-run: {last}: a file of another program or version; expected a "
+        "mine-run: run/checkpoints/last.pt: a file of another program or version; expected a "
         "checkpoint written by mine-run (checkpoints/last.pt or best.pt of a run)\n"
     )
     assert last.read_bytes() == content

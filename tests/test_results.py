@@ -23,7 +23,7 @@ from mine_cli import provenance
 from mine_cli.errors import RunFailed
 from mine_cli.jobs.gan import INFINITE, NOT_KNOWN
 from mine_cli.jobs.mi_estimate import MIEstimateJob
-from mine_cli.provenance import commit, fingerprint, peak_memory, versions
+from mine_cli.provenance import commit, fingerprint, fingerprints, peak_memory, versions
 from mine_cli.results import RunFolder, read_json, write_json
 from mine_cli.summary import STATUS_ADVICE, per_nat, summary
 from tests.bottleneck_folders import bottleneck_run
@@ -393,6 +393,16 @@ def test_fingerprint_covers_a_users_own_source(
     assert fingerprint(cfg) == before
     source.write_text("class Net:\n    width = 2\n")
     assert fingerprint(cfg) != before
+
+
+def test_data_have_a_fingerprint_of_their_own(tmp_path: Path) -> None:
+    """That of everything changes with the steps, which a resumed run may change."""
+    (tmp_path / "a").write_text("1")
+    file = [tmp_path / "a"]
+    longer = changed("trainer", "steps", 11)
+    assert fingerprints(longer, file)[0] != fingerprints(CONFIGURATION, file)[0]
+    assert fingerprints(longer, file)[1] == fingerprints(CONFIGURATION, file)[1]
+    assert fingerprints(CONFIGURATION)[1] != fingerprints(CONFIGURATION, file)[1]
 
 
 def test_fingerprint_of_a_target_that_cannot_be_imported() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from mine_cli import locks
 from tests.image_folders import write_images
 from tests.program import run, started
 
@@ -226,6 +229,55 @@ def test_the_data_may_have_moved(tmp_path: Path) -> None:
     assert result == expected[1]
 
 
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    """A short run on a user's own data, with a network of the user's own."""
+    save_rows(tmp_path / "data.npz", 500)
+    (tmp_path / "own.py").write_text(
+        "from mine_cli.networks import MLP\n\n\nclass Own(MLP):\n    pass\n"
+    )
+    own = ("network._target_=own.Own", "dataset=arrays", "dataset.path=data.npz")
+    done = run(tmp_path, *SMALL, *own, "references=none", "trainer.steps=5")
+    assert done.returncode == 0, done.stderr
+    return tmp_path
+
+
+def save_rows(path: Path, n: int) -> None:
+    x = np.random.default_rng(n).normal(size=(n, 2))
+    np.savez(path, x=x, z=x**2)
+
+
+@pytest.mark.parametrize("changed", ["data.npz", "own.py"])
+def test_other_data_or_classes_are_refused(changed: str, trained: Path) -> None:
+    """Rows that the network was trained on would be reported on."""
+    if changed == "data.npz":
+        save_rows(trained / changed, 600)
+    else:
+        (trained / changed).write_text((trained / changed).read_text() + "    other = True\n")
+    before = contents(trained)
+    done = run(trained, "resume=run", "trainer.steps=9")
+    assert done.returncode == 2
+    said = "mine-run: resume=run: own.Own, data.npz: not as when the run was trained; put back"
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == 1
+    assert contents(trained) == before
+
+
+def test_a_checkpoint_that_does_not_know_its_data_goes_on_and_says_so(trained: Path) -> None:
+    last = trained / "run" / "checkpoints" / "last.pt"
+    state = torch.load(last, weights_only=True)
+    assert len(state.pop("trained_on")) == 64
+    torch.save(state, last)
+    done = run(trained, "resume=run", "trainer.steps=9")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("mine-run: resume=run: its checkpoint does not say on which")
+    assert "trained_on" in torch.load(last, weights_only=True)
+
+
 def test_nothing_else_may_change(tmp_path: Path) -> None:
     kill(tmp_path, 10, 0.0, *SMALL, *VARIANTS["fresh"])
     files = {f: f.read_bytes() for f in tmp_path.rglob("*") if f.is_file()}
@@ -235,6 +287,66 @@ def test_nothing_else_may_change(tmp_path: Path) -> None:
     assert done.stderr.count(said) == 2
     assert len(done.stderr.splitlines()) == 2
     assert all(file.read_bytes() == content for file, content in files.items())
+
+
+# One process at a time
+
+
+def impatient() -> None:
+    locks.SECONDS_TO_SAVE = 0.0
+
+
+def refused(folder: Path, *arguments: str) -> str:
+    """What a command says that may not write in a folder."""
+    done = run(folder, *arguments, before=impatient)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def test_a_run_is_alone_in_its_folder_as_long_as_it_lives(
+    tmp_path: Path, uninterrupted: Any
+) -> None:
+    arguments = (*SMALL, *VARIANTS["fresh"])
+    with started(tmp_path, *arguments, before=partial(sleep_in, "__init__")) as program:
+        program.wait_until((tmp_path / "asleep").exists)
+        shutil.rmtree(tmp_path / "run" / ".hydra")  # as between Hydra's folder and its files
+        busy = "run: a run is at work in it; wait for its end, or name another\n"
+        assert refused(tmp_path, *arguments) == f"mine-run: hydra.run.dir={busy}"
+        assert made(tmp_path / "run") == {"mine-run.log"}
+        program.signal(signal.SIGKILL)
+        program.wait()
+    assert run(tmp_path, *arguments).returncode == 0
+    assert found(tmp_path / "run") == uninterrupted("fresh")
+
+
+def made(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_run_is_resumed_once_at_a_time(tmp_path: Path, uninterrupted: Any) -> None:
+    with started(
+        tmp_path, *SMALL, *VARIANTS["fresh"], before=partial(sleep_in, "result")
+    ) as program:
+        program.wait_until((tmp_path / "asleep").exists)
+        before = contents(tmp_path / "run")
+        said = refused(tmp_path, "resume=run")
+        assert said.startswith("mine-run: resume=run: a run is at work in it")
+        assert contents(tmp_path / "run") == before
+        program.signal(signal.SIGKILL)
+        program.wait()
+    assert resumed(tmp_path) == uninterrupted("fresh")
+
+
+def test_a_job_is_not_resumed_while_its_sweep_runs(tmp_path: Path) -> None:
+    sweep = ("-m", *SMALL[:-1], *VARIANTS["fresh"], "sweep_dir=sweep", "hydra/launcher=basic")
+    with started(tmp_path, *sweep, before=partial(sleep_in, "result")) as program:
+        program.wait_until((tmp_path / "asleep").exists)
+        said = refused(tmp_path, "resume=sweep/0")
+        assert said.startswith("mine-run: resume=sweep/0: its sweep is running")
+        program.signal(signal.SIGKILL)
+        program.wait()
+    assert run(tmp_path, "resume=sweep/0").returncode == 0
 
 
 # Interrupts

@@ -3,7 +3,6 @@
 import os
 import shlex
 import sys
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from mine_cli.config import check_place
 from mine_cli.errors import BadInput
+from mine_cli.locks import locked
 from mine_cli.provenance import decides_numbers
 from mine_cli.results import read_json, write_json
 
@@ -28,7 +28,6 @@ __all__ = [
 
 SWEEP_JSON = "sweep.json"
 SCHEMA = 1  # of sweep.json
-SECONDS_TO_SAVE = 5.0  # for the processes of a sweep that was killed
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def claim(folder: Path, jobs: Sequence[Mapping[str, Any]], units: str) -> None:
     """
     check_place("sweep_dir", folder)
     folder.mkdir(parents=True, exist_ok=True)
-    lock = locked(folder)
+    lock = locked(folder, f"sweep_dir={folder}: a sweep is running in it, or one of its jobs")
     try:
         new = {"schema": SCHEMA, "arguments": typed(), "cwd": os.getcwd(), "jobs": [*jobs]}
         if any(folder.iterdir()):
@@ -143,31 +142,3 @@ def deciding(overrides: Iterable[str]) -> list[str]:
 def typed() -> list[str]:
     """The command line, but for the folder: it is said once more when the sweep is resumed."""
     return [argument for argument in sys.argv[1:] if not argument.startswith("hydra.sweep.dir=")]
-
-
-def locked(folder: Path) -> int | None:
-    """Keeps other sweeps out of a folder as long as this process lives, however it ends.
-
-    A file descriptor; None where the system or the file system has no locks.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        return None
-    descriptor = os.open(folder, os.O_RDONLY)
-    patience = time.monotonic() + SECONDS_TO_SAVE
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return descriptor
-        except BlockingIOError:
-            if time.monotonic() > patience:
-                os.close(descriptor)
-                raise BadInput(
-                    f"sweep_dir={folder}: a sweep is running in it; wait for its end, or name "
-                    "another"
-                ) from None
-            time.sleep(0.1)
-        except OSError:
-            os.close(descriptor)
-            return None
