@@ -274,6 +274,7 @@ def arms(tmp_path: Path) -> Path:
     return tmp_path / "my_conf"
 
 
+@pytest.mark.slow  # two trainings and their pictures
 def test_an_experiment_starts_both_arms_and_draws_them(
     arms: Path, command: Command, tmp_path: Path
 ) -> None:

@@ -141,6 +141,7 @@ def test_kill_again_and_again(variant: str, tmp_path: Path, uninterrupted: Any) 
     assert resumed(tmp_path) == uninterrupted(variant)
 
 
+@pytest.mark.slow  # four trainings
 def test_adversarial_training_killed_then_interrupted(tmp_path: Path, uninterrupted: Any) -> None:
     """Its samples are the same too, byte by byte."""
     kill(tmp_path, random.randrange(5, 45), random.uniform(0, 0.01), *COMMANDS["gan"])
@@ -352,6 +353,7 @@ def test_a_job_is_not_resumed_while_its_sweep_runs(tmp_path: Path) -> None:
 # Interrupts
 
 
+@pytest.mark.slow  # two programs from nothing
 def test_ctrl_c_in_a_terminal_and_the_printed_command(tmp_path: Path, uninterrupted: Any) -> None:
     """The command is typed as it was printed, in a shell, in the same folder."""
     programs = Path(sys.executable).parent

@@ -180,6 +180,7 @@ def test_what_diverged_stays_so_if_told(sweep: Sweep, tmp_path: Path) -> None:
     assert "nothing left to run" in sweep("resume=sweep", "hydra/launcher=basic").stdout
 
 
+@pytest.mark.slow  # several sweeps
 def test_another_command_or_other_files_are_not_overwritten(sweep: Sweep, tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     assert sweep("-m", *QUIET, "seed=0,1", "sweep_dir=sweep").returncode == 0
@@ -211,13 +212,8 @@ def undisturbed(tmp_path: Path, *command: str) -> tuple[Path, Path]:
     return folders
 
 
-@pytest.mark.parametrize(
-    ("number", "code"),
-    [
-        (signal.SIGINT, 130),
-        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow  # three sweeps
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_sweep_goes_on_to_the_same_end(
     number: int, code: int, tmp_path: Path
 ) -> None:
@@ -323,6 +319,7 @@ def test_what_a_job_takes_from_hydra_is_its_own(tmp_path: Path) -> None:
     assert [result["dataset"]["seed"] for result in results] == [0, 1]
 
 
+@pytest.mark.slow  # two sweeps
 def test_two_sweeps_do_not_share_a_folder(tmp_path: Path) -> None:
     command = ("-m", *QUIET, "seed=0,1", "hydra.sweep.dir=sweep", "trainer.steps=2000")
     with started(tmp_path, *command) as program:
@@ -334,6 +331,7 @@ def test_two_sweeps_do_not_share_a_folder(tmp_path: Path) -> None:
         assert program.wait() == 130
 
 
+@pytest.mark.slow  # several sweeps
 def test_another_sweeper_and_one_message_for_a_failure(sweep: Sweep, tmp_path: Path) -> None:
     """Hydra's own sweeper raises the first failure again, had it been raised."""
     done = sweep(
