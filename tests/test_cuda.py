@@ -14,13 +14,11 @@ import pytest
 import torch
 
 from mine_cli.results import read_json
+from tests.devices import NEEDS_GPU
 from tests.image_folders import write_images
 from tests.test_resume import last_step
 
-pytestmark = [
-    pytest.mark.cuda,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU"),
-]
+pytestmark = NEEDS_GPU
 SETTINGS = (
     "trainer.steps=1500", "trainer.tensorboard=false", "references=none", "hydra.run.dir=run",
     "dataset.n=20000", "task.patience=null",

@@ -11,11 +11,9 @@ from mine_cli.estimator import adam, descend
 from mine_cli.recorded import RecordedStep, rates_on_device
 from mine_cli.schemas import TrainerConf
 from mine_cli.trainer import set_rate
+from tests.devices import NEEDS_GPU
 
-pytestmark = [
-    pytest.mark.cuda,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU"),
-]
+pytestmark = NEEDS_GPU
 
 
 class Regression:
