@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mine_cli.api import Estimate, estimate, load, load_generator
-    from mine_cli.estimator import MutualInformation
+    from mine_cli.estimator.term import MutualInformation
 
 __all__ = [
     "Estimate",

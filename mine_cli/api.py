@@ -17,18 +17,19 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor, nn
 
-from mine_cli import build, checkpoint, runs
-from mine_cli.arguments import quoted
-from mine_cli.config import conf_dir, import_from, validate
+from mine_cli.cli.arguments import quoted
+from mine_cli.config.compose import conf_dir, import_from, validate
+from mine_cli.config.hydra_errors import refusal
+from mine_cli.config.resume import saved_import_folders
+from mine_cli.config.schemas import SECTIONS
 from mine_cli.data.arrays import from_memory
 from mine_cli.errors import BadInput, Diverged
-from mine_cli.estimator import MutualInformation
-from mine_cli.jobs.mi_estimate import MIEstimateJob
-from mine_cli.refusals import refusal
-from mine_cli.resume import saved_import_folders
-from mine_cli.schemas import SECTIONS
+from mine_cli.estimator.term import MutualInformation
+from mine_cli.results import checkpoint
 from mine_cli.sweep.folder import saved_sweep
-from mine_cli.tasks.gan import Latent
+from mine_cli.tasks import build, run
+from mine_cli.tasks.gan.training import Latent
+from mine_cli.tasks.mi_estimate.experiment import MIEstimateJob
 
 __all__ = ["Estimate", "Sampler", "estimate", "load", "load_generator"]
 
@@ -112,7 +113,7 @@ def estimate(
         if folder is not None:
             keep_configuration(cfg, Path(folder))
         try:
-            result = runs.run_job(job, None if folder is None else Path(folder))
+            result = run.run_job(job, None if folder is None else Path(folder))
         except Diverged as error:
             result = {"status": "diverged", "note": str(error), "curve": []}
     curve, _ = result.pop("curve"), result.pop("objective", None)

@@ -25,7 +25,8 @@ COMMANDS = {
     "gan": ["task=gan", "trainer.steps=60", "trainer.evaluate_every=30", "task.samples=500"],
     "bottleneck": [
         "task=infobottleneck", "method=mine_additive", "dataset=arrays", "dataset.path=digits.npz",
-        "trainer.steps=60", "trainer.batch_size=50", "encoder.widths=[32,32]", "encoder.features=4",
+        "trainer.steps=60", "trainer.batch_size=50", "encoder.widths=[32,32]",
+        "encoder.features=4",
     ],
     "sweep": ["-m", "bound=mine,infonce", "seed=0,1", "trainer.steps=200"],
     "resumed": ["trainer.steps=300", "bound=dv", "dataset.n=3000"],

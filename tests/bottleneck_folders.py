@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy
 
-from mine_cli.results import RunFolder, write_json
+from mine_cli.results.folder import RunFolder, write_json
 
 STEPS = tuple(range(0, 12_001, 600))
 TEST_ROWS = 10_000
@@ -109,7 +109,7 @@ def evaluation(
 
 def head(method: str, beta: float, seed: int) -> dict[str, Any]:
     """How the run was made."""
-    target = f"mine_cli.models.encoders.{ENCODERS.get(method, 'Deterministic')}"
+    target = f"mine_cli.networks.encoders.{ENCODERS.get(method, 'Deterministic')}"
     arm = {"name": method, "beta": beta, "information": information(method)}
     start = {"task": "infobottleneck", "status": "ok", "seed": seed, "method": arm}
     return start | {"encoder": {"_target_": target}}

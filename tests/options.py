@@ -1,6 +1,6 @@
 """What stands on the command line beside an option, so that all of its keys have values."""
 
-from mine_cli.schemas import LABELLED, PAIRS, SAMPLES
+from mine_cli.config.schemas import LABELLED, PAIRS, SAMPLES
 
 __all__ = ["chosen"]
 

@@ -1,7 +1,8 @@
 """The program `mine-run` in processes of its own, forked from one that has imported all of it.
 
 A process started from nothing needs some seconds for its imports, a forked one milliseconds. What
-runs in it is the same: `mine_cli.cli.main` with its own arguments, folder, output and exit code.
+runs in it is the same: `mine_cli.cli.command.main`, with its own arguments, folder, output and
+exit code.
 """
 
 import multiprocessing
@@ -20,8 +21,8 @@ SECONDS = 120
 PRELOADED = (
     "pytest",
     "matplotlib.pyplot",
-    "mine_cli.runs",
-    "mine_cli.cli",
+    "mine_cli.tasks.run",
+    "mine_cli.cli.command",
     "torch._dynamo",
     "torch._inductor",
     "torch.utils.tensorboard",
@@ -123,6 +124,6 @@ def main(
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["mine-run", *arguments]
     before()
-    from mine_cli import cli
+    from mine_cli.cli import command
 
-    cli.main()
+    command.main()

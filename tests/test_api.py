@@ -15,9 +15,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.version import getbase
 
 import mine_cli
-from mine_cli import runs
 from mine_cli.api import composed, keep_configuration
 from mine_cli.errors import BadInput
+from mine_cli.tasks import run
 
 QUICK: dict[str, Any] = {
     "trainer.steps": 60,
@@ -281,7 +281,7 @@ def adversarial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     cfg = composed(["task=gan", *few])
     keep_configuration(cfg, folder / "run")
-    runs.run(cfg, folder / "run")
+    run.run(cfg, folder / "run")
     return folder / "run"
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from mine_cli.average import MovingAverage
+from mine_cli.training.ema import MovingAverage
 
 KEEP = 0.9
 

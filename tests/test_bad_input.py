@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 import torch
 
-from mine_cli import checkpoint
-from mine_cli.data.tables import KINDS
-from mine_cli.models.classifier import DigitClassifier, save_classifier
+from mine_cli.data.tables.table import KINDS
+from mine_cli.networks.classifier import DigitClassifier, save_classifier
+from mine_cli.results import checkpoint
 from tests.image_folders import write_images
 from tests.program import run, started
 from tests.test_resume import SMALL, VARIANTS, found

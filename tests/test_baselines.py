@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from mine_cli import baselines
-from mine_cli.baselines import gaussian_mi, ksg, references
 from mine_cli.data.gaussian import Gaussian
+from mine_cli.tasks.mi_estimate import baselines
+from mine_cli.tasks.mi_estimate.baselines import gaussian_mi, ksg, references
 
 
 def rows(seed: int = 0, n: int = 5000, **law: Any) -> tuple[torch.Tensor, torch.Tensor]:

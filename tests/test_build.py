@@ -4,8 +4,8 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from mine_cli import build
-from mine_cli.config import conf_dir
+from mine_cli.config.compose import conf_dir
+from mine_cli.tasks import build
 
 BOUNDS = ("mine", "dv", "mine_f", "tuba", "js", "smile")
 

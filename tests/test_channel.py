@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
-from mine_cli import channel
-from mine_cli.channel import Bracket, gaussian_information
 from mine_cli.errors import BadInput
+from mine_cli.tasks.infobottleneck import encoder_information
+from mine_cli.tasks.infobottleneck.encoder_information import Bracket, gaussian_information
 from tests.devices import each_device
 
 
@@ -70,7 +70,9 @@ def test_ends_are_bounds_on_average_and_scatter_by_their_standard_errors(
 def test_products_agree_with_the_direct_formula(
     shift: float, scale: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(channel, "NUMBERS_AT_ONCE", 1000)  # blocks of seven rows, the last of one
+    monkeypatch.setattr(
+        encoder_information, "NUMBERS_AT_ONCE", 1000
+    )  # blocks of seven rows, the last of one
     mean = torch.randn(141, 5, generator=stream(1)).double() * 2 + shift
     std = scale * (0.5 + torch.rand(141, 5, generator=stream(2)).double())
     found = gaussian_information(mean, std, stream())

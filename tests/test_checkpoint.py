@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import torch
 
-from mine_cli.checkpoint import (
+from mine_cli.errors import BadInput, RunFailed
+from mine_cli.results.checkpoint import (
     Interrupts,
     latest,
     load,
@@ -22,7 +23,6 @@ from mine_cli.checkpoint import (
     restore_random_state,
     save,
 )
-from mine_cli.errors import BadInput, RunFailed
 
 
 def full_disk(*arguments: Any) -> None:
@@ -140,7 +140,7 @@ def test_nothing_is_caught_outside_the_main_thread() -> None:
 
 def test_second_signal_quits_at_once() -> None:
     program = (
-        "import time; from mine_cli.checkpoint import Interrupts\n"
+        "import time; from mine_cli.results.checkpoint import Interrupts\n"
         "with Interrupts() as interrupts:\n"
         "    print('ready', flush=True)\n"
         "    while not interrupts.caught: time.sleep(0.01)\n"

@@ -14,8 +14,9 @@ from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from mine_cli import __version__, cli
-from mine_cli.arguments import for_hydra
+from mine_cli import __version__
+from mine_cli.cli import command as cli
+from mine_cli.cli.arguments import for_hydra
 from mine_cli.errors import BadInput
 from tests.program import run
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mine_cli.clipping import clip_adaptively, global_norm
+from mine_cli.tasks.gan.gradients import clip_adaptively, global_norm
 
 SHAPES = [(3, 4), (4,), (2, 2, 2)]
 

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, elu
 
-from mine_cli.conditioned import ConditionedConv
-from mine_cli.ensemble import Ensemble
 from mine_cli.errors import BadInput
-from mine_cli.estimator import MutualInformation
+from mine_cli.estimator.ensemble import Ensemble
+from mine_cli.estimator.scoring import score_groups, score_pairs
+from mine_cli.estimator.term import MutualInformation
 from mine_cli.marginals import AllPairs
-from mine_cli.scoring import score_groups, score_pairs
+from mine_cli.networks.conv import ConditionedConv
 
 Shape = tuple[int, ...]
 

@@ -11,11 +11,11 @@ from hydra.errors import ConfigCompositionException
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
-from mine_cli.config import conf_dir, validate
+from mine_cli.config.compose import conf_dir, validate
+from mine_cli.config.resume import saved_configuration
+from mine_cli.config.schemas import SECTIONS, USES, TrainerConf
+from mine_cli.config.validation import fit_rows
 from mine_cli.errors import BadInput
-from mine_cli.resume import saved_configuration
-from mine_cli.schemas import SECTIONS, USES, TrainerConf
-from mine_cli.validation import fit_rows
 from tests.options import chosen
 
 DEFAULT = """\

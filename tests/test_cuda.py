@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from mine_cli.results import read_json
+from mine_cli.results.folder import read_json
 from tests.devices import NEEDS_GPU
 from tests.image_folders import write_images
 from tests.test_resume import last_step
@@ -151,7 +151,7 @@ def test_stacks_are_generated_and_judged(options: tuple[str, ...], tmp_path: Pat
     mine_run(tmp_path, "task=classifier", *where, *training, folder="judge")
     result = mine_run(tmp_path, *IMAGES, *options, ON_GPU)
     check_generated(tmp_path / "run", (64, 3, 28, 28))
-    assert result["network"]["_target_"] == "mine_cli.conditioned.ConditionedConv"
+    assert result["network"]["_target_"] == "mine_cli.networks.conv.ConditionedConv"
     assert 0 < result["metrics"]["confidence"] <= 1
 
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from mine_cli.bounds import BOUNDS
 from mine_cli.data.gaussian import Gaussian
 from mine_cli.errors import BadInput
-from mine_cli.estimator import MutualInformation, adam, descend
+from mine_cli.estimator.term import MutualInformation, adam, descend
 from mine_cli.marginals import MARGINALS, AllPairs
-from mine_cli.networks import MLP, NoisyMLP, Separable
+from mine_cli.networks.mlp import MLP, NoisyMLP, Separable
 from tests.conftest import GaussianLogRatio
 
 
@@ -135,7 +135,7 @@ def test_row_blocks_give_the_whole_matrix_and_its_gradient(
     x, z = torch.randn(2, 50, 2)
     found = []
     for limit in (2**14, 64):
-        monkeypatch.setattr("mine_cli.scoring.PAIRS_AT_ONCE", limit)
+        monkeypatch.setattr("mine_cli.estimator.scoring.PAIRS_AT_ONCE", limit)
         torch.manual_seed(1)
         mi = MutualInformation(NoisyMLP((2,), (2,), widths=[8]), "dv", AllPairs(rows=25))
         mi.step(x, z)

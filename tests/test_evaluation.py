@@ -10,7 +10,7 @@ from torch import nn
 
 from mine_cli.bounds import BOUNDS, DV, InfoNCE, MineF, OneFormula, Smile, donsker_varadhan
 from mine_cli.data.gaussian import Gaussian
-from mine_cli.evaluation import Evaluation, cross_scores, evaluate, pool
+from mine_cli.estimator.evaluation import Evaluation, cross_scores, evaluate, pool
 from tests.conftest import GaussianLogRatio
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mine_cli import locks
 from mine_cli.errors import BadInput
+from mine_cli.results import locks
 
 HOLDS = (
     "import sys, time, pathlib; from mine_cli import locks; "

@@ -10,7 +10,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy, multinomial
 from torch import Tensor
 
-from mine_cli.metrics import (
+from mine_cli.tasks.gan.metrics import (
     Verdict,
     high_quality_share,
     js_divergence,

@@ -12,10 +12,10 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mine_cli.bounds import DV
-from mine_cli.conditioned import ConditionedConv
 from mine_cli.errors import BadInput
-from mine_cli.layers import ACTIVATIONS, inner, split_linear
-from mine_cli.networks import (
+from mine_cli.networks.conv import ConditionedConv
+from mine_cli.networks.layers import ACTIVATIONS, inner, split_linear
+from mine_cli.networks.mlp import (
     MLP,
     Bilinear,
     Bounded,

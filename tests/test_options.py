@@ -11,10 +11,10 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from mine_cli import runs
-from mine_cli.config import conf_dir
-from mine_cli.models.classifier import ACCURATE, DigitClassifier, save_classifier
-from mine_cli.schemas import METHODS, USES
+from mine_cli.config.compose import conf_dir
+from mine_cli.config.schemas import METHODS, USES
+from mine_cli.networks.classifier import ACCURATE, DigitClassifier, save_classifier
+from mine_cli.tasks import run
 from tests.image_folders import write_images
 from tests.options import chosen
 
@@ -124,7 +124,7 @@ def result_of(overrides: list[str], data: Path, folder: Path) -> dict[str, Any]:
     """result.json of a run, after a look at all that a run leaves."""
     cfg = composed(overrides, data)
     task = cfg.task.name
-    runs.run(cfg, folder)
+    run.run(cfg, folder)
     result = json.loads((folder / "result.json").read_text())
     assert result.keys() >= KEYS[task]
     assert (result["schema"], result["task"], result["unit"]) == (1, task, "nats")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mine_cli.config import conf_dir
+from mine_cli.config.compose import conf_dir
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parent.parent
@@ -77,7 +77,7 @@ def test_wheel_holds_every_yaml_and_module_of_the_checkout(wheel: Path) -> None:
     }
     # Hydra's plugins lie at the top of the wheel, in a namespace that other packages share.
     assert {name for name in held if name.endswith(".py")} == {
-        str(file.relative_to(ROOT)).removeprefix("mine_cli/plugins/")
+        str(file.relative_to(ROOT)).removeprefix("mine_cli/sweep/plugins/")
         for file in (ROOT / "mine_cli").rglob("*.py")
     }
     assert "hydra_plugins/__init__.py" not in held

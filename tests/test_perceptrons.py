@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from mine_cli.layers import ACTIVATIONS
-from mine_cli.networks import MLP, NoisyMLP
-from mine_cli.perceptrons import PairScores, Perceptrons
-from mine_cli.scoring import score_pairs
+from mine_cli.estimator.scoring import score_pairs
+from mine_cli.estimator.stacked_mlp import PairScores, Perceptrons
+from mine_cli.networks.layers import ACTIVATIONS
+from mine_cli.networks.mlp import MLP, NoisyMLP
 
 NETWORKS, ROWS = 3, 6
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mine_cli import predictions
-from mine_cli.predictions import (
+from mine_cli.tasks.infobottleneck import predictions
+from mine_cli.tasks.infobottleneck.predictions import (
     averaged,
     calibration_error,
     cross_entropy,

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mine_cli import products
+from mine_cli.networks import linear
 
-ROWS = products.FEWEST_ROWS
+ROWS = linear.FEWEST_ROWS
 
 
 def operands(rows: int, outputs: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -18,27 +18,27 @@ def operands(rows: int, outputs: int) -> tuple[Tensor, Tensor, Tensor]:
 def test_products_are_exact_up_to_rounding(rows: int, outputs: int, biased: bool) -> None:
     x, weights, biases = operands(rows, outputs)
     exact = x.double() @ weights.double().mT + biased * biases.double()[:, None]
-    found = products.batched(x, weights, biases if biased else None)
+    found = linear.batched(x, weights, biases if biased else None)
     torch.testing.assert_close(found.double(), exact, atol=1e-5, rtol=0)
-    first = products.linear(x[0], weights[0], biases[0] if biased else None)
+    first = linear.linear(x[0], weights[0], biases[0] if biased else None)
     torch.testing.assert_close(first.double(), exact[0], atol=1e-5, rtol=0)
 
 
 def test_a_transposed_weight_and_rows_that_are_a_view() -> None:
     x, weight = torch.randn(2 * ROWS, 30)[::2], torch.randn(30, 20)
     exact = x.double() @ weight.double()
-    torch.testing.assert_close(products.linear(x, weight.T).double(), exact, atol=1e-5, rtol=0)
+    torch.testing.assert_close(linear.linear(x, weight.T).double(), exact, atol=1e-5, rtol=0)
 
 
 def test_leading_dimensions_are_kept() -> None:
-    assert products.linear(torch.randn(2, ROWS, 20), torch.randn(30, 20)).shape == (2, ROWS, 30)
+    assert linear.linear(torch.randn(2, ROWS, 20), torch.randn(30, 20)).shape == (2, ROWS, 30)
 
 
-@pytest.mark.skipif(not products.has_wide_vectors(), reason="needs AVX-512")
+@pytest.mark.skipif(not linear.has_wide_vectors(), reason="needs AVX-512")
 def test_only_what_gains_by_it_is_onednn_s() -> None:
     x, weights, _ = operands(ROWS, 30)
-    assert products.by_onednn(x[0], weights[0])
-    assert not products.by_onednn(x[0, 1:], weights[0])
-    assert not products.by_onednn(x[0].double(), weights[0].double())
+    assert linear.by_onednn(x[0], weights[0])
+    assert not linear.by_onednn(x[0, 1:], weights[0])
+    assert not linear.by_onednn(x[0].double(), weights[0].double())
     with torch.autocast("cpu", torch.bfloat16):
-        assert not products.by_onednn(x[0], weights[0])
+        assert not linear.by_onednn(x[0], weights[0])

@@ -18,12 +18,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from mine_cli.ensemble import Ensemble
 from mine_cli.errors import RunFailed
-from mine_cli.estimator import MutualInformation
+from mine_cli.estimator.data_parallel import needed_rows, own_slice
+from mine_cli.estimator.ensemble import Ensemble
+from mine_cli.estimator.term import MutualInformation
 from mine_cli.marginals import AllPairs, Derangement, Independent
-from mine_cli.networks import MLP, NoisyMLP, Separable
-from mine_cli.shared_batch import needed_rows, own_slice
+from mine_cli.networks.mlp import MLP, NoisyMLP, Separable
 from tests.program import PRELOADED, Program, started
 
 NUM_RANKS = 2
@@ -242,14 +242,14 @@ def test_a_run_that_diverges_says_so_once(cwd: Path) -> None:
 
 
 def fail_in_second_check() -> None:
-    from mine_cli import jobs
     from mine_cli.errors import BadInput
+    from mine_cli.tasks import registry
 
     def check(cfg: Any) -> None:
         raise BadInput("trainer.device=cuda:1: there is no such device here")
 
     if os.environ["RANK"] == "1":
-        jobs.check = check
+        registry.check = check
 
 
 def test_what_stops_another_rank_before_the_start_is_told_by_rank_0(cwd: Path) -> None:
@@ -261,7 +261,7 @@ def test_what_stops_another_rank_before_the_start_is_told_by_rank_0(cwd: Path) -
 
 
 def fail_in_second_step() -> None:
-    from mine_cli.tasks.mi_estimate import MIEstimate
+    from mine_cli.tasks.mi_estimate.training import MIEstimate
 
     step_of = MIEstimate.train_step
 
@@ -315,7 +315,7 @@ def test_a_signal_saves_and_the_run_goes_on(number: int, cwd: Path) -> None:
 
 def slowly() -> None:
     """Gives the test the time to send a signal in the middle."""
-    from mine_cli.tasks.mi_estimate import MIEstimate
+    from mine_cli.tasks.mi_estimate.training import MIEstimate
 
     step_of = MIEstimate.train_step
 

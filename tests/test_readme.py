@@ -16,15 +16,15 @@ from hydra.core.override_parser.types import ValueType
 from omegaconf import DictConfig
 
 from mine_cli.api import composed
-from mine_cli.build import dataset_of
-from mine_cli.config import conf_dir
+from mine_cli.config.compose import conf_dir
+from mine_cli.config.hydra_errors import BESIDE_KEYS
+from mine_cli.config.schemas import SECTIONS, Run
 from mine_cli.errors import BadInput
-from mine_cli.jobs import dry_run
-from mine_cli.refusals import BESIDE_KEYS
-from mine_cli.schemas import SECTIONS, Run
-from mine_cli.status import NOT_OK
-from mine_cli.summary import heading
-from mine_cli.sweep.grid import but_for_seed
+from mine_cli.estimator.status import NOT_OK
+from mine_cli.results.summary import heading
+from mine_cli.sweep.sweeper import but_for_seed
+from mine_cli.tasks.build import dataset_of
+from mine_cli.tasks.registry import dry_run
 from tests.options import chosen
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -157,7 +157,7 @@ def test_every_resume_is_of_a_folder_that_it_names(command: str) -> None:
     assert folder is not None
     assert f"hydra.run.dir={folder[1]}\n" in README
     # Beside it stands nothing that may not change.
-    from mine_cli.arguments import for_hydra
+    from mine_cli.cli.arguments import for_hydra
 
     with pytest.raises(BadInput, match="no such folder"):
         for_hydra(shlex.split(command)[1:])

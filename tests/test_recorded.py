@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from mine_cli.config.schemas import TrainerConf
 from mine_cli.errors import RunFailed
-from mine_cli.estimator import adam, descend
-from mine_cli.recorded import RecordedStep, rates_on_device
-from mine_cli.schemas import TrainerConf
-from mine_cli.trainer import set_rate
+from mine_cli.estimator.term import adam, descend
+from mine_cli.training.cuda_graph import RecordedStep, rates_on_device
+from mine_cli.training.trainer import set_rate
 from tests.devices import NEEDS_GPU
 
 pytestmark = NEEDS_GPU

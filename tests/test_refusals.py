@@ -7,8 +7,8 @@ import pytest
 from hydra.errors import ConfigCompositionException, MissingConfigException
 
 from mine_cli.api import composed
+from mine_cli.config.hydra_errors import EXTRAS, refusal, wanted
 from mine_cli.errors import BadInput
-from mine_cli.refusals import EXTRAS, refusal, wanted
 
 ROOT = Path(__file__).resolve().parent.parent
 

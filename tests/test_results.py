@@ -19,13 +19,19 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
 
-from mine_cli import provenance
 from mine_cli.errors import RunFailed
-from mine_cli.jobs.gan import INFINITE, NOT_KNOWN
-from mine_cli.jobs.mi_estimate import MIEstimateJob
-from mine_cli.provenance import commit, fingerprint, fingerprints, peak_memory, versions
-from mine_cli.results import RunFolder, read_json, write_json
-from mine_cli.summary import STATUS_ADVICE, per_nat, summary
+from mine_cli.results import provenance
+from mine_cli.results.folder import RunFolder, read_json, write_json
+from mine_cli.results.provenance import (
+    commit,
+    fingerprint,
+    fingerprints,
+    peak_memory,
+    versions,
+)
+from mine_cli.results.summary import STATUS_ADVICE, per_nat, summary
+from mine_cli.tasks.gan.experiment import INFINITE, NOT_KNOWN
+from mine_cli.tasks.mi_estimate.experiment import MIEstimateJob
 from tests.bottleneck_folders import bottleneck_run
 
 
@@ -48,7 +54,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def fail(*arguments: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("mine_cli.files.os.fsync", fail)
+    monkeypatch.setattr("mine_cli.results.files.os.fsync", fail)
     yield
     monkeypatch.undo()
 
@@ -263,7 +269,7 @@ def test_samples_are_whole_or_as_before(tmp_path: Path, monkeypatch: pytest.Monk
     def fail(*arguments: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("mine_cli.files.os.fsync", fail)
+    monkeypatch.setattr("mine_cli.results.files.os.fsync", fail)
     for name in ("00000007", "00000014"):
         with pytest.raises(RunFailed, match=rf"^cannot write .*{name}\.npz: No space left"):
             folder.keep(name, {"x": numpy.zeros(1000)})
@@ -447,7 +453,9 @@ def test_peak_memory_is_of_cuda_alone() -> None:
 
 
 def test_results_are_read_without_torch() -> None:
-    program = "import sys, mine_cli.results, mine_cli.figures; assert 'torch' not in sys.modules"
+    program = (
+        "import sys, mine_cli.results.folder, mine_cli.figures; assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", program], check=True)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import torch
 
-from mine_cli import locks
+from mine_cli.results import locks
 from tests.image_folders import write_images
 from tests.program import run, started
 
@@ -421,7 +421,7 @@ def test_an_interrupt_finishes_the_step_and_names_the_command(
 
 def sleep_in(method: str) -> None:
     """Makes a method of the task leave a mark in the working directory, then sleep."""
-    from mine_cli.tasks.mi_estimate import MIEstimate
+    from mine_cli.tasks.mi_estimate.training import MIEstimate
 
     def sleep(*arguments: Any, **options: Any) -> None:
         Path("asleep").touch()

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from mine_cli.bounds import DV, InfoNCE
-from mine_cli.evaluation import Evaluation
-from mine_cli.status import NOT_OK, at_ceiling, high_variance, status, still_rising
+from mine_cli.estimator.evaluation import Evaluation
+from mine_cli.estimator.status import NOT_OK, at_ceiling, high_variance, status, still_rising
 from tests.program import run
 
 RISING = [0.1 * i for i in range(20)]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mine_cli.arguments import for_hydra
+from mine_cli.cli.arguments import for_hydra
 from mine_cli.errors import BadInput
 from tests.program import run, started
 

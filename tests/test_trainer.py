@@ -20,16 +20,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from mine_cli import checkpoint
 from mine_cli.api import composed
+from mine_cli.config.schemas import TrainerConf
 from mine_cli.errors import BadInput, Diverged, Interrupted, RunFailed
-from mine_cli.estimator import adam
-from mine_cli.jobs import job_of
-from mine_cli.progress import Progress
-from mine_cli.results import RunFolder
-from mine_cli.runs import Run
-from mine_cli.schemas import TrainerConf
-from mine_cli.trainer import (
+from mine_cli.estimator.term import adam
+from mine_cli.results import checkpoint
+from mine_cli.results.folder import RunFolder
+from mine_cli.tasks.registry import job_of
+from mine_cli.tasks.run import Run
+from mine_cli.training.progress import Progress
+from mine_cli.training.trainer import (
     Trainer,
     TrainingRecord,
     autocast,
@@ -132,7 +132,7 @@ def test_best_is_kept_and_written_only_when_new(
         written.append(path.name)
         save(path, state)
 
-    monkeypatch.setattr("mine_cli.trainer.save", counting)
+    monkeypatch.setattr("mine_cli.training.trainer.save", counting)
     task = FakeTask()
     task.best_value = -1e9
     fit(tmp_path, task)
@@ -408,7 +408,7 @@ def test_disk_that_fills_during_a_run_leaves_one_that_resumes(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         replace(source, target)
 
-    monkeypatch.setattr("mine_cli.files.os.replace", fail_late)
+    monkeypatch.setattr("mine_cli.results.files.os.replace", fail_late)
     with pytest.raises(RunFailed, match=r"^cannot write .*last\.pt: No space left on device"):
         fit(tmp_path / "full", FakeTask())
     monkeypatch.undo()
@@ -460,7 +460,7 @@ def test_a_terminal_gets_a_bar_with_the_numbers(monkeypatch: pytest.MonkeyPatch)
 def test_a_terminal_that_tells_no_size_gets_a_bar_too() -> None:
     pty = pytest.importorskip("pty", reason="pseudo-terminals are of Unix")
     program = (
-        "from mine_cli.progress import Progress\n"
+        "from mine_cli.training.progress import Progress\n"
         "progress = Progress(3)\n"
         "with progress.shown():\n"
         "    progress.advance()\n"

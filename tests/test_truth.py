@@ -9,11 +9,12 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from mine_cli import jobs, runs
 from mine_cli.bounds import Smile
-from mine_cli.config import conf_dir
+from mine_cli.config.compose import conf_dir
 from mine_cli.data.gaussian import Gaussian
-from mine_cli.evaluation import evaluate
+from mine_cli.estimator.evaluation import evaluate
+from mine_cli.tasks import registry
+from mine_cli.tasks import run as runs
 from tests.conftest import GaussianLogRatio
 
 MNIST = Path(os.environ.get("MINE_RUN_DATA", "data"))
@@ -27,8 +28,8 @@ def run(*overrides: str) -> dict[str, Any]:
     """The result of one run that keeps nothing."""
     with initialize_config_dir(conf_dir(), version_base="1.3"):
         cfg = compose("config", ["references=none", "trainer.log_every=100000", *overrides])
-    jobs.check(cfg)
-    return runs.run_job(jobs.job_of(cfg), None)
+    registry.check(cfg)
+    return runs.run_job(registry.job_of(cfg), None)
 
 
 def estimates(seeds: int, *overrides: str) -> list[float]:

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from mine_cli.data import Rows
-from mine_cli.data.columns import labels, lengths, twins, variable
 from mine_cli.data.labelled import Labelled
-from mine_cli.data.supervised import Sheet, labelled_from, read_sheet
-from mine_cli.data.tables import Array, Table, files_of, listed, open_table
+from mine_cli.data.tables.columns import labels, lengths, twins, variable
+from mine_cli.data.tables.supervised import Sheet, labelled_from, read_sheet
+from mine_cli.data.tables.table import Array, Table, files_of, listed, open_table
 from mine_cli.errors import BadInput
 
 __all__ = ["Arrays", "InMemory", "from_memory"]

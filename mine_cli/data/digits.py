@@ -6,10 +6,10 @@ import torch
 from torch import Generator, Tensor, nn
 
 from mine_cli.data.images import DATASETS, NUM_LABELS, load, to_signed
-from mine_cli.data.pool import Pool
+from mine_cli.data.samples import Pool
 from mine_cli.errors import BadInput
-from mine_cli.metrics import Verdict
-from mine_cli.models.classifier import ACCURATE, load_classifier
+from mine_cli.networks.classifier import ACCURATE, load_classifier
+from mine_cli.tasks.gan.metrics import Verdict
 
 __all__ = ["Digits", "StackedMNIST"]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
-from mine_cli.data.pool import Pool
+from mine_cli.data.samples import Pool
 from mine_cli.errors import BadInput
-from mine_cli.metrics import Verdict
+from mine_cli.tasks.gan.metrics import Verdict
 
 __all__ = ["GaussianGrid", "GaussianRing", "Mixture"]
 

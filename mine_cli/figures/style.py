@@ -13,7 +13,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from mine_cli.files import write_atomically
+from mine_cli.results.files import write_atomically
 
 __all__ = [
     "BLACK", "BLUE", "ESTIMATORS", "GREEN", "GREY", "ORANGE", "PINK", "SKY", "TRUTH", "YELLOW",

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mine_cli.config import check_place
+from mine_cli.config.compose import check_place
 from mine_cli.errors import BadInput
-from mine_cli.locks import locked
-from mine_cli.provenance import decides_numbers
-from mine_cli.results import read_json, write_json
+from mine_cli.results.folder import read_json, write_json
+from mine_cli.results.locks import locked
+from mine_cli.results.provenance import decides_numbers
 
 __all__ = [
     "SWEEP_JSON",

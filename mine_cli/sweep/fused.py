@@ -17,15 +17,15 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from mine_cli import checkpoint
-from mine_cli.checkpoint import Interrupts
-from mine_cli.config import error_lines
+from mine_cli.config.compose import error_lines
 from mine_cli.errors import Diverged, Interrupted
-from mine_cli.jobs import job_of
-from mine_cli.machine import device, keep_memory
-from mine_cli.results import speaking
-from mine_cli.runs import Run
-from mine_cli.trainer import Trainer
+from mine_cli.results import checkpoint
+from mine_cli.results.checkpoint import Interrupts
+from mine_cli.results.folder import speaking
+from mine_cli.tasks.registry import job_of
+from mine_cli.tasks.run import Run
+from mine_cli.training.device import device, keep_memory
+from mine_cli.training.trainer import Trainer
 
 __all__ = ["CannotFuse", "Ended", "Fleet", "Member", "same_moment"]
 

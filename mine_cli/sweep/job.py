@@ -13,10 +13,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from mine_cli.config import error_lines, run_configuration
+from mine_cli.config.compose import error_lines, run_configuration
 from mine_cli.errors import Diverged, Interrupted, RunFailed
-from mine_cli.files import as_typed
-from mine_cli.sweep.earlier import (
+from mine_cli.results.files import as_typed
+from mine_cli.results.ledger import Ledger
+from mine_cli.sweep.records import (
     check_same,
     finished,
     recorded,
@@ -24,8 +25,7 @@ from mine_cli.sweep.earlier import (
     unfinished,
     write_record,
 )
-from mine_cli.sweep.ledger import Ledger
-from mine_cli.sweep.objective import objective, worst
+from mine_cli.tasks.objective import objective, worst
 
 __all__ = ["job_of_sweep", "update"]
 
@@ -81,16 +81,16 @@ def run_or_find(cfg: DictConfig, folder: Path, record: dict[str, Any]) -> float 
     Raises:
         BadInput: the folder holds another job, or the configuration cannot be run.
     """
-    from mine_cli import jobs, runs
+    from mine_cli.tasks import registry, run
 
-    job = jobs.job_of(cfg)
-    mark = runs.fingerprint_of(job)
+    job = registry.job_of(cfg)
+    mark = run.fingerprint_of(job)
     check_same(folder, mark)
     result = finished(folder, cfg.retry_diverged)
     if result is not None:
         log.info("%s: finished already, %s", as_typed(folder), result["status"])
         return objective(result, job.compared(result), cfg.objective)
-    jobs.check(cfg)
+    registry.check(cfg)
     if unfinished(folder, mark):
         cfg.resume = str(folder)
     else:
@@ -98,7 +98,7 @@ def run_or_find(cfg: DictConfig, folder: Path, record: dict[str, Any]) -> float 
     record["fingerprint"] = mark
     write_record(folder, "running", **record)
     cfg.trainer.progress = False  # a log line of one job in the bar of another
-    return runs.run_job(job, folder)["objective"]
+    return run.run_job(job, folder)["objective"]
 
 
 def end(folder: Path, status: str, record: Mapping[str, Any], started: float) -> None:
@@ -118,10 +118,10 @@ def tell(stop: Exception, folder: Path) -> None:
 
 def update(cfg: DictConfig, sweep: Path) -> None:
     """The tables and pictures of a sweep, after one of its jobs has ended."""
-    from mine_cli import jobs
+    from mine_cli.tasks import registry
 
     try:
         Ledger(sweep).write()
-        jobs.after_sweep_job(cfg, sweep)
+        registry.after_sweep_job(cfg, sweep)
     except Exception as stop:  # the job itself stands
         log.warning("mine-run: %s: %s", as_typed(sweep), error_lines(stop)[0])

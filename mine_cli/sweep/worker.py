@@ -15,16 +15,17 @@ from typing import Any
 from hydra.core.utils import _save_config, setup_globals
 from omegaconf import OmegaConf, open_dict, read_write
 
-from mine_cli import jobs, runs
-from mine_cli.config import without_hydra
+from mine_cli.config.compose import without_hydra
 from mine_cli.errors import Interrupted, interrupt
-from mine_cli.results import log_file, speaking
-from mine_cli.sweep import earlier
+from mine_cli.results.folder import log_file, speaking
+from mine_cli.sweep import records
 from mine_cli.sweep.fused import CannotFuse, Ended, Fleet, Member, same_moment, saved
-from mine_cli.sweep.grid import at_work
-from mine_cli.sweep.groups import Work
+from mine_cli.sweep.grouping import Work
 from mine_cli.sweep.job import job_of_sweep, update
-from mine_cli.sweep.objective import objective
+from mine_cli.sweep.sweeper import at_work
+from mine_cli.tasks import registry
+from mine_cli.tasks import run as runs
+from mine_cli.tasks.objective import objective
 
 __all__ = ["Kept", "work_on"]
 
@@ -131,9 +132,9 @@ class Group:
         for member, state in zip(members, same_moment([w.folder for w in works]), strict=True):
             member.state = state
             if state is None:
-                earlier.start_over(member.folder)
-            mark = runs.fingerprint_of(jobs.job_of(member.cfg))
-            earlier.write_record(member.folder, "running", fingerprint=mark)
+                records.start_over(member.folder)
+            mark = runs.fingerprint_of(registry.job_of(member.cfg))
+            records.write_record(member.folder, "running", fingerprint=mark)
         numbers = {work.folder: work.number for work in works}
         fleet = Fleet(
             members,
@@ -162,7 +163,7 @@ class Group:
         if ended.result is None:
             self.record(ended.folder, "failed", error=ended.error)
         else:
-            compared = jobs.job_of(ended.cfg).compared(ended.result)
+            compared = registry.job_of(ended.cfg).compared(ended.result)
             if ended.result["status"] != "diverged":
                 found = objective(ended.result, compared, ended.cfg.objective)
             seconds = ended.result["seconds"]
@@ -176,8 +177,8 @@ class Group:
 
     @staticmethod
     def record(folder: Path, status: str, **found: Any) -> None:
-        mark = earlier.read_record(folder).get("fingerprint")
-        earlier.write_record(folder, status, fingerprint=mark, **found)
+        mark = records.read_record(folder).get("fingerprint")
+        records.write_record(folder, status, fingerprint=mark, **found)
 
     def by_itself(self, work: Work) -> None:
         """One job as Hydra's own launcher would run it."""
@@ -201,7 +202,7 @@ def prepare(work: Work) -> None:
 
 
 def unfinished(work: Work) -> bool:
-    return earlier.finished(work.folder, work.cfg.retry_diverged) is None
+    return records.finished(work.folder, work.cfg.retry_diverged) is None
 
 
 def diverged(work: Work) -> bool:
@@ -210,11 +211,11 @@ def diverged(work: Work) -> bool:
 
 def status(work: Work) -> str | None:
     """How an earlier attempt at the job ended; one whose process was killed has not ended."""
-    record = earlier.read_record(work.folder)
+    record = records.read_record(work.folder)
     return "running" if record.get("killed") else record.get("status")
 
 
 def steps(work: Work) -> int:
     """How many steps a finished job has taken; -1 for one that is not finished."""
-    result = earlier.finished(work.folder, work.cfg.retry_diverged)
+    result = records.finished(work.folder, work.cfg.retry_diverged)
     return -1 if result is None else int(result["steps"])

@@ -1,1 +1,1 @@
-"""What the trainer can run: each task knows its modules, its data and how to read its result."""
+"""What the trainer can run: each task builds its networks and data and reads its result."""

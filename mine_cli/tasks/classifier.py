@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, pad
 
-from mine_cli.estimator import adam, descend
-from mine_cli.models.classifier import ACCURATE, DigitClassifier
-from mine_cli.schemas import TrainerConf
-from mine_cli.tasks.feeds import FixedRows, go_on, stream
-from mine_cli.trainer import set_rate
+from mine_cli.config.schemas import TrainerConf
+from mine_cli.estimator.term import adam, descend
+from mine_cli.networks.classifier import ACCURATE, DigitClassifier
+from mine_cli.tasks.batches import FixedRows, go_on, stream
+from mine_cli.training.trainer import set_rate
 
 __all__ = ["Classify", "shifted"]
 

@@ -14,11 +14,11 @@ from omegaconf import OmegaConf
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from mine_cli import build
 from mine_cli.api import composed
 from mine_cli.data.mixtures import GaussianGrid
-from mine_cli.data.pool import Pool
-from mine_cli.tasks.gan import GAN, Latent
+from mine_cli.data.samples import Pool
+from mine_cli.tasks import build
+from mine_cli.tasks.gan.training import GAN, Latent
 
 __all__ = ["IMAGES", "PLANE", "Adversarial", "Plain", "images", "points"]
 

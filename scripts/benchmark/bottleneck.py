@@ -17,8 +17,8 @@ from torch.nn.functional import cross_entropy, softplus
 
 from mine_cli.api import composed
 from mine_cli.data.labelled import Labelled
-from mine_cli.jobs.infobottleneck import InfoBottleneckJob
-from mine_cli.tasks.infobottleneck import InfoBottleneck
+from mine_cli.tasks.infobottleneck.experiment import InfoBottleneckJob
+from mine_cli.tasks.infobottleneck.training import InfoBottleneck
 
 __all__ = ["PlainVIB", "Squeezed", "digits"]
 

@@ -6,8 +6,8 @@ from loops import ByHand
 from omegaconf import OmegaConf
 
 from mine_cli.api import composed
-from mine_cli.jobs import job_of
-from mine_cli.machine import device as device_of
+from mine_cli.tasks.registry import job_of
+from mine_cli.training.device import device as device_of
 
 __all__ = ["Critics"]
 

@@ -13,7 +13,7 @@ import torch
 from loops import gaussian
 
 from mine_cli import MutualInformation
-from mine_cli.networks import MLP
+from mine_cli.networks.mlp import MLP
 
 __all__: list[str] = []
 

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from mine_cli.api import composed
-from mine_cli.build import term
 from mine_cli.data.gaussian import Gaussian
-from mine_cli.results import RunFolder
-from mine_cli.tasks.mi_estimate import MIEstimate
-from mine_cli.tasks.parts import Parts
-from mine_cli.trainer import Task, Trainer, TrainingRecord
+from mine_cli.results.folder import RunFolder
+from mine_cli.tasks.build import term
+from mine_cli.tasks.mi_estimate.parts import Parts
+from mine_cli.tasks.mi_estimate.training import MIEstimate
+from mine_cli.training.trainer import Task, Trainer, TrainingRecord
 
 __all__ = ["ByHand", "HandWritten", "Ordinary", "Ours", "Trained", "gaussian"]
 

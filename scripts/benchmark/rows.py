@@ -17,7 +17,7 @@ from loops import HandWritten, Ordinary, Ours, gaussian
 from sweeps import FIGURE_1, GRID, correlations, difference, launch, seeds
 from timing import Timed, in_turns, interleaved, slope
 
-from mine_cli.baselines import ksg
+from mine_cli.tasks.mi_estimate.baselines import ksg
 
 __all__ = ["ROWS", "Measured", "Sizes"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from rows import Measured
 
-from mine_cli.provenance import commit, cpu_model
+from mine_cli.results.provenance import commit, cpu_model
 
 __all__ = ["COLUMNS", "header", "text", "write"]
 

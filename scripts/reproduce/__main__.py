@@ -23,11 +23,11 @@ except ModuleNotFoundError as missing:
         raise
     sys.exit("reproduce: pandas is not installed: pip install -e '.[reproduce]'")
 
-from mine_cli.config import tell
+from mine_cli.config.compose import tell
+from mine_cli.config.hydra_errors import wanted
 from mine_cli.errors import BadInput, RunFailed
-from mine_cli.files import as_typed
-from mine_cli.provenance import cpu_model, decides_numbers
-from mine_cli.refusals import wanted
+from mine_cli.results.files import as_typed
+from mine_cli.results.provenance import cpu_model, decides_numbers
 
 __all__ = ["main"]
 

@@ -13,11 +13,11 @@ from pandas import DataFrame
 from plan import Tables
 from sweeps import curves, read_table, results, write_table
 
-from mine_cli.baselines import ksg
 from mine_cli.data.gaussian import Gaussian
 from mine_cli.figures import style
-from mine_cli.figures.sweep_points import Point, SweepTable
-from mine_cli.figures.sweep_series import Look, draw_points, handle, status_handles
+from mine_cli.figures.sweep.points import Point, SweepTable
+from mine_cli.figures.sweep.series import Look, draw_points, handle, status_handles
+from mine_cli.tasks.mi_estimate.baselines import ksg
 
 __all__ = ["draw", "draw_steps", "gather", "gather_steps", "judge", "judge_steps"]
 

@@ -13,8 +13,8 @@ from plan import Tables
 from sweeps import results
 
 from mine_cli.figures import style
-from mine_cli.figures.gan_run import GanRun, arm_name
-from mine_cli.figures.panels import draw_densities, draw_points, square
+from mine_cli.figures.gan.panels import draw_densities, draw_points, square
+from mine_cli.figures.gan.run import GanRun, arm_name
 
 __all__ = [
     "draw_gaussians",

@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from mine_cli.files import write_atomically
-from mine_cli.results import read_json, write_json
-from mine_cli.sweep.ledger import Ledger
+from mine_cli.results.files import write_atomically
+from mine_cli.results.folder import read_json, write_json
+from mine_cli.results.ledger import Ledger
 
 __all__ = [
     "classifier",

@@ -332,7 +332,7 @@ def test_a_csv_with_a_byte_mark_blank_lines_quotes_and_unused_text(tmp_path: Pat
 
 
 def test_a_csv_longer_than_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mine_cli.data.csv_table.ROWS_AT_ONCE", 64)
+    monkeypatch.setattr("mine_cli.data.tables.csv.ROWS_AT_ONCE", 64)
     path = write_csv(tmp_path / "t.csv")
     assert torch.equal(
         Arrays(path, x="a", z="b").rows().x[:, 0], torch.from_numpy(TABLE[:, 0]).float()

@@ -182,5 +182,5 @@ def test_the_real_images(name: str, truth: float, mean: float) -> None:
 
 
 def test_other_data_need_not_wait_for_torchvision() -> None:
-    look = "import sys, mine_cli.jobs; assert 'torchvision' not in sys.modules"
+    look = "import sys, mine_cli.tasks.registry; assert 'torchvision' not in sys.modules"
     subprocess.run([sys.executable, "-c", look], check=True)

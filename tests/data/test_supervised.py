@@ -10,7 +10,7 @@ import torch
 from mine_cli.data.arrays import Arrays
 from mine_cli.data.labelled import Labelled, overlap
 from mine_cli.errors import BadInput
-from mine_cli.provenance import fingerprint
+from mine_cli.results.provenance import fingerprint
 
 N, M = 200, 40
 RNG = np.random.default_rng(0)

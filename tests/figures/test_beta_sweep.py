@@ -13,7 +13,7 @@ from matplotlib.transforms import Bbox
 
 from mine_cli import figures
 from mine_cli.figures import style
-from mine_cli.figures.labels import label_points
+from mine_cli.figures.infobottleneck.labels import label_points
 from tests.bottleneck_folders import H_Y, bottleneck_run
 from tests.figures.test_methods import LAST, rows_of, sweep_of
 

@@ -8,10 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from mine_cli.errors import BadInput
-from mine_cli.figures import compare, style
-from mine_cli.figures.compare import colours_of
-from mine_cli.figures.gan_run import percent, score
-from mine_cli.results import read_json, write_json
+from mine_cli.figures import style
+from mine_cli.figures.gan import compare
+from mine_cli.figures.gan.compare import colours_of
+from mine_cli.figures.gan.run import percent, score
+from mine_cli.results.folder import read_json, write_json
 from tests.gan_folders import GRID, images_run, points_run
 
 SHORT = (1000, 2000)

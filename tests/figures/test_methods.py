@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from mine_cli import figures
-from mine_cli.figures.bottleneck_run import BottleneckRun
-from mine_cli.figures.method_groups import Group, groups_of, measure_of
-from mine_cli.figures.methods import information_in_words, nats
-from mine_cli.results import write_json
+from mine_cli.figures.infobottleneck.method_groups import Group, groups_of, measure_of
+from mine_cli.figures.infobottleneck.methods import information_in_words, nats
+from mine_cli.figures.infobottleneck.run import BottleneckRun
+from mine_cli.results.folder import write_json
 from tests.bottleneck_folders import bottleneck_run
 
 LAST = (12_000,)

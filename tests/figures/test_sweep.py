@@ -12,9 +12,9 @@ from matplotlib.image import imread
 
 from mine_cli import figures
 from mine_cli.figures import style
-from mine_cli.figures.sweep_series import AT_LEAST
-from mine_cli.results import read_json
-from mine_cli.sweep.ledger import Ledger
+from mine_cli.figures.sweep.series import AT_LEAST
+from mine_cli.results.folder import read_json
+from mine_cli.results.ledger import Ledger
 from tests.bottleneck_folders import bottleneck_run
 from tests.gan_folders import points_run
 from tests.sweep_folders import (

@@ -10,10 +10,10 @@ from matplotlib.image import imread
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from mine_cli import jobs
-from mine_cli.config import conf_dir
+from mine_cli.config.compose import conf_dir
 from mine_cli.errors import BadInput
-from mine_cli.jobs.gan import GANJob
+from mine_cli.tasks import registry
+from mine_cli.tasks.gan.experiment import GANJob
 from tests.gan_folders import GRID, images_run, points_run
 
 SHORT = (1000, 2000)
@@ -137,14 +137,14 @@ def own(section: str, part: type, *overrides: str) -> DictConfig:
 )
 def test_what_cannot_be_trained_is_one_line(cfg: Any, line: str) -> None:
     with pytest.raises(BadInput, match=line) as caught:
-        jobs.check(cfg())
+        registry.check(cfg())
     assert len(str(caught.value).splitlines()) == 1
 
 
 def test_a_data_set_of_ones_own_needs_no_more_than_draws() -> None:
     cfg = own("dataset", Points)
-    jobs.check(cfg)
-    assert "Points; x (2,)" in jobs.dry_run(cfg)
+    registry.check(cfg)
+    assert "Points; x (2,)" in registry.dry_run(cfg)
 
 
 def test_checking_leaves_the_models_as_they_were() -> None:
@@ -176,7 +176,7 @@ def test_a_dry_run_tells_shapes_and_counts() -> None:
     assert told["bound"] == "Mine, beta 0.5"
     assert told["marginals"] == "Derangement, 100 pairs a batch"
     assert told["training"] == "8000 steps of 100 samples on cpu"
-    assert list(told) == [line.split()[0] for line in jobs.dry_run(cfg).splitlines()[:-1]]
+    assert list(told) == [line.split()[0] for line in registry.dry_run(cfg).splitlines()[:-1]]
 
 
 @pytest.mark.parametrize(
@@ -240,12 +240,12 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         assert path == folders[0].parent / "compare.png"
         drawn.append([folder.name for folder in folders])
 
-    monkeypatch.setattr("mine_cli.jobs.gan.figures.compare", record)
+    monkeypatch.setattr("mine_cli.tasks.gan.experiment.figures.compare", record)
     return drawn
 
 
 def sweep_ended(sweep: Path, task: str = "gan") -> None:
-    jobs.after_sweep_job(DictConfig({"task": {"name": task}}), sweep)
+    registry.after_sweep_job(DictConfig({"task": {"name": task}}), sweep)
 
 
 @pytest.mark.parametrize("run", [points_run, images_run])

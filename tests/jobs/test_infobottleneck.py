@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from mine_cli.jobs.infobottleneck import gather
-from mine_cli.results import read_json, write_json
+from mine_cli.results.folder import read_json, write_json
+from mine_cli.tasks.infobottleneck.experiment import gather
 from tests.bottleneck_folders import bottleneck_run
 
 LAST = (12_000,)

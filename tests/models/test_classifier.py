@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from mine_cli import checkpoint
 from mine_cli.errors import BadInput
-from mine_cli.models.classifier import DigitClassifier, load_classifier, save_classifier
+from mine_cli.networks.classifier import DigitClassifier, load_classifier, save_classifier
+from mine_cli.results import checkpoint
 
 
 def test_images_become_logits_and_every_parameter_gets_a_gradient() -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, pad
 
 from mine_cli.errors import BadInput
-from mine_cli.models.dcgan import Discriminator, Generator, doubling, halving
+from mine_cli.networks.dcgan import Discriminator, Generator, doubling, halving
 
 QUARTER_G, QUARTER_D = (128, 64, 32, 16), (16, 32, 64, 128)
 

@@ -6,8 +6,14 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from mine_cli.ensemble import Stack
-from mine_cli.models.encoders import Additive, Bottleneck, Deterministic, Gaussian, Propagated
+from mine_cli.estimator.ensemble import Stack
+from mine_cli.networks.encoders import (
+    Additive,
+    Bottleneck,
+    Deterministic,
+    Gaussian,
+    Propagated,
+)
 
 SHAPE = (1, 4, 4)
 SMALL = {"features": 6, "widths": (8, 8)}

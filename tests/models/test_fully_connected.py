@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mine_cli.models.fully_connected import Discriminator, Generator
+from mine_cli.networks.fully_connected import Discriminator, Generator
 
 each_shape = pytest.mark.parametrize("shape", [(2,), (3, 5), (1, 8, 8), ()], ids=str)
 

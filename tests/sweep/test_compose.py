@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from mine_cli.config import conf_dir
+from mine_cli.config.compose import conf_dir
 from mine_cli.sweep.compose import Composer
 
 

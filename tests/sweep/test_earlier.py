@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mine_cli.errors import BadInput
-from mine_cli.sweep.earlier import (
+from mine_cli.sweep.records import (
     check_same,
     finished,
     read_record,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mine_cli.errors import BadInput
-from mine_cli.provenance import decides_numbers
+from mine_cli.results.provenance import decides_numbers
 from mine_cli.sweep.folder import claim, is_held, release, saved_sweep
 
 JOBS = [

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from mine_cli.sweep import forks
+from mine_cli.sweep import forkserver
 
 PROGRAM = """
 import sys
@@ -49,5 +49,5 @@ if __name__ == "__main__":
 
 def test_elsewhere_processes_import_for_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
-    forks.get_ready()
-    assert forks.context().get_start_method() == "spawn"
+    forkserver.get_ready()
+    assert forkserver.context().get_start_method() == "spawn"

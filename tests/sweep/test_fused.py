@@ -12,14 +12,14 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from mine_cli import runs
 from mine_cli.bounds import BOUNDS, DV
-from mine_cli.config import conf_dir
+from mine_cli.config.compose import conf_dir
 from mine_cli.errors import RunFailed
-from mine_cli.jobs import job_of
 from mine_cli.sweep.fused import CannotFuse, Ended, Fleet, Member, same_moment
-from mine_cli.sweep.groups import bytes_of
-from mine_cli.trainer import Trainer
+from mine_cli.sweep.grouping import bytes_of
+from mine_cli.tasks import run
+from mine_cli.tasks.registry import job_of
+from mine_cli.training.trainer import Trainer
 from tests.image_folders import write_images
 
 pytestmark = pytest.mark.usefixtures("coarse")
@@ -122,7 +122,7 @@ def trained(folder: Path, configurations: Sequence[DictConfig]) -> list[Ended]:
 
 
 def alone(cfg: DictConfig, folder: Path) -> dict[str, Any]:
-    return runs.run_job(job_of(cfg), folder)
+    return run.run_job(job_of(cfg), folder)
 
 
 def files(folder: Path) -> set[str]:

@@ -11,7 +11,7 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
 from mine_cli.errors import BadInput
-from mine_cli.sweep.grid import (
+from mine_cli.sweep.sweeper import (
     PlannedJob,
     but_for_seed,
     fault_lines,

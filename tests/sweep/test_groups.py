@@ -4,7 +4,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from mine_cli.sweep.groups import Work, constant, subject
+from mine_cli.sweep.grouping import Work, constant, subject
 
 
 def work(number: int, *overrides: str) -> Work:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf, open_dict
 
-from mine_cli.sweep.groups import Work
-from mine_cli.sweep.launch import Crew, Worker
+from mine_cli.sweep.grouping import Work
+from mine_cli.sweep.launcher import Crew, Worker
 from tests.sweep_folders import finish, record
 
 

@@ -10,8 +10,8 @@ from statistics import mean, stdev
 
 import pytest
 
-from mine_cli.results import read_json, write_json
-from mine_cli.sweep.ledger import Ledger
+from mine_cli.results.folder import read_json, write_json
+from mine_cli.results.ledger import Ledger
 from tests.sweep_folders import (
     estimated,
     finish,
@@ -190,7 +190,7 @@ def test_hundreds_of_jobs_take_no_time(tmp_path: Path) -> None:
 def test_neither_torch_nor_matplotlib(tmp_path: Path) -> None:
     sweep = gaussian_sweep(tmp_path / "sweep", {"seed": [0, 1]})
     code = (
-        "import sys; from pathlib import Path; from mine_cli.sweep.ledger import Ledger; "
+        "import sys; from pathlib import Path; from mine_cli.results.ledger import Ledger; "
         f"ledger = Ledger(Path({str(sweep)!r})); ledger.write(); ledger.table(); "
         "assert not {'torch', 'matplotlib'} & set(sys.modules)"
     )

@@ -2,7 +2,7 @@
 
 import math
 
-from mine_cli.sweep.objective import names, objective, worst
+from mine_cli.tasks.objective import names, objective, worst
 
 RESULT = {"estimate": 1.0, "error": -0.25, "lower_bound": 0.9, "metrics": {"error": 0.02}}
 PAIRS = {"result/estimate": 1.0, "result/error": -0.25}

@@ -5,7 +5,7 @@ from statistics import stdev
 
 import pytest
 
-from mine_cli.sweep.spread import in_words, standard_error
+from mine_cli.results.numbers import in_words, standard_error
 
 AGREEING = {"estimate": [0.0981, 0.09813], "standard_error": [0.004, 0.003]}
 OWN = math.sqrt((0.004**2 + 0.003**2) / 2)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from mine_cli import figures
-from mine_cli.jobs import JOBS
-from mine_cli.results import write_json
-from mine_cli.sweep.columns import MAIN
-from mine_cli.sweep.ledger import Ledger
+from mine_cli.results.columns import MAIN
+from mine_cli.results.folder import write_json
+from mine_cli.results.ledger import Ledger
+from mine_cli.tasks.registry import JOBS
 from tests.bottleneck_folders import bottleneck_run
 from tests.gan_folders import points_run
 from tests.sweep_folders import finish, gaussian_sweep, jobs_of, record, sweep_folder

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from mine_cli.config.schemas import TrainerConf
 from mine_cli.data.images import load
-from mine_cli.schemas import TrainerConf
 from mine_cli.tasks.classifier import Classify, shifted
-from mine_cli.trainer import Trainer
+from mine_cli.training.trainer import Trainer
 
 TRAINER = TrainerConf(
     steps=60, batch_size=32, lr=3e-3, weight_decay=0.0, evaluate_every=30, progress=False

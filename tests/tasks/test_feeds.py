@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mine_cli.data.gaussian import Gaussian
 from mine_cli.marginals import AllPairs, Derangement, Independent, Shuffle
-from mine_cli.tasks.feeds import (
+from mine_cli.tasks.batches import (
     MOST_NUMBERS,
     MOST_STEPS,
     Ahead,

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from mine_cli.bounds import BOUNDS
+from mine_cli.config.schemas import GANConf, TrainerConf
 from mine_cli.data.mixtures import GaussianGrid
-from mine_cli.estimator import MutualInformation
+from mine_cli.estimator.term import MutualInformation
 from mine_cli.marginals import MARGINALS
-from mine_cli.models.fully_connected import Discriminator, Generator
-from mine_cli.networks import MLP
-from mine_cli.schemas import GANConf, TrainerConf
-from mine_cli.tasks.gan import GAN, Latent
+from mine_cli.networks.fully_connected import Discriminator, Generator
+from mine_cli.networks.mlp import MLP
+from mine_cli.tasks.gan.training import GAN, Latent
 
 
 class Indifferent(nn.Module):
@@ -251,7 +251,7 @@ def test_samples_that_a_data_set_keeps_are_not_marked_by_the_penalty() -> None:
 
 def test_without_penalty_a_step_is_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bit for bit, and nothing is differentiated twice."""
-    monkeypatch.setattr("mine_cli.tasks.gan.squared_slope", None)
+    monkeypatch.setattr("mine_cli.tasks.gan.training.squared_slope", None)
     gan, twin = made(), made()
     gan._train_discriminator(gan._fakes()[1].detach())
     _, fake = twin._fakes()

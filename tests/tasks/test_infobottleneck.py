@@ -14,17 +14,23 @@ from torch.nn.functional import cross_entropy
 
 from mine_cli.api import composed
 from mine_cli.bounds import DV
+from mine_cli.config.schemas import InfoBottleneckConf, MethodConf, TrainerConf
 from mine_cli.data.labelled import Labelled
-from mine_cli.estimator import MutualInformation
-from mine_cli.jobs.infobottleneck import InfoBottleneckJob
+from mine_cli.estimator.term import MutualInformation
 from mine_cli.marginals import MARGINALS
-from mine_cli.models.encoders import Additive, Bottleneck, Deterministic, Gaussian, Propagated
-from mine_cli.networks import MLP, Bounded
-from mine_cli.schemas import InfoBottleneckConf, MethodConf, TrainerConf
-from mine_cli.tasks.bottleneck_rows import validation_split
-from mine_cli.tasks.bottlenecks_together import Batched, objective
-from mine_cli.tasks.infobottleneck import InfoBottleneck
-from mine_cli.trainer import set_rate
+from mine_cli.networks.encoders import (
+    Additive,
+    Bottleneck,
+    Deterministic,
+    Gaussian,
+    Propagated,
+)
+from mine_cli.networks.mlp import MLP, Bounded
+from mine_cli.tasks.infobottleneck.experiment import InfoBottleneckJob
+from mine_cli.tasks.infobottleneck.rows import validation_split
+from mine_cli.tasks.infobottleneck.stacked import Batched, objective
+from mine_cli.tasks.infobottleneck.training import InfoBottleneck
+from mine_cli.training.trainer import set_rate
 
 CLASSES, SIZE, FEATURES = 3, 6, 4
 ENCODERS = {

@@ -12,16 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from mine_cli.bounds import Smile
+from mine_cli.config.schemas import MIEstimateConf, TrainerConf
 from mine_cli.data import Rows
 from mine_cli.data.gaussian import Gaussian
-from mine_cli.estimator import MutualInformation
-from mine_cli.evaluation import Evaluation
-from mine_cli.networks import MLP
-from mine_cli.schemas import MIEstimateConf, TrainerConf
-from mine_cli.tasks import mi_estimate
-from mine_cli.tasks.mi_estimate import MIEstimate
-from mine_cli.tasks.parts import Parts, of_law, of_rows
-from mine_cli.trainer import Trainer
+from mine_cli.estimator.evaluation import Evaluation
+from mine_cli.estimator.term import MutualInformation
+from mine_cli.networks.mlp import MLP
+from mine_cli.tasks.mi_estimate import training
+from mine_cli.tasks.mi_estimate.parts import Parts, of_law, of_rows
+from mine_cli.tasks.mi_estimate.training import MIEstimate
+from mine_cli.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 N = 300
@@ -161,7 +161,7 @@ class Scripted(MIEstimate):
     def evaluate(self, step: int) -> dict[str, float | None]:
         values = [values[step // TRAINER.evaluate_every] for values in self.script]
         wanted = iter(values)
-        evaluate = mi_estimate.MutualInformation.evaluate
+        evaluate = training.MutualInformation.evaluate
 
         def scripted(term: MutualInformation, x: Tensor, z: Tensor, **options: Any) -> Evaluation:
             found = evaluate(term, x, z, **options)

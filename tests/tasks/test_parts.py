@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mine_cli.data import Rows
 from mine_cli.data.gaussian import Gaussian
-from mine_cli.tasks.parts import Parts, of_law, of_rows
+from mine_cli.tasks.mi_estimate.parts import Parts, of_law, of_rows
 
 CPU = torch.device("cpu")
 N = 400

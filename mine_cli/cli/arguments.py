@@ -1,0 +1,147 @@
+"""The command line, read before Hydra reads it: `dry_run` and `resume` say where output goes."""
+
+import os
+import sys
+from argparse import ArgumentError, ArgumentParser
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
+
+from mine_cli.config import processes
+from mine_cli.config.resume import MAY_CHANGE, check_resumable
+from mine_cli.config.schemas import SECTIONS
+from mine_cli.errors import BadInput
+from mine_cli.results.provenance import decides_numbers
+from mine_cli.sweep.folder import saved_sweep
+
+__all__ = ["for_hydra"]
+
+LOGS_NOTHING = (
+    "hydra.output_subdir=null",
+    "hydra/job_logging=none",
+    "hydra/hydra_logging=none",
+)
+WRITES_NOTHING = (*LOGS_NOTHING, "hydra.mode=RUN", "hydra.run.dir=.")
+
+
+def for_hydra(arguments: Sequence[str]) -> list[str]:
+    """The arguments that Hydra is given in place of the user's.
+
+    Of several processes all but the first log nothing and make no folder.
+
+    Raises:
+        BadInput: where `resume` names no run of ours, or something stands beside it that may
+            not change; where `dry_run` is to look at a sweep; for a YAML that cannot be read; for
+            a group without an option, which Hydra answers with a traceback.
+    """
+    check_own_yaml(arguments)
+    given = dict(a.split("=", 1) for a in arguments if "=" in a and not a.startswith("-"))
+    faults = [f"{g}=null: want one of its options, or leave it out" for g in empty(given)]
+    if faults:
+        raise BadInput(*faults)
+    folder = unquoted(given["resume"]) if "resume" in given else "None"
+    if folder not in ("None", ""):
+        return resuming(Path(folder), arguments)
+    if "sweep_dir" in given:
+        others = [a for a in arguments if not a.startswith("sweep_dir=")]
+        return for_hydra([*others, f"hydra.sweep.dir={given['sweep_dir']}"])
+    if given.get("dry_run", "").lower() in ("true", "yes", "on", "1"):
+        if {"-m", "--multirun"} & set(arguments):
+            raise BadInput("dry_run=true: looks at one run; leave out -m")
+        return [*arguments, *WRITES_NOTHING]
+    if processes.rank():
+        return [*arguments, *LOGS_NOTHING, "hydra.run.dir=."]
+    return list(arguments)
+
+
+def empty(given: Mapping[str, str]) -> list[str]:
+    """The groups that are given no option."""
+    return [g for g in (*SECTIONS, "experiment") if given.get(g, "-").lower() in ("null", "")]
+
+
+def resuming(folder: Path, arguments: Sequence[str]) -> list[str]:
+    """What Hydra is given to go on with a run in its own folder, whose `.hydra` stays as it is."""
+    others = [a for a in arguments if not a.startswith("resume=")]
+    sweep = saved_sweep(folder)
+    if sweep is not None:
+        return resuming_sweep(folder, sweep, others)
+    faults = [
+        f"{other}: cannot change when a run is resumed; only {', '.join(MAY_CHANGE)} may"
+        for other in others
+        if other.split("=", 1)[0] not in MAY_CHANGE or "=" not in other
+    ]
+    if faults:
+        raise BadInput(*faults)
+    check_resumable(folder)
+    # `++`: the defaults that Hydra composes here need not have dataset.path, the saved
+    # configuration has (config.run_configuration puts it in Hydra's place).
+    kept = ["++" + other if other.startswith("dataset.") else other for other in others]
+    where = [f"resume={quoted(str(folder))}", f"hydra.run.dir={quoted(str(folder))}"]
+    silent = LOGS_NOTHING if processes.rank() else ("hydra.output_subdir=null",)
+    return [*kept, *where, *silent]
+
+
+def resuming_sweep(folder: Path, sweep: Mapping[str, Any], others: Sequence[str]) -> list[str]:
+    """The command of a sweep again, in its own folder and from where it was started.
+
+    Arguments:
+        folder: The sweep's.
+        sweep: What its sweep.json says.
+        others: What was typed beside `resume`; nothing that decides numbers may be.
+    """
+    others = [other for other in others if other not in ("-m", "--multirun")]
+    faults = [
+        f"{other}: cannot change when a sweep is resumed; only what decides no numbers may, such "
+        "as hydra/launcher, trainer.device, units, retry_diverged"
+        for other in others
+        if "=" not in other or decides_numbers(other) or other.startswith("hydra.sweep.dir=")
+    ]
+    if faults:
+        raise BadInput(*faults)
+    where = quoted(str(folder.resolve()))
+    if Path.cwd() != Path(sweep["cwd"]) and Path(sweep["cwd"]).is_dir():
+        print(f"mine-run: in {sweep['cwd']}, where the sweep was started", file=sys.stderr)
+        os.chdir(sweep["cwd"])
+    return for_hydra([*sweep["arguments"], *others, f"hydra.sweep.dir={where}"])
+
+
+def check_own_yaml(arguments: Sequence[str]) -> None:
+    """Raise BadInput for broken YAML in the folder of `-cd`; Hydra would show a traceback."""
+    parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--config-dir", "-cd", type=Path)
+    try:
+        folder = parser.parse_known_args(arguments)[0].config_dir
+    except ArgumentError:  # the folder is missing: Hydra's own parser tells
+        return
+    faults = []
+    for file in sorted(folder.rglob("*.yaml")) if folder is not None else ():
+        try:
+            yaml.compose(file.read_text(encoding="utf-8"))
+        except yaml.MarkedYAMLError as stop:
+            mark = stop.problem_mark
+            where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+            faults.append(f"{file}{where}: no YAML: {stop.problem}")
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as stop:
+            faults.append(f"{file}: no YAML: {' '.join(str(stop).split())}")
+    if faults:
+        raise BadInput(*faults)
+
+
+def quoted(text: str) -> str:
+    """A value that Hydra's grammar reads back as this text, whatever it holds."""
+    return QuotedString(text, Quote.single).with_quotes()
+
+
+def unquoted(text: str) -> str:
+    """What a typed value says in Hydra's grammar, or the text itself where it does not fit in."""
+    try:
+        value = OverridesParser.create().parse_override(f"resume={text}").value()
+    except HydraException:
+        return text
+    # A list or a choice in the grammar is a folder's name with a comma in it.
+    return "None" if value is None else value if isinstance(value, str) else text

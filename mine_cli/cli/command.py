@@ -1,0 +1,177 @@
+"""The command `mine-run`: hydra.main, one line for each error, exit codes. Imports no torch.
+
+Exit codes: 0; 1 a job failed, or Hydra refused; 2 bad input; 3 diverged; 130, 143 interrupted.
+"""
+
+import logging
+import math
+import os
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from mine_cli import __version__
+from mine_cli.cli.arguments import for_hydra
+from mine_cli.config import hydra_errors, processes
+from mine_cli.config.compose import conf_dir, error_lines, run_configuration, tell
+from mine_cli.config.resume import resume_command
+from mine_cli.errors import Interrupted, RunFailed, interrupt
+from mine_cli.results import locks
+from mine_cli.results.ledger import UNFINISHED, Ledger
+from mine_cli.sweep.folder import is_held, release
+from mine_cli.training import distributed
+
+__all__ = ["main"]
+
+log = logging.getLogger(__name__)
+
+# How a single run ended, for main() to exit with: Hydra lets no value of a job through, and an
+# exception only with a traceback.
+ending = {"exit_code": 0}
+
+
+@distributed.one_voice()
+def main() -> None:
+    """The console entry: runs, and exits with the code that says how it went."""
+    if "--version" in sys.argv[1:]:
+        print(f"mine-run {__version__}")
+        return
+    ending["exit_code"] = 0
+    signal.signal(signal.SIGTERM, interrupt)
+    # On a full disk the log and TensorBoard fail as well: the run says so once, in its own line.
+    logging.raiseExceptions = False
+    threading.excepthook = in_thread
+    try:
+        code: Any = start()
+    except SystemExit as stop:  # Hydra's, after it has said why
+        code = stop.code
+    finally:
+        of_jobs = end_of_sweep()
+        locks.let_go()
+    sys.exit(code or of_jobs)
+
+
+def start() -> int:
+    """Hands over to Hydra; the exit code of what it ran."""
+    typed = sys.argv[1:]
+    try:
+        sys.argv[1:] = for_hydra(typed)
+        hydra_errors.in_one_line()
+        with while_somebody_reads():
+            hydra.main(version_base="1.3", config_path=conf_dir(), config_name="config")(job)()
+    except RunFailed as stop:
+        tell(stop)
+        return stop.exit_code
+    except Interrupted as stop:
+        return stop.exit_code
+    except KeyboardInterrupt:
+        print(f"mine-run: interrupted{the_same_again(typed)}", file=sys.stderr)
+        return 130
+    return ending["exit_code"]
+
+
+def the_same_again(typed: Sequence[str]) -> str:
+    """How to go on with what was resumed, where it was interrupted too early to say so itself."""
+    resumed = any(word.startswith("resume=") for word in typed)
+    if not resumed or is_held():  # the table of a sweep that is held will say it
+        return ""
+    return f"; go on with: {shlex.join([*processes.command(), *typed])}"
+
+
+def job(cfg: DictConfig) -> float:
+    """One run in the folder that Hydra made for it; returns a sweeper's objective."""
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    if hydra.mode == RunMode.MULTIRUN:
+        from mine_cli.sweep.job import job_of_sweep
+
+        return job_of_sweep(cfg, folder, hydra)
+    try:
+        return run(run_configuration(cfg, hydra), folder)
+    except KeyboardInterrupt as stop:
+        if not cfg.dry_run:
+            log.warning("mine-run: interrupted; go on with: %s", command(cfg, folder))
+        raise stop if isinstance(stop, Interrupted) else Interrupted(signal.SIGINT) from None
+    except (RunFailed, OSError) as stop:  # an OSError: a disk that is full, most often
+        for line in error_lines(stop):
+            log.error("mine-run: %s", line, exc_info=os.environ.get("HYDRA_FULL_ERROR") == "1")
+        ending["exit_code"] = getattr(stop, "exit_code", 1)
+        return math.nan
+    except Exception as stop:  # Hydra shows it, but in no file
+        log.error("mine-run: %s", error_lines(stop)[0])
+        raise
+
+
+def run(cfg: DictConfig, folder: Path) -> float:
+    """Build and run what was checked before Hydra made the folder."""
+    from mine_cli.tasks import registry  # imports torch
+    from mine_cli.tasks import run as runs
+
+    if cfg.dry_run:
+        print(registry.dry_run(cfg))
+        return math.nan
+    if processes.rank():  # it helps, and has no folder
+        runs.run(cfg, folder)
+        return math.nan
+    try:
+        runs.run(cfg, folder)
+    finally:  # also of a run that diverged
+        if (folder.parent / "multirun.yaml").exists():  # a job of a sweep, resumed by itself
+            from mine_cli.sweep.job import update
+
+            update(cfg, folder.parent)
+    return math.nan
+
+
+def end_of_sweep() -> int:
+    """Collects and shows the sweep that this process ran, however it ended.
+
+    Returns:
+        0; 1 where a job failed, or has no result for another reason.
+    """
+    held = release()
+    if held is None:
+        return 0
+    from mine_cli import figures  # imports matplotlib
+
+    ledger = Ledger(held.folder)
+    try:
+        ledger.write()
+        figures.sweep(held.folder)
+    except Exception as stop:  # the jobs' own files stand, and the table shows them
+        tell(stop)
+    with while_somebody_reads():
+        print(f"\n{ledger.table(held.units)}")
+    return int(bool(ledger.of(*UNFINISHED)))
+
+
+@contextmanager
+def while_somebody_reads() -> Iterator[None]:
+    """Falls silent once whoever reads the output has read enough, as `mine-run --help | head`."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def command(cfg: DictConfig, folder: Path) -> str:
+    """What to type to go on with a run, where it was started."""
+    overrides = HydraConfig.get().overrides.task if cfg.resume is not None else ()
+    return resume_command(folder, overrides)
+
+
+def in_thread(stop: threading.ExceptHookArgs) -> None:
+    """Tells of an error in a thread, but for a file that cannot be written."""
+    if not issubclass(stop.exc_type, OSError):
+        threading.__excepthook__(stop)

@@ -1,0 +1,1 @@
+"""The configuration: schemas, rules, composition and what Hydra says. Imports no torch."""

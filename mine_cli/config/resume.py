@@ -1,0 +1,113 @@
+"""`resume=FOLDER`: a run goes on with the configuration that its own folder holds."""
+
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from mine_cli.config import processes
+from mine_cli.config.schemas import SECTIONS, Run
+from mine_cli.config.validation import schema_of
+from mine_cli.errors import BadInput
+from mine_cli.results.files import as_typed
+
+__all__ = [
+    "MAY_CHANGE",
+    "check_resumable",
+    "resume_command",
+    "saved_configuration",
+    "saved_import_folders",
+]
+
+MAY_CHANGE = (
+    "trainer.steps", "trainer.device", "trainer.progress", "data_dir", "cache_dir", "dataset.path",
+    "dataset.test_path", "dataset.classifier",
+)  # fmt: skip
+"""The keys that may be given beside `resume`: how far, on what, and where the data lie."""
+
+
+def check_resumable(folder: Path) -> None:
+    """Raise BadInput unless the folder holds one of our runs.
+
+    One that was killed before its first checkpoint starts over, with the same configuration.
+    """
+    if not folder.is_dir():
+        raise BadInput(f"resume={folder}: no such folder; want the folder of an earlier run")
+    saved = read_yaml(folder / ".hydra" / "config.yaml")
+    if saved is None or schema_of("task", saved.get("task")) is None:
+        raise BadInput(
+            f"resume={folder}: not the folder of a mine-run run; want one whose "
+            ".hydra/config.yaml mine-run wrote"
+        )
+
+
+def resume_command(folder: Path, overrides: Iterable[str] = ()) -> str:
+    """The command line that goes on with a run from the current working directory.
+
+    Arguments:
+        folder: of the run.
+        overrides: what was given beside `resume` the last time, as Hydra was given it.
+    """
+    kept = [o.removeprefix("++") for o in overrides if not o.startswith("resume=")]
+    return shlex.join([*processes.command(), f"resume={as_typed(folder)}", *kept])
+
+
+def saved_configuration(folder: Path, overrides: Sequence[str] = ()) -> DictConfig:
+    """The configuration in a run's folder, typed as when it was composed, with `resume` set.
+
+    Arguments:
+        folder: of the run.
+        overrides: as Hydra was given them; those of `MAY_CHANGE` take effect.
+    """
+    check_resumable(folder)
+    saved = OmegaConf.load(folder / ".hydra" / "config.yaml")
+    assert isinstance(saved, DictConfig)
+    try:
+        cfg = typed(saved)
+        for override in OverridesParser.create().parse_overrides(list(overrides)):
+            if override.key_or_group in MAY_CHANGE:
+                OmegaConf.update(cfg, override.key_or_group, override.value())
+    except OmegaConfBaseException as stop:
+        reason = str(stop).splitlines()[0]
+        raise BadInput(f"resume={folder}: its configuration does not fit: {reason}") from stop
+    cfg.resume = str(folder)
+    OmegaConf.set_struct(cfg, True)
+    return cfg
+
+
+def typed(saved: DictConfig) -> DictConfig:
+    """Plain YAML under the schemas again; a user's own sections stay as they are."""
+    sections: dict[str, Any] = {}
+    for section in SECTIONS:
+        node = saved[section]
+        schema = schema_of(section, node)
+        sections[section] = node if schema is None else OmegaConf.merge(schema, node)
+    rest = {key: value for key, value in saved.items_ex(resolve=False) if key not in SECTIONS}
+    cfg = OmegaConf.merge(OmegaConf.structured(Run), rest, sections)
+    assert isinstance(cfg, DictConfig)
+    return cfg
+
+
+def saved_import_folders(folder: Path) -> Iterator[Path]:
+    """Where the first run found a user's own classes: its working directory and config folders."""
+    hydra = read_yaml(folder / ".hydra" / "hydra.yaml")
+    runtime = OmegaConf.select(hydra, "hydra.runtime") if hydra is not None else None
+    if runtime is not None:
+        yield Path(runtime.cwd)
+        for source in runtime.config_sources:
+            if source.provider not in ("hydra", "main") and source.schema == "file":
+                yield Path(source.path)
+
+
+def read_yaml(path: Path) -> DictConfig | None:
+    """A YAML file that holds a mapping, else None."""
+    try:
+        loaded = OmegaConf.load(path)
+    except (OSError, ValueError, YAMLError, OmegaConfBaseException):
+        return None
+    return loaded if isinstance(loaded, DictConfig) else None

@@ -1,0 +1,187 @@
+"""What Hydra cannot check: ranges, choices, combinations, and keys that `+key=` smuggled in."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from mine_cli.config.hydra_errors import BESIDE_KEYS, wanted
+from mine_cli.config.rules import Rule
+from mine_cli.config.schemas import DATASETS, SECTIONS, USES, MethodConf, Run, TrainerConf
+
+__all__ = ["schema_of", "validate"]
+
+TARGETS = {
+    schema._target_: schema
+    for section in SECTIONS
+    for schema in SECTIONS[section].values()
+    if hasattr(schema, "_target_")
+}
+
+
+def validate(cfg: DictConfig) -> list[str]:
+    """Every fault of the composed configuration, one line each; an empty list where it is good.
+
+    A user's own `_target_`, for which there is no schema, is taken as it is.
+    """
+    faults = list(section_faults("", cfg, Run))
+    # Task and data set decide what else there has to be.
+    task, option = OmegaConf.select(cfg, "task.name"), option_of(cfg, "dataset")
+    if task not in USES:
+        return [*faults, f"task: must be one of {', '.join(USES)}"]
+    if option is not None and option not in DATASETS[task]:
+        wanted = ", ".join(DATASETS[task])
+        return [*faults, f"dataset={option}: task={task} takes one of {wanted}"]
+    for section in SECTIONS:
+        node = OmegaConf.select(cfg, section)
+        if unused(task, section):
+            if node is not None:
+                takers = " or ".join(
+                    f"task={name}" for name, used in USES.items() if section in used
+                )
+                faults.append(f"{section}: task={task} takes none, {takers} does; leave it out")
+            continue
+        schema = schema_of(section, node)
+        if schema is not None:
+            faults += section_faults(f"{section}.", node, schema)
+        elif not is_own(node):
+            shipped = ", ".join(SECTIONS[section])
+            own = "or a YAML of your own with a _target_"
+            faults.append(f"{section}: must be one of {shipped}, {own}")
+    # A combination is judged only where its parts are sound by themselves.
+    return faults or [
+        *splitting_faults(cfg),
+        *data_faults(cfg),
+        *pairing_faults(cfg),
+        *method_faults(cfg),
+    ]
+
+
+def unused(task: Any, section: str) -> bool:
+    """Whether a shipped task builds nothing from a section."""
+    return section not in ("task", "trainer") and section not in USES[task]
+
+
+def schema_of(section: str, node: Any) -> Any:
+    """The shipped schema that a section follows, or None for a user's own."""
+    if not isinstance(node, DictConfig):
+        return None
+    if section == "trainer":
+        return TrainerConf
+    if section == "method":
+        return MethodConf
+    if section == "task":
+        return SECTIONS["task"].get(node.get("name"))
+    return TARGETS.get(node.get("_target_"))
+
+
+def is_own(node: Any) -> bool:
+    """Whether a section names a class, which for want of a schema is the user's."""
+    return isinstance(node, DictConfig) and isinstance(node.get("_target_"), str)
+
+
+def section_faults(prefix: str, node: DictConfig, schema: Any) -> Iterator[str]:
+    """Unknown keys, missing values and broken rules of one section."""
+    rules: dict[str, Rule | None] = {f.name: f.metadata.get("rule") for f in fields(schema)}
+    names = [name for name in rules if name != "_target_"]
+    if not prefix:
+        names += BESIDE_KEYS
+    typed = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(typed, dict)
+    for key in map(str, node):
+        if key not in rules:
+            yield f"{prefix}{key}: no such key; {wanted(key, names)}"
+    for key, rule in rules.items():
+        if key not in node or OmegaConf.is_missing(node, key):
+            if prefix or key not in SECTIONS:  # an absent section is told of once, by validate
+                yield f"{prefix}{key}: missing; give {prefix}{key}=..."
+        elif typed[key] == f"${{{key}}}":  # the root's own value, judged there
+            continue
+        elif rule is not None and not obeys(node[key], rule):
+            yield f"{prefix}{key}={'null' if node[key] is None else node[key]}: {rule.says}"
+
+
+def obeys(value: Any, rule: Rule) -> bool:
+    try:
+        return rule.holds(value)
+    except TypeError:  # no number, or no list, where the rule wants one
+        return False
+
+
+def splitting_faults(cfg: DictConfig) -> Iterator[str]:
+    """Settings of the split, where the task has none."""
+    if cfg.task.name == "mi-estimate":
+        return
+    for key, usual in (("folds", 1), ("split", "random")):
+        if cfg[key] != usual:
+            yield f"{key}={cfg[key]}: only task=mi-estimate splits its data; leave it out"
+
+
+def data_faults(cfg: DictConfig) -> Iterator[str]:
+    """Combinations that the number of rows, or their columns, does not allow."""
+    if cfg.task.name != "mi-estimate":
+        return
+    dataset, option = cfg.dataset, option_of(cfg, "dataset")
+    if option == "gaussian" and dataset.rho is None and dataset.mi is None:
+        yield "dataset.rho=null: want a correlation, or dataset.mi in nats"
+    if option == "arrays" and dataset.test_path is not None:
+        yield "dataset.test_path: only task=infobottleneck has a test set; leave it out"
+    if cfg.split.startswith("groups:") and option not in (None, "arrays"):
+        yield f"split={cfg.split}: dataset={option} has no columns; only dataset=arrays has"
+    if option not in ("gaussian", "functions"):
+        return
+    if dataset.n is None:
+        if cfg.folds > 1:
+            yield f"folds={cfg.folds}: fresh draws have no folds; fix the rows with dataset.n"
+        if cfg.split == "blocks":
+            yield "split=blocks: fresh draws are not split; fix the rows with dataset.n"
+    elif cfg.folds > dataset.n:
+        yield f"folds={cfg.folds}: more than the rows, dataset.n={dataset.n}"
+    elif cfg.trainer.batch_size > fit_rows(cfg):
+        yield (
+            f"trainer.batch_size={cfg.trainer.batch_size}: must be at most {fit_rows(cfg)}, the "
+            f"rows that dataset.n={dataset.n} leaves for fitting"
+        )
+
+
+def fit_rows(cfg: DictConfig) -> int:
+    """How many of `dataset.n` rows train a network, after the select and report parts."""
+    fit, select, report = cfg.task.fractions
+    if cfg.folds > 1:
+        report = 1 / cfg.folds
+    return int(cfg.dataset.n * (1 - report) * fit / (fit + select) + 1e-6)
+
+
+def pairing_faults(cfg: DictConfig) -> Iterator[str]:
+    """Combinations of bound, marginals and batch that do not go together."""
+    if unused(cfg.task.name, "marginals"):
+        return
+    marginals, option = cfg.marginals, option_of(cfg, "marginals")
+    if option_of(cfg, "bound") == "infonce" and option not in (None, "all_pairs"):
+        yield f"marginals={option}: bound=infonce needs marginals=all_pairs"
+    if option == "derangement" and marginals.num >= cfg.trainer.batch_size:
+        yield (
+            f"marginals.num={marginals.num}: a row has only "
+            f"trainer.batch_size - 1 = {cfg.trainer.batch_size - 1} other partners"
+        )
+
+
+def method_faults(cfg: DictConfig) -> Iterator[str]:
+    """A weight without a term that it would weigh, or a term without a law that it needs."""
+    if unused(cfg.task.name, "method"):
+        return
+    method, encoder = cfg.method, option_of(cfg, "encoder")
+    if method.beta and method.information == "none":
+        yield (
+            f"method.beta={method.beta:g}: method={method.name} has no information term to weigh; "
+            "want method=vib or one of mine_gaussian, mine_propagated, mine_additive"
+        )
+    if method.information == "kl" and encoder not in (None, "gaussian"):
+        yield f"encoder={encoder}: method={method.name} needs a known law: want encoder=gaussian"
+
+
+def option_of(cfg: DictConfig, section: str) -> str | None:
+    """The shipped option that a section follows, or None for a user's own."""
+    schema = schema_of(section, OmegaConf.select(cfg, section))
+    return next((name for name, shipped in SECTIONS[section].items() if shipped is schema), None)

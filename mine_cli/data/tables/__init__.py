@@ -1,0 +1,1 @@
+"""A user's tables: files of arrays and columns, read, checked and coded."""

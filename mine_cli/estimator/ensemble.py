@@ -1,0 +1,362 @@
+r"""R modules of one shape, stepped together: folds, seeds and fused jobs.
+
+Each stays a plain module with its own data, pairing and noise; only the arithmetic is shared
+(``torch.func.stack_module_state`` and ``vmap``), so each learns what it would have learned alone.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from mine_cli.bounds import BOUNDS
+from mine_cli.estimator.data_parallel import SharedBatch, average_gradients
+from mine_cli.estimator.scoring import Noise, draw, draw_noise, score
+from mine_cli.estimator.stacked_mlp import Perceptrons
+from mine_cli.estimator.term import MutualInformation, frozen
+from mine_cli.training.stacked_adam import StackedAdam, runs
+
+__all__ = ["Ensemble", "EnsembleMember", "Stack", "same", "stack"]
+
+
+class Stack:
+    """Modules of one shape, called as one; a single one is called directly.
+
+    The stacked tensors are the ones that are trained: those of the modules become views of them,
+    so that each module is at all times what it has learned, and can be loaded and saved alone.
+
+    Arguments:
+        modules: On one device, where they stay.
+    """
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        self.modules = list(modules)
+        self.alone = len(self.modules) == 1
+        if self.alone:
+            (module,) = self.modules
+            self.state: tuple[dict[str, Any], dict[str, Any]] = (
+                dict(module.named_parameters()),
+                dict(module.named_buffers()),
+            )
+            self.forward: Callable[..., Any] = module
+        else:
+            self.state = stack_module_state(self.modules)
+            self._share()
+            self.forward = self._together
+
+    @torch.no_grad()
+    def _share(self) -> None:
+        for r, module in enumerate(self.modules):
+            own = dict(module.named_parameters()) | dict(module.named_buffers())
+            for name, stacked in (*self.state[0].items(), *self.state[1].items()):
+                own[name].data = stacked.data[r]
+
+    def parameters(self) -> list[Tensor]:
+        """The tensors that an optimiser moves."""
+        return list(self.state[0].values())
+
+    def __call__(self, calls: Sequence[Sequence[Any]]) -> Any:
+        """What each module makes of its own arguments; for several ``[R, ...]``."""
+        if self.alone:
+            return self.forward(*calls[0])
+        return self.forward(*stack(calls))
+
+    def on(self, *stacked: Tensor) -> Tensor:
+        """The same for arguments ``[R, ...]`` that are stacked already; always ``[R, ...]``."""
+        if self.alone:
+            return self.forward(*(part[0] for part in stacked))[None]
+        return self.forward(*stacked)
+
+    def _together(self, *arguments: Any) -> Any:
+        # Buffers (the moving average of `mine`) are batched, so their in-place update reaches all.
+        return mapped(self.modules[0], self.state, arguments)
+
+
+def mapped(module: nn.Module, state: tuple[Any, Any], arguments: Sequence[Any]) -> Any:
+    """A module with R states on R arguments; an argument that is None is None for all."""
+    if getattr(module, "takes_stacks", False):
+        return functional_call(module, state, tuple(arguments))
+
+    def one(parameters: Any, buffers: Any, *own: Any) -> Any:
+        return functional_call(module, (parameters, buffers), own)
+
+    in_dims = tuple(None if part is None else 0 for part in arguments)
+    return vmap(one, in_dims=(0, 0, *in_dims))(*state, *arguments)
+
+
+class Ensemble:
+    """MI terms of one shape and one optimiser that moves each as if it were alone.
+
+    Networks are called as one; neighbours of equal bound and rate share one call of the bound and
+    one of the optimiser.
+
+    Arguments:
+        terms: of one shape; a single one is called directly.
+        lr: of their Adam: one for all, or each its own.
+        weight_decay: of their Adam (decoupled decay).
+        autocast: makes the context that the networks are called in.
+        compiled: compile the step's forward pass.
+        betas: of their Adam's moving averages.
+    """
+
+    def __init__(
+        self,
+        terms: Sequence[MutualInformation],
+        lr: float | Sequence[float],
+        weight_decay: float = 0.0,
+        autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        compiled: bool = False,
+        betas: tuple[float, float] = (0.9, 0.999),
+    ) -> None:
+        self.terms, self.autocast = list(terms), autocast
+        self.alone = len(self.terms) == 1
+        rates = list(lr) if isinstance(lr, Sequence) else [lr] * len(self.terms)
+        keys = [(same(t.bound), rate) for t, rate in zip(self.terms, rates, strict=True)]
+        self.networks = Stack([Scores(term) for term in self.terms])
+        self.parts = [Part(self.terms, run) for run in runs(keys)]
+        self.forward: Callable[..., Any] = self.terms[0] if self.alone else self._losses
+        if compiled:
+            self.forward = torch.compile(self.forward)
+        self.perceptrons = Perceptrons.of(
+            [term.network for term in self.terms], self.networks.state[0]
+        )
+        self.adam = StackedAdam(
+            self.networks.parameters(),
+            [part.run for part in self.parts],
+            [rates[part.run.start] for part in self.parts],
+            [part.own for part in self.parts],
+            weight_decay,
+            betas,
+        )
+        self.optimizer = self.adam.optimizer
+        self.losses, self.scores = torch.empty(0), (torch.empty(0), torch.empty(0))
+        self.shared = False
+
+    def noise(
+        self, pairing: Tensor | None, n: int, generators: Sequence[torch.Generator]
+    ) -> Noise | None:
+        """Fresh noise of every network on n rows and their pairs, stacked; None without any."""
+        if not hasattr(self.terms[0].network, "draw_noise"):
+            return None
+        of_one = pairing if pairing is None or self.alone else pairing[0]
+        drawn = [
+            draw_noise(term.network, term.marginals, n, of_one, generator)
+            for term, generator in zip(self.terms, generators, strict=True)
+        ]
+        return drawn[0] if self.alone else together(drawn)
+
+    def share_batches(self) -> None:
+        """From here on several processes score each batch together; of one term alone."""
+        self.forward, self.shared = SharedBatch(self.terms[0]), True
+
+    def step(
+        self, batches: Sequence[tuple[Tensor, Tensor]], generators: Sequence[torch.Generator]
+    ) -> Tensor:
+        """One step of every term on its own batch; the losses ``[R]``, detached.
+
+        Batches are ``x [n, ...]`` and ``z [n * (1 + extra), ...]``, of one n for all terms.
+        """
+        plans = self._plans(batches, generators)
+        return self.train(*(plans[0] if self.alone else stack(plans)))
+
+    def train(
+        self, x: Tensor, z: Tensor, pairing: Tensor | None = None, noise: Noise | None = None
+    ) -> Tensor:
+        """One step of every term on what was drawn for it; the losses ``[R]``, detached.
+
+        Arguments are those of `MutualInformation.forward`, stacked ``[R, ...]`` for several terms.
+        """
+        self.adam.zero_grad()
+        with self.autocast():
+            losses, *scores = self.forward(x, z, pairing, noise)
+        self.losses, self.scores = losses.detach().reshape(-1), (scores[0], scores[1])
+        losses.sum().backward()
+        if self.shared:
+            average_gradients(self.adam.parameters)
+        self.adam.step()
+        return self.losses
+
+    def _losses(self, *plan: Any) -> tuple[Tensor, Tensor, Tensor]:
+        """The terms' losses ``[R]``, and the detached scores that they come from."""
+        t_joint, t_marginal = self._scores(*plan)
+        losses = [part.loss(t_joint[part.run], t_marginal[part.run]) for part in self.parts]
+        return torch.cat(losses), t_joint.detach(), t_marginal.detach()
+
+    def _scores(self, *plan: Any) -> tuple[Tensor, Tensor]:
+        if self.perceptrons is not None and self.perceptrons.take(*plan):
+            return self.perceptrons(*plan)
+        return self.networks.forward(*plan)
+
+    def minimise(
+        self, batches: Sequence[tuple[Tensor, Tensor]], generators: Sequence[torch.Generator]
+    ) -> Tensor:
+        """What is added to R losses that shall lower the information in R batches, ``[R]``.
+
+        Each is the term's `MutualInformation.minimise`: differentiable in its x and z, while no
+        gradient reaches a statistics network, and no buffer moves.
+        """
+        plans = self._plans(batches, generators)
+        if self.alone:
+            term = self.terms[0]
+            with self.autocast(), frozen(term):
+                return term.bound.objective(*term.scores(*plans[0])).reshape(1)
+        with self.autocast():
+            t_joint, t_marginal = mapped(
+                self.networks.modules[0], fixed(self.networks.state), stack(plans)
+            )
+            found = [p.objective(t_joint[p.run], t_marginal[p.run]) for p in self.parts]
+        return torch.cat(found)
+
+    def parameters(self) -> Iterable[Tensor]:
+        """The tensors that the optimiser moves (stacked ones for several terms)."""
+        return self.adam.parameters
+
+    def member(self, r: int) -> "EnsembleMember":
+        """What belongs to one term: its parameters with their gradients, and Adam's moments."""
+        part = next(part for part in self.parts if r in range(part.run.start, part.run.stop))
+        return EnsembleMember(self, part, r)
+
+    def _plans(
+        self, batches: Sequence[tuple[Tensor, Tensor]], generators: Sequence[torch.Generator]
+    ) -> list[tuple[Any, ...]]:
+        """Each batch with a fresh pairing and noise from its own random stream."""
+        return [
+            (*batch, *draw(term.network, term.marginals, len(batch[0]), generator))
+            for term, batch, generator in zip(self.terms, batches, generators, strict=True)
+        ]
+
+
+class Part:
+    """A run of an ensemble's terms that have one bound and one rate."""
+
+    def __init__(self, terms: Sequence[MutualInformation], run: slice) -> None:
+        self.run = run
+        self.failure: Exception | None = None
+        bounds = [term.bound for term in terms[run]]
+        self.bound: Any = bounds[0]
+        self.losses = Stack([Loss(bound) for bound in bounds])
+        self.own = self.losses.parameters()
+
+    def loss(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
+        """The losses of the run, or zeros where a user's bound fails: the others go on."""
+        return self._unless_it_fails(self.losses.on, t_joint, t_marginal)
+
+    def objective(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
+        """The bounds' objectives, no bound's own parameter or buffer taking part in it; zeros
+        where one fails."""
+        return self._unless_it_fails(self._objective, t_joint, t_marginal)
+
+    def _unless_it_fails(self, call: Callable[..., Tensor], *scores: Tensor) -> Tensor:
+        try:
+            return call(*scores)
+        except Exception as stop:
+            self.failure = stop
+            return torch.zeros(len(scores[0]), device=scores[0].device)
+
+    def _objective(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
+        if self.losses.alone:
+            with frozen(self.bound):
+                return self.bound.objective(t_joint[0], t_marginal[0])[None]
+        state = fixed(self.losses.state)
+        return mapped(Objective(self.bound), state, (t_joint, t_marginal))
+
+
+class EnsembleMember:
+    """One term's share of an ensemble: what is watched and saved of its training."""
+
+    def __init__(self, ensemble: Ensemble, part: Part, r: int) -> None:
+        self.ensemble, self.part, self.r = ensemble, part, r
+        self.share = ensemble.adam.member(r)
+
+    @property
+    def failure(self) -> Exception | None:
+        """What the term's bound has raised; its parameters are of no more use then."""
+        return self.part.failure
+
+    def loss(self) -> Tensor:
+        """The loss of the latest step, scalar."""
+        return self.ensemble.losses[self.r]
+
+    def value(self) -> Tensor:
+        """The bound's value on the batch of the latest step, in nats, scalar."""
+        t_joint, t_marginal = self.ensemble.scores
+        if not self.ensemble.alone:
+            t_joint, t_marginal = t_joint[self.r], t_marginal[self.r]
+        return self.ensemble.terms[self.r].bound.value(t_joint, t_marginal).detach()
+
+    def parameters(self) -> Iterable[Tensor]:
+        """The term's own parameters, with the gradients that the latest step left."""
+        return self.share.parameters()
+
+    def moments(self) -> list[dict[str, Tensor]]:
+        """Adam's moments of each parameter; empty before the first step."""
+        return self.share.moments()
+
+    def load_moments(self, moments: Sequence[dict[str, Tensor]]) -> None:
+        """Takes back what `moments` gave."""
+        self.share.load_moments(moments)
+
+
+class Scores(nn.Module):
+    """The scores of a term's network, as the forward pass of a module that can be stacked."""
+
+    def __init__(self, term: MutualInformation) -> None:
+        super().__init__()
+        self.network, self.marginals = term.network, term.marginals
+
+    def forward(self, *plan: Any) -> tuple[Tensor, Tensor]:
+        return score(self.network, self.marginals, *plan)
+
+
+class Loss(nn.Module):
+    """A bound's loss as a forward pass.
+
+    The bounds of this package take the scores of R networks as they are, which spares `vmap`.
+    """
+
+    def __init__(self, bound: nn.Module) -> None:
+        super().__init__()
+        self.bound: Any = bound
+        self.takes_stacks = type(bound) in BOUNDS.values()
+
+    def forward(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
+        return self.bound.loss(t_joint, t_marginal)
+
+
+class Objective(Loss):
+    """A bound's objective as a forward pass."""
+
+    def forward(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
+        return self.bound.objective(t_joint, t_marginal)
+
+
+def fixed(state: tuple[dict[str, Tensor], dict[str, Tensor]]) -> tuple[Any, Any]:
+    """A stack's state with no gradient into it, and buffers that stay as they are."""
+    parameters, buffers = state
+    return (
+        {name: value.detach() for name, value in parameters.items()},
+        {name: value.clone() for name, value in buffers.items()},
+    )
+
+
+def same(bound: nn.Module) -> Hashable:
+    """What two bounds have in common that are called as one: their kind and settings."""
+    settings = {k: v for k, v in vars(bound).items() if not k.startswith("_")}
+    return type(bound), repr(sorted(settings.items()))
+
+
+def stack(parts: Sequence[Sequence[Any]]) -> list[Any]:
+    """Each argument of the R calls, stacked."""
+    return [together(values) for values in zip(*parts, strict=True)]
+
+
+def together(values: Sequence[Any]) -> Any:
+    """One argument of R calls: tensors as one ``[R, ...]``, dictionaries key by key, or None."""
+    if values[0] is None:
+        return None
+    if isinstance(values[0], dict):
+        return {key: torch.stack([v[key] for v in values]) for key in values[0]}
+    return torch.stack(list(values))

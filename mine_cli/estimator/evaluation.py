@@ -1,0 +1,355 @@
+r"""The honest number: a bound on held-out rows, crossed with one another, and its standard error.
+
+Row i is paired with rows (i + s) mod n for k random shifts s != 0, so that every row and every
+column takes part k times and no joint pair counts as a marginal one. Everything is in nats.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mine_cli.estimator.scoring import embed, head
+
+__all__ = ["Evaluation", "evaluate", "log_ratio", "pool"]
+
+ROWS_AT_ONCE = 4096  # rows embedded at once: bounds the memory of convolutional networks
+PAIRS_ON_CPU = 2**12  # pairs scored at once: as many as stay in the caches
+PAIRS_ON_DEVICE = 2**18
+FEWEST_SHIFTS = 20
+JACKKNIFE_GROUPS = 20
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A bound's value on n rows that crossed one another.
+
+    Arguments:
+        value: the bound, in nats.
+        joint_mean: mean of T over the joint pairs.
+        log_partition: log of the mean of e^T over the marginal pairs.
+        lower_bound: E[T] - E[e^(T-a)] - a + 1 with a constant a from other rows: a lower bound in
+            expectation, where a held-out Donsker-Varadhan value is biased upward. None without a.
+        influence: each row's influence on the value, ``[n]``, mean zero; SE = sd / sqrt(n).
+        sampling_variance: what the influence counts twice because only k of n - 1 pairs a row
+            are scored; taken off its variance.
+        row_weight, column_weight: means of e^T over a row's and a column's pairs, mean one.
+        marginal_pairs: how many pairs the mean of e^T was taken over.
+        at_training_negatives: InfoNCE's value at the number of negatives it was trained with.
+        training_negatives: that number.
+        negatives: marginal pairs a row.
+    """
+
+    value: float
+    joint_mean: float
+    log_partition: float
+    lower_bound: float | None
+    influence: Tensor
+    sampling_variance: float
+    row_weight: Tensor
+    column_weight: Tensor
+    marginal_pairs: int
+    negatives: int
+    at_training_negatives: float | None = None
+    training_negatives: int | None = None
+
+    @property
+    def rows(self) -> int:
+        return len(self.influence)
+
+    @property
+    def standard_error(self) -> float:
+        """Of the value for this network, in nats: it does not say how tight the bound is."""
+        variance = self.influence.var().item()
+        # With few, heavy-tailed rows the correction itself can exceed the variance it corrects.
+        corrected = variance - self.sampling_variance
+        return math.sqrt((corrected if corrected > 0 else variance) / self.rows)
+
+    @property
+    def effective_sample_size(self) -> float:
+        """The smaller of the row and column effective sample sizes of e^T (Kish, 1965)."""
+        return min(
+            (w.sum() ** 2 / w.square().sum()).item() for w in (self.row_weight, self.column_weight)
+        )
+
+    def reported(self) -> dict[str, float | None]:
+        """What a result says of it, in the keys of result.json."""
+        return {
+            "estimate": self.value,
+            "standard_error": self.standard_error,
+            "lower_bound": self.lower_bound,
+            "effective_sample_size": self.effective_sample_size,
+            "marginal_pairs": self.marginal_pairs,
+        }
+
+
+def evaluate(
+    network: nn.Module,
+    bound: Any,
+    x: Tensor,
+    z: Tensor,
+    *,
+    pairs: int = 1_000_000,
+    negatives: int | None = None,
+    constant: float | None = None,
+    training_negatives: int | None = None,
+) -> Evaluation:
+    """The bound on rows x ``[n, ...]``, z ``[n, ...]`` that the network was not trained on.
+
+    Arguments:
+        pairs: marginal pairs to score (at least 20 and at most n - 1 a row).
+        negatives: marginal pairs a row; overrides pairs.
+        constant: a of `Evaluation.lower_bound`, the log-partition on other rows.
+        training_negatives: for InfoNCE, the number of negatives it was trained with.
+    """
+    n = len(x)
+    negatives = min(n - 1, negatives or max(FEWEST_SHIFTS, math.ceil(pairs / n)))
+    shifts = (torch.randperm(n - 1, generator=torch.Generator().manual_seed(0)) + 1)[:negatives]
+    t_joint, t_marginal = cross_scores(network, x, z, shifts.tolist())
+    if bound.needs == "matrix":
+        found = _contrastive(t_joint, t_marginal, shifts.tolist(), training_negatives)
+    elif hasattr(bound, "marginal_term"):
+        found = _moments_bound(bound, t_joint, t_marginal, shifts.tolist(), constant)
+    else:
+        found = _own_bound(bound, t_joint, t_marginal, shifts.tolist(), constant)
+    return Evaluation(marginal_pairs=n * negatives, negatives=negatives, **found)
+
+
+def pool(parts: Sequence[Evaluation]) -> Evaluation:
+    """Cross-fitting's pooled evaluation: row-weighted means, and every row's influence once."""
+    if len(parts) == 1:
+        return parts[0]
+    rows = [p.rows for p in parts]
+
+    def mean(values: Sequence[float | None]) -> float | None:
+        if any(v is None for v in values):
+            return None
+        return sum(r * (v or 0.0) for r, v in zip(rows, values, strict=True)) / sum(rows)
+
+    return Evaluation(
+        value=mean([p.value for p in parts]) or 0.0,
+        joint_mean=mean([p.joint_mean for p in parts]) or 0.0,
+        log_partition=mean([p.log_partition for p in parts]) or 0.0,
+        lower_bound=mean([p.lower_bound for p in parts]),
+        influence=torch.cat([p.influence for p in parts]),
+        sampling_variance=mean([p.sampling_variance for p in parts]) or 0.0,
+        row_weight=torch.cat([p.row_weight for p in parts]),
+        column_weight=torch.cat([p.column_weight for p in parts]),
+        marginal_pairs=sum(p.marginal_pairs for p in parts),
+        negatives=min(p.negatives for p in parts),
+        at_training_negatives=mean([p.at_training_negatives for p in parts]),
+        training_negatives=parts[0].training_negatives,
+    )
+
+
+def cross_scores(
+    network: nn.Module, x: Tensor, z: Tensor, shifts: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """Scores of the joint pairs ``[n]`` and of rows i with (i + s) mod n, ``[k, n]``, float32."""
+    n, device = len(x), x.device
+    a, b = embed_rows(network, x, z)
+    # Double precision sums follow, which Apple's devices don't have.
+    keep = torch.device("cpu") if device.type == "mps" else device
+    t_marginal = torch.empty(len(shifts), n, device=keep)
+    t_joint = torch.empty(n, device=keep)
+    at_once = PAIRS_ON_CPU if device.type == "cpu" else PAIRS_ON_DEVICE
+    for start in range(0, n, at_once):
+        here = slice(start, min(n, start + at_once))
+        t_joint[here] = head(network, a[here], b[here]).float()
+        rows = here.stop - start
+        lot = max(1, at_once // rows)
+        for i in range(0, len(shifts), lot):
+            columns = [neighbours(b, (start + s) % n, rows) for s in shifts[i : i + lot]]
+            partners = torch.stack(columns) if len(columns) > 1 else columns[0][None]
+            t_marginal[i : i + lot, here] = head(network, a[here], partners).float().to(keep)
+    return t_joint, t_marginal
+
+
+def neighbours(rows: Tensor, first: int, number: int) -> Tensor:
+    """So many rows in a row, the first after the last: a view, where a gather would copy."""
+    found = rows[first : first + number]
+    missing = number - len(found)
+    return torch.cat([found, rows[:missing]]) if missing else found
+
+
+def embed_rows(network: nn.Module, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+    """The per-row part of the network on any number of rows, in blocks."""
+    parts = [
+        embed(network, x[start : start + ROWS_AT_ONCE], z[start : start + ROWS_AT_ONCE])
+        for start in range(0, len(x), ROWS_AT_ONCE)
+    ]
+    return torch.cat([a for a, _ in parts]), torch.cat([b for _, b in parts])
+
+
+@dataclass(frozen=True)
+class Moments:
+    """The mean of e^s over the pairs, as its log, and how rows and columns share in it."""
+
+    log_mean: float
+    row: Tensor
+    column: Tensor
+    variance: float
+
+
+def moments(scores: Tensor, shifts: Sequence[int]) -> Moments:
+    """Double-precision moments of e^s over scores ``[k, n]``, one shift at a time."""
+    top = scores.max()
+    k, n = scores.shape
+    row = torch.zeros(n, dtype=torch.float64, device=scores.device)
+    column, squares = torch.zeros_like(row), torch.zeros_like(row)
+    for s, score in zip(shifts, scores, strict=True):
+        weight = (score.double() - top).exp()
+        row += weight
+        column += weight.roll(s)
+        squares += weight.square()
+    mean = row.mean() / k
+    return Moments(
+        log_mean=(mean.log() + top).item(),
+        row=row / k / mean,
+        column=column / k / mean,
+        variance=(squares.mean() / k / mean**2 - 1).item(),
+    )
+
+
+def _moments_bound(
+    bound: Any, t_joint: Tensor, t_marginal: Tensor, shifts: Sequence[int], constant: float | None
+) -> dict[str, Any]:
+    r"""A bound E[T] + f(L) of L = log E[e^s]; for Donsker-Varadhan f(L) = -L and s = T.
+
+    With r_i and c_i the row and column means of e^s over its grand mean, the influence of row i is
+
+    .. math:: \psi_i = T_{ii} - E[T] + f'(L) ((r_i - 1) + (c_i - 1))
+
+    The pairs share rows, so psi has a part for each role a row plays.
+    """
+    t_joint = t_joint.double()
+    found = moments(bound.marginal_scores(t_marginal), shifts)
+    log_mean = torch.tensor(found.log_mean, dtype=torch.float64, requires_grad=True)
+    with torch.enable_grad():
+        term = bound.marginal_term(log_mean)
+        slope = torch.autograd.grad(term, log_mean)[0].item()
+    log_partition = _log_partition(bound, t_marginal, shifts, found)
+    return {
+        "value": (t_joint.mean() + term.item()).item(),
+        "joint_mean": t_joint.mean().item(),
+        "log_partition": log_partition,
+        "lower_bound": _lower_bound(t_joint, log_partition, constant),
+        "influence": t_joint - t_joint.mean() + slope * (found.row + found.column - 2),
+        "sampling_variance": slope**2 * found.variance / len(shifts),
+        "row_weight": found.row,
+        "column_weight": found.column,
+    }
+
+
+def _log_partition(bound: Any, t_marginal: Tensor, shifts: Sequence[int], found: Moments) -> float:
+    """Log mean of e^T itself, where the bound clips its scores."""
+    if bound.marginal_scores(t_marginal) is t_marginal:
+        return found.log_mean
+    return moments(t_marginal, shifts).log_mean
+
+
+def _lower_bound(t_joint: Tensor, log_partition: float, constant: float | None) -> float | None:
+    if constant is None:
+        return None
+    return t_joint.mean().item() - math.exp(min(log_partition - constant, 700.0)) - constant + 1
+
+
+def _contrastive(
+    t_joint: Tensor, t_marginal: Tensor, shifts: Sequence[int], training_negatives: int | None
+) -> dict[str, Any]:
+    r"""InfoNCE: row i's log softmax among itself and its k negatives, plus log(k + 1).
+
+    The influence of row i is its own term and, as a negative of others, one minus the softmax mass
+    that falls on it. InfoNCE is a lower bound in expectation, so it is its own `lower_bound`.
+    """
+    t_joint = t_joint.double()
+    own = torch.logaddexp(t_joint, _row_log_sum(t_marginal))
+    terms = t_joint - own + math.log(len(shifts) + 1)
+    mass = (t_joint - own).exp()
+    for s, score in zip(shifts, t_marginal, strict=True):
+        mass += (score.double() - own).exp().roll(s)
+    value = terms.mean().item()
+    at_training = None
+    if training_negatives is not None:
+        few = t_marginal[:training_negatives]
+        log_sum = torch.logaddexp(t_joint, _row_log_sum(few))
+        training_negatives = len(few)
+        at_training = (t_joint - log_sum).mean().item() + math.log(len(few) + 1)
+    return {
+        "value": value,
+        "joint_mean": t_joint.mean().item(),
+        "log_partition": moments(t_marginal, shifts).log_mean,
+        "lower_bound": value,
+        "influence": terms - value - (mass - 1),
+        "sampling_variance": 0.0,
+        "row_weight": torch.ones_like(mass),
+        "column_weight": mass,
+        "at_training_negatives": at_training,
+        "training_negatives": training_negatives,
+    }
+
+
+def _row_log_sum(t_marginal: Tensor) -> Tensor:
+    """Log of each row's sum of e^T over scores ``[k, n]``, double, one shift at a time."""
+    top = t_marginal.max(dim=0).values.double()
+    total = torch.zeros_like(top)
+    for score in t_marginal:
+        total += (score.double() - top).exp()
+    return total.log() + top
+
+
+def _own_bound(
+    bound: Any, t_joint: Tensor, t_marginal: Tensor, shifts: Sequence[int], constant: float | None
+) -> dict[str, Any]:
+    """A user's bound, known only by its value: its standard error by a jackknife over rows.
+
+    A twentieth of the rows is left out at a time, with every pair that one of them takes part in
+    (Efron and Stein, 1981); the spread is spread over the rows so that folds can be pooled.
+    """
+    n, device = len(t_joint), t_joint.device
+    rows = torch.arange(n, device=device)
+    group = rows * min(JACKKNIFE_GROUPS, n) // n
+    columns = (rows[None] + torch.tensor(list(shifts), device=device)[:, None]) % n
+    without = []
+    for g in range(int(group.max()) + 1):
+        kept = group != g
+        lost = group[columns[:, kept]] == g
+        # Every row keeps the same number of pairs: those of the fewest.
+        width = int((~lost).sum(0).min())
+        first = lost.int().argsort(dim=0, stable=True)[:width]
+        t = t_marginal[:, kept].gather(0, first)
+        without.append(float(bound.value(t_joint[kept], t.T)))
+    value = float(bound.value(t_joint, t_marginal.T))
+    spread = torch.tensor(without, dtype=torch.float64, device=device)
+    found = moments(t_marginal, shifts)
+    # Scaled so that sd / sqrt(n) is the jackknife's error, sqrt((G - 1) / G sum (v_g - v)^2).
+    influence = (spread.mean() - spread)[group] * math.sqrt(n * (len(spread) - 1))
+    return {
+        "value": value,
+        "joint_mean": t_joint.double().mean().item(),
+        "log_partition": found.log_mean,
+        "lower_bound": _lower_bound(t_joint.double(), found.log_mean, constant),
+        "influence": influence,
+        "sampling_variance": 0.0,
+        "row_weight": found.row,
+        "column_weight": found.column,
+    }
+
+
+def log_ratio(
+    network: nn.Module, bound: Any, x: Tensor, z: Tensor, constant: Tensor | None
+) -> Tensor:
+    """Scores of paired rows ``[n]`` less their constant; see `MutualInformation.pointwise`."""
+    if constant is not None and bound.needs == "pairs":
+        a, b = embed_rows(network, x, z)
+        return (head(network, a, b) - constant).float()
+    n = len(x)
+    shifts = torch.randperm(n - 1, generator=torch.Generator().manual_seed(0))[:FEWEST_SHIFTS] + 1
+    t_joint, t_marginal = cross_scores(network, x, z, shifts.tolist())
+    if bound.needs == "matrix":
+        log_sum = torch.logaddexp(t_joint.double(), _row_log_sum(t_marginal))
+        return (t_joint - log_sum + math.log(len(shifts) + 1)).float()
+    return (t_joint - moments(t_marginal, shifts.tolist()).log_mean).float()

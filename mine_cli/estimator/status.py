@@ -1,0 +1,64 @@
+"""The status word of an estimate: what is known against it."""
+
+import math
+from collections.abc import Sequence
+
+from scipy import stats
+
+from mine_cli.estimator.evaluation import Evaluation
+
+__all__ = ["NOT_OK", "status", "still_rising"]
+
+FEWEST_EFFECTIVE_ROWS = 100
+RISE_THAT_MATTERS = 0.02  # nats over another fifth of the evaluations
+CEILING_MARGIN = 1.0  # nats
+
+NOT_OK = ("diverged", "high_variance", "at_ceiling", "not_converged")
+
+
+def status(bound: object, evaluation: Evaluation, select_curve: Sequence[float]) -> str:
+    """The first that applies of ``diverged``, ``high_variance``, ``at_ceiling``,
+    ``not_converged`` and ``ok``; ``ok`` is no claim that the bound is tight.
+
+    Arguments:
+        bound: what was evaluated; one with ``has_ceiling`` can be at its ceiling.
+        evaluation: on the report rows.
+        select_curve: the held-out value at each evaluation of the training, in nats.
+    """
+    if not all(map(math.isfinite, (evaluation.value, evaluation.standard_error))):
+        return "diverged"
+    if high_variance(evaluation):
+        return "high_variance"
+    if getattr(bound, "has_ceiling", False) and at_ceiling(evaluation):
+        return "at_ceiling"
+    return "not_converged" if still_rising(select_curve) else "ok"
+
+
+def high_variance(evaluation: Evaluation) -> bool:
+    """A few rows carry the mean of e^T, or the estimate stands above its own lower bound."""
+    fewest = min(FEWEST_EFFECTIVE_ROWS, evaluation.rows / 10)
+    if evaluation.effective_sample_size < fewest:
+        return True
+    if evaluation.lower_bound is None:
+        return False
+    return evaluation.value - evaluation.lower_bound > 2 * evaluation.standard_error
+
+
+def at_ceiling(evaluation: Evaluation) -> bool:
+    """Within a nat of log(number of candidates), in the report or at the training number."""
+    if evaluation.value > math.log(evaluation.negatives + 1) - CEILING_MARGIN:
+        return True
+    if evaluation.at_training_negatives is None or evaluation.training_negatives is None:
+        return False
+    ceiling = math.log(evaluation.training_negatives + 1)
+    return evaluation.at_training_negatives > ceiling - CEILING_MARGIN
+
+
+def still_rising(curve: Sequence[float]) -> bool:
+    """Whether the last fifth of a curve has a slope above two standard errors that is worth more
+    than 0.02 nats over another fifth."""
+    fifth = max(3, math.ceil(len(curve) / 5))
+    if len(curve) < fifth:
+        return False
+    line = stats.linregress(range(fifth), curve[-fifth:])
+    return bool(line.slope > 2 * line.stderr and line.slope * fifth > RISE_THAT_MATTERS)

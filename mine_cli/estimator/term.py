@@ -1,0 +1,290 @@
+r"""The MI term: a statistics network, a bound and a way to draw marginals, as one module.
+
+The same object estimates mutual information, raises it (`maximise`) and lowers it (`minimise`).
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.adamw import adamw
+
+from mine_cli.bounds import BOUNDS
+from mine_cli.errors import BadInput
+from mine_cli.estimator.evaluation import Evaluation, evaluate, log_ratio
+from mine_cli.estimator.scoring import Noise, Whole, draw, group_shape, score
+from mine_cli.marginals import MARGINALS
+
+__all__ = ["MutualInformation", "adam", "descend", "evaluating", "frozen"]
+
+
+class MutualInformation(nn.Module):
+    r"""The mutual information of x ``[n, ...]`` and z ``[n, ...]`` as a term of any training loop.
+
+    .. code-block:: python
+
+        mi = MutualInformation(MLP((2,), (2,)), bound="mine", marginals="derangement")
+        mi.step(x, z)                                 # trains the statistics network, only that
+        loss = task_loss + beta * mi.minimise(x, z)   # moves whatever x and z came from
+
+    Arguments:
+        network: the statistics network T(x, z): any ``nn.Module`` whose ``forward(x, z)`` scores
+            paired rows. One with ``embed`` and ``head`` has its first layer computed once per row.
+        bound: a name (``mine``, ``dv``, ``mine_f``, ...) or a module with ``loss``, ``value`` and
+            ``objective``.
+        marginals: a name (``derangement``, ``shuffle``, ...) or an object of that kind.
+        lr: learning rate of the statistics network's own Adam.
+        seed: of the random pairings and of a noisy network's noise.
+
+    References:
+        | MINE: Mutual Information Neural Estimation (Belghazi et al., 2018), algorithm 1
+        | https://arxiv.org/abs/1801.04062
+    """
+
+    log_partition: Tensor
+    calibrated: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        bound: str | nn.Module = "mine",
+        marginals: Any = "derangement",
+        *,
+        lr: float = 1e-3,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not isinstance(network, nn.Module):
+            raise BadInput(
+                f"network: want a torch.nn.Module such as MLP((2,), (2,)), not {network!r}"
+            )
+        self.network = network if hasattr(network, "head") else Whole(network)
+        self.bound = by_name(bound, BOUNDS, "bound")
+        self.marginals = by_name(marginals, MARGINALS, "marginals")
+        if self.bound.needs == "matrix" and not hasattr(self.marginals, "rows"):
+            raise BadInput(
+                f"bound={type(self.bound).__name__} needs the score matrix: marginals=all_pairs, "
+                f"not {type(self.marginals).__name__}"
+            )
+        self.lr = lr
+        self.seed = seed
+        self._optimizer: torch.optim.Optimizer | None = None
+        self._generator: torch.Generator | None = None
+        # log E[e^T] over rows that were not trained on: the constant of `pointwise`.
+        self.register_buffer("log_partition", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("calibrated", torch.tensor(False))
+
+    # Training the statistics network
+
+    def step(self, x: Tensor, z: Tensor, z_extra: Tensor | None = None) -> Tensor:
+        """Train the statistics network by one step; what x and z came from is untouched.
+
+        Returns the bound's value on this training batch, in nats: a progress figure, not an
+        estimate (`evaluate` rows that were not trained on for that). ``z_extra [n * num, ...]``
+        are the independent draws of z that ``marginals="independent"`` asks for.
+        """
+        z = self._with_extra(x, z, z_extra)
+        pairing, noise = draw(self.network, self.marginals, len(x), self.generator(x.device))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, *scores = self(x.detach(), z.detach(), pairing, noise)
+        loss.backward()
+        self.optimizer.step()
+        return self.bound.value(*scores).detach()
+
+    def forward(
+        self, x: Tensor, z: Tensor, pairing: Tensor | None = None, noise: Noise | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The bound's loss (to descend) on one batch, and the detached scores it comes from.
+
+        A function of its arguments, parameters and buffers alone, so that many terms of one shape
+        can be stacked and stepped together.
+        """
+        t_joint, t_marginal = self.scores(x, z, pairing, noise)
+        loss = self.bound.loss(t_joint, t_marginal)
+        return loss, t_joint.detach(), t_marginal.detach()
+
+    def scores(
+        self, x: Tensor, z: Tensor, pairing: Tensor | None = None, noise: Noise | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """See `scoring.score`."""
+        return score(self.network, self.marginals, x, z, pairing, noise)
+
+    # Moving what x and z came from
+
+    def maximise(self, x: Tensor, z: Tensor, z_extra: Tensor | None = None) -> Tensor:
+        """The term to *add* to a loss that shall raise I(x; z): minus the bound's objective.
+
+        Differentiable in x and z; no gradient reaches the statistics network.
+        """
+        return -self._objective(x, z, z_extra)
+
+    def minimise(self, x: Tensor, z: Tensor, z_extra: Tensor | None = None) -> Tensor:
+        """The term to *add* to a loss that shall lower I(x; z): the bound's objective.
+
+        Differentiable in x and z; no gradient reaches the statistics network. Lowering a lower
+        bound also rewards fooling the network: keep it trained (`step`) in between.
+        """
+        return self._objective(x, z, z_extra)
+
+    def _objective(self, x: Tensor, z: Tensor, z_extra: Tensor | None) -> Tensor:
+        z = self._with_extra(x, z, z_extra)
+        pairing, noise = draw(self.network, self.marginals, len(x), self.generator(x.device))
+        with frozen(self):
+            return self.bound.objective(*self.scores(x, z, pairing, noise))
+
+    # Reading it
+
+    @torch.no_grad()
+    def evaluate(self, x: Tensor, z: Tensor, **options: Any) -> Evaluation:
+        """The bound on the given rows, with its standard error; see `evaluation.evaluate`."""
+        check_paired(x, z)
+        with evaluating(self):
+            return evaluate(self.network, self.bound, x, z, **options)
+
+    def crossing(self, batch_size: int, pairs: int) -> dict[str, int]:
+        """How `evaluate` is to cross rows: so many pairs in all, or (InfoNCE, whose value depends
+        on it) as many negatives a row as a training batch gives."""
+        if self.bound.needs != "matrix":
+            return {"pairs": pairs}
+        _, rows = group_shape(batch_size, self.marginals)
+        return {"negatives": rows - 1, "training_negatives": rows - 1}
+
+    @torch.no_grad()
+    def pointwise(self, x: Tensor, z: Tensor) -> Tensor:
+        r"""The log-ratio of each row ``[n]``, in nats: an estimate of log p(x, z) / p(x) p(z).
+
+        .. math:: T(x_i, z_i) - \log E_{p(x)p(z)}[e^T]
+
+        The constant comes from a finished run's *select* rows (`mine_cli.load`) or from
+        `calibrate`; without either, from the rows given. InfoNCE fixes T only up to a function of
+        x, so there the log mean of e^T over the given z is taken off row by row.
+        """
+        check_paired(x, z)
+        with evaluating(self):
+            constant = self.log_partition if self.calibrated else None
+            return log_ratio(self.network, self.bound, x, z, constant)
+
+    @torch.no_grad()
+    def calibrate(self, x: Tensor, z: Tensor) -> None:
+        """Fix the constant of `pointwise` on rows that the network was not trained on."""
+        self.log_partition.fill_(self.evaluate(x, z).log_partition)
+        self.calibrated.fill_(True)
+
+    # Parts
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Adam over the statistics network's and the bound's parameters; made at first use."""
+        if self._optimizer is None:
+            self._optimizer = adam(self.parameters(), self.lr)
+        return self._optimizer
+
+    def generator(self, device: torch.device) -> torch.Generator:
+        """This term's own random stream on a device."""
+        if self._generator is None or self._generator.device.type != device.type:
+            self._generator = torch.Generator(device).manual_seed(self.seed)
+        return self._generator
+
+    def _with_extra(self, x: Tensor, z: Tensor, z_extra: Tensor | None) -> Tensor:
+        check_tensors(x, z)
+        rows = 0 if z_extra is None else len(z_extra)
+        wanted = len(x) * getattr(self.marginals, "extra", 0)
+        if len(x) != len(z) or rows != wanted:
+            raise BadInput(
+                f"got {len(x)} rows of x, {len(z)} of z and {rows} extra draws of z: x and z are "
+                f"paired row by row, and these marginals take {wanted} extra draws"
+            )
+        return z if z_extra is None else torch.cat([z, z_extra])
+
+
+def check_paired(x: Tensor, z: Tensor) -> None:
+    """Raise BadInput unless x and z are tensors with as many rows."""
+    check_tensors(x, z)
+    if len(x) != len(z):
+        raise BadInput(f"x has {len(x)} rows and z has {len(z)}; they are paired row by row")
+
+
+def check_tensors(x: Any, z: Any) -> None:
+    """Raise BadInput unless x and z are tensors."""
+    for name, rows in (("x", x), ("z", z)):
+        if not isinstance(rows, Tensor):
+            raise BadInput(f"{name}: want a torch.Tensor, not {type(rows).__name__}")
+
+
+def by_name(choice: Any, known: dict[str, type], what: str) -> Any:
+    """The object itself, or the one that a name stands for with its defaults."""
+    if not isinstance(choice, str):
+        return choice
+    if choice not in known:
+        raise BadInput(f"{what}={choice}: must be one of {', '.join(known)}")
+    return known[choice]()
+
+
+def adam(
+    parameters: Iterable[Any],
+    lr: float,
+    weight_decay: float = 0.0,
+    betas: tuple[float, float] = (0.9, 0.999),
+) -> torch.optim.AdamW:
+    """Adam with decoupled weight decay, fused where the device has it.
+
+    Parameters may come in groups with rates of their own.
+    """
+    parameters = list(parameters)
+    tensors = [p for g in parameters for p in (g["params"] if isinstance(g, dict) else [g])]
+    fused = all(p.device.type in ("cpu", "cuda", "mps") for p in tensors)
+    return torch.optim.AdamW(
+        parameters, lr=lr, betas=betas, weight_decay=weight_decay, fused=fused
+    )
+
+
+@torch.no_grad()
+def descend(optimizer: torch.optim.AdamW) -> None:
+    """One step of `adam`: what ``optimizer.step()`` does, at half its cost for small networks."""
+    for group in optimizer.param_groups:
+        moved = [p for p in group["params"] if p.grad is not None]
+        states = [optimizer.state[p] for p in moved]
+        if not (group["fused"] and all(states)):
+            optimizer.step()  # of all groups, which makes the states, the first time
+            return
+        beta1, beta2 = group["betas"]
+        adamw(
+            moved,
+            [p.grad for p in moved],
+            [s["exp_avg"] for s in states],
+            [s["exp_avg_sq"] for s in states],
+            [],
+            [s["step"] for s in states],
+            fused=True,
+            amsgrad=False,
+            maximize=False,
+            beta1=beta1,
+            beta2=beta2,
+            **{name: group[name] for name in ("lr", "eps", "weight_decay")},
+        )
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Parameters that take no gradient for the length of a forward pass."""
+    wanted = [p for p in module.parameters() if p.requires_grad]
+    for p in wanted:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in wanted:
+            p.requires_grad_(True)
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode (no noise, no dropout), then the mode that was."""
+    training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(training)

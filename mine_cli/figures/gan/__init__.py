@@ -1,0 +1,1 @@
+"""Pictures of a generator's run and of a comparison of such runs."""

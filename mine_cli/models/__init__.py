@@ -1,1 +1,0 @@
-"""Generators, discriminators and the digit classifier: what one trains beside a bound."""

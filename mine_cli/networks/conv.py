@@ -1,0 +1,92 @@
+"""The statistics network of the paper's images, in which z moves every layer's biases."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mine_cli.errors import BadInput
+from mine_cli.networks.layers import Noise, activate, flat, quiet
+
+__all__ = ["ConditionedConv"]
+
+
+class ConditionedConv(nn.Module):
+    r"""Convolutions of an image x whose biases are linear in z, layer by layer.
+
+    .. math:: h_l = \phi(W_l * h_{l-1} + V_l z + v_l), \quad h_0 = x, \quad
+        T = \langle u, h_L \rangle + c
+
+    with 5 x 5 kernels and stride 2, no BatchNorm, and one number of :math:`V_l z + v_l` for each
+    map. A row's first convolution and all its biases are computed once; what follows is computed
+    for every pair, so that a marginal pair costs nearly as much as a row.
+
+    Arguments:
+        x_shape: (channels, height, width).
+        z_shape: The shape of one z, of any kind; it is flattened.
+        channels: How many maps each layer has, at least one layer.
+        activation: elu, gelu, leaky_relu, relu, silu or tanh.
+
+    Raises:
+        BadInput: when x is no image, for an unknown activation, or no layer.
+
+    References:
+        | MINE: Mutual Information Neural Estimation (Belghazi et al., 2018), appendix, table 8
+        | https://arxiv.org/abs/1801.04062
+    """
+
+    def __init__(
+        self,
+        x_shape: Sequence[int],
+        z_shape: Sequence[int],
+        channels: Sequence[int] = (16, 32, 64),
+        activation: str = "elu",
+    ) -> None:
+        super().__init__()
+        if len(x_shape) != 3:
+            raise BadInput(
+                f"network conditioned_conv: x must be an image (channels, height, width), not of "
+                f"shape {tuple(x_shape)}; network=mlp takes any shape"
+            )
+        if not channels:
+            raise BadInput(
+                "network conditioned_conv: channels needs at least one layer, such as [16]"
+            )
+        self.activation = activate(activation)
+        depth, *sides = x_shape
+        self.channels = [*channels]
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(before, after, 5, stride=2, padding=2, bias=False)
+            for before, after in pairwise([depth, *channels])
+        )
+        self.biases = nn.Linear(math.prod(z_shape), sum(channels))
+        self.first_sides = [(side + 1) // 2 for side in sides]
+        scale = 2 ** len(channels)
+        last_sides = [-(-side // scale) for side in sides]
+        self.last = quiet(nn.Linear(channels[-1] * math.prod(last_sides), 1))
+
+    @property
+    def constant(self) -> Tensor:
+        """What is added to every score."""
+        last: Any = self.last
+        return last.bias
+
+    def embed(self, x: Tensor, z: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
+        # Maps last, here and below: the layout that convolutions are fastest in.
+        return self.convolutions[0](x).permute(0, 2, 3, 1).flatten(1), self.biases(flat(z))
+
+    def head(self, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
+        lead = torch.broadcast_shapes(a.shape[:-1], b.shape[:-1])
+        first, *rest = b.split(self.channels, -1)
+        maps = a.unflatten(-1, (*self.first_sides, -1)) + first[..., None, None, :]
+        h = self.activation(maps.reshape(-1, *maps.shape[-3:]).permute(0, 3, 1, 2))
+        for convolution, bias in zip(self.convolutions[1:], rest, strict=True):
+            pairs = bias.expand(*lead, -1).reshape(-1, bias.shape[-1])
+            h = self.activation(convolution(h) + pairs[..., None, None])
+        return self.last(h.flatten(1)).reshape(lead)
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        return self.head(*self.embed(x, z))

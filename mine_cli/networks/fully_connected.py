@@ -1,0 +1,77 @@
+"""The fully connected generator and discriminator, for points in the plane or any other shape.
+
+References:
+    | MINE: Mutual Information Neural Estimation (Belghazi et al., 2018), section 5.1 and appendix
+    | https://arxiv.org/abs/1801.04062
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from mine_cli.networks.layers import flat
+
+__all__ = ["Discriminator", "Generator"]
+
+
+class Generator(nn.Module):
+    """A perceptron from latents [n, latent_dim] to samples [n, *shape], linear in its last layer.
+
+    Arguments:
+        latent_dim: The number of coordinates of a latent.
+        shape: The shape of one sample.
+        widths: The widths of the hidden layers.
+        batch_norm: Whether each hidden layer is normalised over the batch, before its activation.
+        slope: Of the leaky ReLU, below zero. The paper names none; 0.2 is DCGAN's.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        shape: Sequence[int],
+        widths: Sequence[int] = (500, 500),
+        batch_norm: bool = True,
+        slope: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+        sizes = [latent_dim, *widths]
+        layers: list[nn.Module] = []
+        for size, width in pairwise(sizes):
+            # BatchNorm would take a bias away again.
+            layers.append(nn.Linear(size, width, bias=not batch_norm))
+            if batch_norm:
+                layers.append(nn.BatchNorm1d(width))
+            layers.append(nn.LeakyReLU(slope))
+        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], math.prod(shape)))
+
+    def forward(self, latent: Tensor) -> Tensor:
+        return self.layers(latent).reshape(len(latent), *self.shape)
+
+
+class Discriminator(nn.Module):
+    """A perceptron from samples [n, *shape] to logits [n]; it works on each sample by itself.
+
+    Arguments:
+        shape: The shape of one sample.
+        widths: The widths of the hidden layers.
+        slope: Of the leaky ReLU, below zero. The paper names none; 0.2 is DCGAN's.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        widths: Sequence[int] = (400, 400, 400),
+        slope: float = 0.2,
+    ) -> None:
+        super().__init__()
+        sizes = [math.prod(shape), *widths]
+        layers: list[nn.Module] = []
+        for size, width in pairwise(sizes):
+            layers += [nn.Linear(size, width), nn.LeakyReLU(slope)]
+        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(flat(x)).squeeze(-1)

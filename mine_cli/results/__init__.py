@@ -1,0 +1,1 @@
+"""What runs leave on disk: folders, tables, checkpoints, provenance. Imports no torch."""

@@ -1,0 +1,304 @@
+"""The end of a run on the terminal: what was found, how far to trust it, where it lies."""
+
+import math
+import shlex
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mine_cli.results.files import as_typed
+
+__all__ = ["STATUS_ADVICE", "is_loose", "per_nat", "summary"]
+
+STATUS_ADVICE = {
+    "diverged": "A loss or score became infinite; the last good checkpoint was kept. "
+    "Try a smaller trainer.lr.",
+    "high_variance": "Few pairs carry the whole average, so the value may be far off. "
+    "Try more data, or bound=smile or infonce.",
+    "at_ceiling": "The bound cannot exceed the log of its number of negatives and is near it; "
+    "the information may be larger. Try more negatives or bound=mine.",
+    "not_converged": "The value was still rising when the steps ran out. "
+    "Try a larger trainer.steps.",
+    "collapsed": "Fewer than a tenth of the modes are left. "
+    "Try a larger task.beta, or a smaller trainer.lr.",
+    "outrun": "The encoder fools the statistics network: on test rows the term is below 0, which "
+    "mutual information never is. Try a larger task.statistics_lr or task.statistics_steps.",
+    "inaccurate": "Too many test images are taken for something else, so it was not kept. "
+    "Try a larger trainer.steps.",
+}
+LABEL = 16  # characters before the numbers
+WIDTH = 84  # of what explains them
+FAR = 0.1  # nats: as much more than the estimate a reference may say without a word about it
+LOOSE = 100.0  # nats: an upper end from here on says nothing of where the lower one stands
+
+
+def per_nat(unit: str) -> float:
+    """How many of the unit make one nat: 1 for "nats", 1 / ln 2 for "bits"."""
+    return {"nats": 1.0, "bits": 1.0 / math.log(2.0)}[unit]
+
+
+def is_loose(upper: float | None) -> bool:
+    """Whether an interval in nats says "so much or more": its lower end is then at its ceiling."""
+    return upper is None or upper >= LOOSE
+
+
+def summary(
+    result: Mapping[str, Any], units: str = "nats", folder: Path | str | None = None
+) -> str:
+    """A finished run at a glance.
+
+    Arguments:
+        result: What stands in result.json, in nats.
+        units: "nats" or "bits": the unit of display.
+        folder: Where the run lies, named at the end with the TensorBoard command.
+    """
+    found = NUMBERS.get(str(result.get("task")), numbers)
+    lines = [heading(result), "", *found(result, units), *references(result, units)]
+    lines += [*warnings(result), "", row("run", cost(result))]
+    if folder is not None:
+        shown = as_typed(Path(folder))
+        lines.append(row("folder", shown))
+        lines.append(row("look at it", f"tensorboard --logdir {shlex.quote(shown)}"))
+    return "\n".join(lines)
+
+
+def heading(result: Mapping[str, Any]) -> str:
+    """Task and what it was made of, on one line."""
+    keys: tuple[str, ...] = ("dataset", "method", "encoder", "network", "bound", "marginals")
+    if (result.get("method") or {}).get("information", "mine") != "mine":
+        keys = keys[:3]  # no statistics network
+    parts = [name_of(result.get(key)) for key in keys]
+    parts[0] += "".join(f" {setting}" for setting in settings_of(result.get("dataset")))
+    return f"{result.get('task')}: {', '.join(part for part in parts if part)}"
+
+
+def numbers(result: Mapping[str, Any], units: str) -> list[str]:
+    """Estimate, status, truth and what stands beside them."""
+    estimate, truth, fit = (known(result, key) for key in ("estimate", "true_mi", "fit_value"))
+    error, status = known(result, "standard_error"), str(result.get("status"))
+    spread = "" if error is None else f" ± {error * per_nat(units):.4f}"
+    shown = " unknown" if estimate is None else f"{value(estimate, units)}{spread} {units}"
+    which = "; ± one standard error" if "±" in shown else ""  # a sweep's table shows two
+    lines = [row("estimate", shown, f"status: {status}{which}")]
+    if status in STATUS_ADVICE:
+        lines += explained(STATUS_ADVICE[status])
+    note = str(result.get("true_mi_note") or "")
+    lines.append(row("true MI", " unknown" if truth is None else value(truth, units), note))
+    if (gap := known(result, "error")) is not None:
+        lines.append(row("error", value(gap, units, sign="+"), "estimate - truth"))
+    if (lower := known(result, "lower_bound")) is not None:
+        lines.append(row("lower bound", value(lower, units), "valid on average over samples"))
+    if fit is not None:
+        beside = ""
+        if estimate is not None:
+            beside = f"{value(fit - estimate, units, sign='+')} against the held-out estimate"
+        lines.append(row("on fitted rows", value(fit, units), beside))
+    if (folds := known(result, "fold_sd")) is not None:
+        lines.append(row("between folds", value(folds, units), "standard deviation"))
+    if (pairs := known(result, "marginal_pairs")) is not None:
+        rows = known(result, "effective_sample_size")
+        beside = "" if rows is None else f"worth {rows:,.0f} independent rows"
+        lines.append(row("marginal pairs", f" {pairs:,.0f}", beside))
+    return lines + in_units(units)
+
+
+def in_units(units: str) -> list[str]:
+    """What is to be said of numbers that are not shown as they are written."""
+    if units == "nats":
+        return []
+    return explained(f"Shown in {units}; result.json and metrics.csv are in nats.")
+
+
+def of_generator(result: Mapping[str, Any], units: str) -> list[str]:
+    """What a generator's samples are worth, and the information in them as a diagnostic."""
+    metrics, status = result.get("metrics") or {}, str(result.get("status"))
+    lines = [row("status", f" {status}", explained_briefly(result))]
+    if status in STATUS_ADVICE:
+        lines += explained(STATUS_ADVICE[status])
+    if (modes := known(metrics, "modes")) is not None:
+        lines.append(row("modes", f" {modes:,.0f} of {known(metrics, 'modes_there'):,.0f}"))
+    for key, label, beside in (
+        ("high_quality", "high quality", "of the samples, within 3 sigma of a mode"),
+        ("confidence", "confidence", "of the classifier, on average"),
+    ):
+        if (share := known(metrics, key)) is not None:
+            lines.append(row(label, f" {100 * share:.1f} %", beside))
+    for key, label, beside in (
+        ("kl", "KL", "from the data's shares of the modes, all samples"),
+        ("kl_floor", "  its floor", "what as many draws from the data would score"),
+        ("kl_high_quality", "  high quality", "from the high-quality samples alone"),
+        ("js", "JS", "the same as Jensen-Shannon divergence"),
+    ):
+        if (nats := known(metrics, key)) is not None:
+            lines.append(row(label, f"{value(nats, units)} {units}", beside))
+    if (estimate := known(result, "estimate")) is not None:
+        note = f"a diagnostic ({metrics.get('estimate_status')}); the truth is "
+        note += str(result.get("true_mi_note")).partition(";")[0].partition(":")[0]
+        lines.append(row("information", f"{value(estimate, units)} {units}", note))
+    return lines + in_units(units)
+
+
+def explained_briefly(result: Mapping[str, Any]) -> str:
+    """A generator's arm in words."""
+    beta = float((result.get("gan") or {}).get("beta", 0.0))
+    return f"with the information in its code, beta {beta:g}" if beta else "beta 0: without it"
+
+
+def of_classifier(result: Mapping[str, Any], units: str) -> list[str]:
+    """How good a classifier is, and where it was kept."""
+    metrics, status = result.get("metrics") or {}, str(result.get("status"))
+    accuracy, images = known(metrics, "accuracy"), known(metrics, "test_images")
+    shown = " unknown" if accuracy is None else f" {100 * accuracy:.2f} %"
+    beside = "" if images is None else f" on {images:,.0f} test images"
+    lines = [row("accuracy", shown, f"status: {status}{beside}")]
+    if status in STATUS_ADVICE:
+        lines += explained(STATUS_ADVICE[status])
+    else:
+        lines.append(row("kept as", f" {result.get('classifier')}"))
+    return lines
+
+
+AT_LEAST, AT_MOST = (f"{'I(X; Z)':<{LABEL - 1}}{sign}" for sign in "≥≤")
+
+
+def of_bottleneck(result: Mapping[str, Any], units: str) -> list[str]:
+    """How well a bottleneck predicts, and how much its codes tell of the input and the class."""
+    metrics, status = result.get("metrics") or {}, str(result.get("status"))
+    method, rows = result.get("method") or {}, known(metrics, "test_rows")
+    told = f"beta {float(method.get('beta', 0.0)):g}" if method.get("beta") else ""
+    lines = [row("status", f" {status}", told)]
+    if status in STATUS_ADVICE:
+        lines += explained(STATUS_ADVICE[status])
+    many = f"{known(metrics, 'samples') or 1:.0f} posterior samples"
+    on = "" if rows is None else f"on {rows:,.0f} test rows, "
+    for key, label, beside in (
+        ("error", "error", f"{on}one posterior sample"),
+        ("error_averaged", "  averaged", f"over the probabilities of {many}"),
+        ("calibration_averaged", "calibration", "expected error of the averaged confidence"),
+    ):
+        if (share := known(metrics, key)) is not None:
+            lines.append(row(label, f" {100 * share:.2f} %", beside))
+    for key, label, beside in (
+        ("cross_entropy_averaged", "cross-entropy", "of the averaged probabilities"),
+        ("i_xz_term", "I(X; Z)", f"by the MI term ({metrics.get('estimate_status')})"),
+        ("i_xz_reference", AT_LEAST, "by the encoder's own law; cannot say more than log n"),
+        ("i_xz_reference_upper", AT_MOST, "by the same law"),
+        ("kl", AT_MOST, "by the divergence from N(0, 1)"),
+        ("i_zy", "I(Z; Y)", f"at least; H(Y) is {in_unit(metrics.get('h_y'), units)}"),
+    ):
+        if (nats := known(metrics, key)) is not None:
+            lines.append(row(label, f"{value(nats, units)} {units}", beside))
+    for key, label, beside in (
+        ("noise_errors", "noisy inputs", "error under Gaussian noise of that deviation"),
+        ("fgsm_errors", "attacked inputs", "error under a sign-gradient step of that length"),
+    ):
+        errors = metrics.get(key) or {}
+        if errors:
+            shown = "  ".join(f"{k}: {100 * v:.1f} %" for k, v in errors.items() if v is not None)
+            lines += [f"  {label:<{LABEL}} {shown}", *explained(beside)]
+    return lines + in_units(units)
+
+
+def in_unit(nats: float | None, units: str) -> str:
+    """A number in the unit of display, with its name; or that it is not known."""
+    return "not known" if nats is None else f"{value(nats, units).strip()} {units}"
+
+
+NUMBERS = {
+    "mi-estimate": numbers,
+    "gan": of_generator,
+    "infobottleneck": of_bottleneck,
+    "classifier": of_classifier,
+}
+
+
+def warnings(result: Mapping[str, Any]) -> list[str]:
+    """What was noticed about the data, and how a diverged run ended."""
+    found = [*(result.get("warnings") or []), *filter(None, [result.get("note")])]
+    return ["", *(line for text in found for line in explained(f"! {text}", 2))] if found else []
+
+
+def references(result: Mapping[str, Any], units: str) -> list[str]:
+    """Other estimators' values, never mixed into the estimate."""
+    lines = []
+    for name, found in (result.get("references") or {}).items():
+        number, note = known(found, "estimate"), str(found.get("note") or "")
+        shown = " none" if number is None else value(number, units)
+        lines.append(row(f"  {REFERENCE_NAMES.get(name, name)}", shown, note))
+        if name == "ksg" and more_than(number, result):
+            lines += explained(
+                "More than the estimate, which a bound that is not yet tight falls short of. "
+                "Try a larger trainer.steps, or another network."
+            )
+    return ["", "for comparison", *lines] if lines else []
+
+
+def more_than(number: float | None, result: Mapping[str, Any]) -> bool:
+    """Whether a reference lies above the estimate by more than what either may be off by."""
+    estimate, error = known(result, "estimate"), known(result, "standard_error")
+    if number is None or estimate is None:
+        return False
+    return number - estimate > max(FAR, number / 4, 3 * (error or 0.0))
+
+
+REFERENCE_NAMES = {"ksg": "KSG", "gaussian": "Gaussian"}
+
+
+def cost(result: Mapping[str, Any]) -> str:
+    """Steps, time, device and seed."""
+    parts = []
+    if (steps := known(result, "steps")) is not None:
+        parts.append(f"{int(steps):,} steps")
+    if (seconds := known(result, "seconds")) is not None:
+        parts.append(f"{seconds:,.1f} s")
+    if speed := known(result, "steps_per_second"):
+        parts.append(f"{speed:,.0f} steps/s")
+    parts += [str(result[key]) for key in ("device", "dtype") if result.get(key)]
+    if result.get("seed") is not None:
+        parts.append(f"seed {result['seed']}")
+    return ", ".join(parts)
+
+
+def row(label: str, shown: str, note: str = "") -> str:
+    """One aligned line."""
+    return f"  {label:<{LABEL}}{shown:<24}{note}".rstrip()
+
+
+def explained(text: str, indent: int = LABEL + 3) -> list[str]:
+    """A sentence below the numbers, in lines that fit a terminal."""
+    margin = " " * indent
+    return textwrap.wrap(text, WIDTH, initial_indent=margin, subsequent_indent=margin)
+
+
+def value(nats: float, units: str, sign: str = "") -> str:
+    """A number in the unit of display, padded so that decimal points stand in a column."""
+    return f"{nats * per_nat(units):{sign or ' '}z.4f}"
+
+
+def known(values: Mapping[str, Any], key: str) -> float | None:
+    """A finite number, or None for what is missing, null or infinite."""
+    found = values.get(key)
+    return float(found) if found is not None and math.isfinite(found) else None
+
+
+def name_of(part: Any) -> str:
+    """A component in a word or two."""
+    if isinstance(part, Mapping):
+        kind = str(part.get("_target_", "")).rpartition(".")[2]
+        return " ".join(word for word in (kind, part.get("name")) if word)
+    return "" if part is None else str(part)
+
+
+def settings_of(part: Any) -> list[str]:
+    """The settings of a component that say what it is, such as `dim=20`."""
+    if not isinstance(part, Mapping):
+        return []
+    skipped = ("_target_", "name", "data_dir", "seed")
+    chosen = {key: found for key, found in part.items() if key not in skipped}
+    return [f"{k}={typed(v)}" for k, v in chosen.items() if v not in (None, False, [], {})]
+
+
+def typed(setting: Any) -> str:
+    """A setting as it is typed on the command line."""
+    return f"[{','.join(map(str, setting))}]" if isinstance(setting, list) else str(setting)

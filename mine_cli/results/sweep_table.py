@@ -1,0 +1,198 @@
+"""The table of a sweep on the terminal: its settings or jobs, what failed, where it lies."""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import yaml
+
+from mine_cli.config.resume import resume_command
+from mine_cli.results.columns import Column, columns_of
+from mine_cli.results.files import as_typed
+from mine_cli.results.ledger import UNFINISHED, Ledger, Row, Setting, counted
+from mine_cli.results.numbers import in_words
+from mine_cli.results.summary import STATUS_ADVICE, row
+
+__all__ = ["table"]
+
+MOST_LINES = 40
+MOST_NAMED = 20  # of the jobs that failed, each with two lines
+GAP = "  "
+ZERO = re.compile(r"± 0(?![.\d])")  # no spread at all
+
+Cells = Sequence[str]
+
+
+def table(ledger: Ledger, units: str = "nats") -> str:
+    """A sweep at a glance.
+
+    A line for each setting where jobs differ in nothing but their seed (the mean of those that
+    have numbers), else a line for each job; at most forty. Intervals are those of the pictures.
+
+    Arguments:
+        units: "nats" or "bits": the unit of display.
+    """
+    lines = [heading(ledger), *numbers(ledger, units), *named(ledger)]
+    return "\n".join([*lines, "", *best(ledger), *places(ledger)])
+
+
+def heading(ledger: Ledger) -> str:
+    """How many jobs there are, and how they ended."""
+    count = len(ledger.rows)
+    jobs = "1 job" if count == 1 else f"{count} jobs"
+    return f"sweep of {jobs}: {counted(ledger.rows)}" if count else "sweep: no job has started"
+
+
+def main_columns(ledger: Ledger) -> list[Column]:
+    tasks = (str(row.result["task"]) for row in ledger.rows if "task" in row.result)
+    return columns_of(tasks, ledger.numbers)
+
+
+def numbers(ledger: Ledger, units: str) -> list[str]:
+    """The settings or the jobs, aligned under their titles."""
+    if not ledger.rows:
+        return []
+    columns = main_columns(ledger)
+    by_setting = any(len(setting.seeds) > 1 for setting in ledger.settings)
+    titles = [column.headed(units) for column in columns]
+    if by_setting:
+        head = [*ledger.keys, "n", *titles, "status"]
+        found = [of_setting(setting, columns, units) for setting in ledger.settings]
+    else:
+        seed = ["seed"] if len({row.seed for row in ledger.rows if row.seed}) > 1 else []
+        keys = [*ledger.keys, *seed]
+        head = ["job", *keys, *titles, "seconds", "status"]
+        found = [of_job(row, keys, columns, units) for row in ledger.rows]
+    lines = ["", *aligned([head, *found[:MOST_LINES]], text={*ledger.keys, "status"})]
+    if (more := len(found) - MOST_LINES) > 0:
+        file = "summary.csv" if by_setting else "results.csv"
+        lines.append(f"{GAP}... and {more} more in {file}")
+    if any("±" in line for line in lines):
+        own = any(setting.known("standard_error") for setting in ledger.settings)
+        names = [column.name for column in columns]
+        which = in_words(names, own) if by_setting else "two standard errors"
+        equal = by_setting and any(ZERO.search(line) for line in lines)
+        note = "; 0: every seed gave the same" if equal else ""
+        lines.append(f"{GAP}± {which}{note}")
+    if by_setting and any(len(s.averaged) < len(s.numbered) for s in ledger.settings):
+        lines.append(f"{GAP}of jobs that share their seed as well one is averaged")
+    if units != "nats" and any(column.kind == "nats" for column in columns):
+        lines.append(f"{GAP}shown in {units}; results.csv and summary.csv are in nats")
+    return lines
+
+
+def of_setting(setting: Setting, columns: Sequence[Column], units: str) -> Cells:
+    """Mean ± two standard errors over seeds of each number, and how the jobs ended."""
+    cells = [setting.values[key] or "" for key in setting.values]
+    jobs, averaged = len(setting.rows), len(setting.averaged)
+    cells.append(str(jobs) if averaged == jobs else f"{averaged} of {jobs}")
+    for column in columns:
+        # The truth has no spread, and the error has that of the estimate.
+        bare = column.name in ("true_mi", "error")
+        error = None if bare else setting.standard_error(column.name)
+        spread = None if error is None else 2 * error
+        cells.append(with_spread(column, setting.mean, spread, units))
+    return [*cells, setting.statuses]
+
+
+def of_job(job: Row, keys: Sequence[str], columns: Sequence[Column], units: str) -> Cells:
+    """The numbers of one job, the estimate with two standard errors."""
+    values = {**job.overrides, "seed": job.seed}
+    cells = [str(job.job), *(values.get(key, "") for key in keys)]
+    for column in columns:
+        own = job.numbers.get("standard_error") if column.name == "estimate" else None
+        spread = None if own is None else 2 * own
+        cells.append(with_spread(column, job.numbers.get, spread, units, alone=True))
+    seconds = "" if job.seconds is None else f"{job.seconds:.1f}"
+    return [*cells, seconds, job.status]
+
+
+def with_spread(
+    column: Column,
+    find: Callable[[str], float | None],
+    spread: float | None,
+    units: str,
+    alone: bool = False,
+) -> str:
+    """A column's number among those of a job or setting, with what it may be off."""
+    value = find(column.name)
+    shown = "" if value is None else column.or_more(find) + column.shown(value, units, alone)
+    return shown if spread is None else f"{shown} ± {column.shown_spread(spread, units)}"
+
+
+def aligned(lines: Sequence[Cells], text: set[str]) -> list[str]:
+    """Lines of cells under their titles: text on the left, numbers at their decimal points."""
+    columns = []
+    for title, *cells in zip(*lines, strict=True):
+        if title not in text:
+            cells = padded(cells)
+        width = max(map(len, (title, *cells)))
+        side = "<" if title in text else ">"
+        columns.append([f"{cell:{side}{width}}" for cell in (title, *cells)])
+    return [GAP + GAP.join(cells).rstrip() for cells in zip(*columns, strict=True)]
+
+
+def padded(cells: Sequence[str]) -> list[str]:
+    """As much room after a lone number as its neighbours' spread takes."""
+    parts = [cell.partition(" ± ") for cell in cells]
+    width = max(len(sign + spread) for _, sign, spread in parts)
+    return [number + (sign + spread).ljust(width) for number, sign, spread in parts]
+
+
+def named(ledger: Ledger) -> list[str]:
+    """The jobs that failed or diverged one by one, each with the reason and its log."""
+    jobs = ledger.of("failed", "diverged")
+    lines = [""] if jobs else []
+    for job in jobs[:MOST_NAMED]:
+        swept = [key for key in (*ledger.keys, "seed") if key in job.overrides]
+        given = f" ({settings({key: job.overrides[key] for key in swept})})" if swept else ""
+        reason = job.complaint or STATUS_ADVICE.get(job.status, "it did not say why")
+        lines += [f"job {job.job}{given} {job.status}: {reason}", f"    {as_typed(job.log)}"]
+    if (more := len(jobs) - MOST_NAMED) > 0:
+        lines.append(f"... and {more} more: see the column status in results.csv")
+    return lines
+
+
+def settings(values: Mapping[str, object]) -> str:
+    """Settings as they are typed."""
+    return " ".join(f"{key}={value}" for key, value in values.items())
+
+
+def best(ledger: Ledger) -> list[str]:
+    """What an Optuna search found, from the file that its sweeper leaves."""
+    path = ledger.folder / "optimization_results.yaml"
+    if not path.exists():
+        return []
+    found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if "best_value" not in found:  # several objectives: a front, no best
+        return [row("best trials", f" {as_typed(path)}")]
+    if not math.isfinite(found["best_value"]):
+        return [row("best trial", " none: no trial has an objective")]
+    trials = [r.job for r in ledger.rows if r.record.get("objective") == found["best_value"]]
+    which = f"job {trials[0]}, " if trials else ""
+    told = f"objective {found['best_value']:.6g}: {settings(found['best_params'])}"
+    return [row("best trial", f" {which}{told}")]
+
+
+def places(ledger: Ledger) -> list[str]:
+    """The files of the sweep, and the command that goes on with it where a job is missing."""
+    lines = listed("results", ledger.folder, "results.csv")
+    lines += listed("pictures", ledger.folder, "sweep.png")
+    if ledger.rows and points(ledger) < 2:
+        lines.append(row("no sweep.png", " fewer than two settings have numbers to compare"))
+    if ledger.resumable and ledger.of(*UNFINISHED):
+        lines.append(row("go on with it", f" {resume_command(ledger.folder)}"))
+    return lines
+
+
+def listed(label: str, folder: Path, first: str) -> list[str]:
+    """A line for each file of a kind in a sweep's folder, the chief one first."""
+    files = sorted(folder.glob(f"*{Path(first).suffix}"), key=lambda f: (f.name != first, f.name))
+    return [row("" if k else label, f" {as_typed(file)}") for k, file in enumerate(files)]
+
+
+def points(ledger: Ledger) -> int:
+    """How many settings, or jobs where the seed alone was swept, have numbers to be drawn."""
+    averaged = [len(setting.averaged) for setting in ledger.settings if setting.averaged]
+    return len(averaged) if ledger.keys else sum(averaged)

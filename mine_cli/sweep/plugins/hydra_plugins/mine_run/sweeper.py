@@ -1,0 +1,16 @@
+"""The sweeper of `-m`. Hydra imports this at every start, so what it does is imported late."""
+
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+__all__ = ["GridSweeper"]
+
+
+class GridSweeper(BasicSweeper):
+    """Hydra's product of all lists, whose jobs are all composed and checked before the first."""
+
+    def sweep(self, arguments: list[str]) -> Any:
+        from mine_cli.sweep.sweeper import sweep
+
+        return sweep(self, arguments)

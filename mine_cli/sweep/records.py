@@ -1,0 +1,93 @@
+"""What an earlier attempt has left of a job, and the `job.json` that says how it went."""
+
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from mine_cli.errors import BadInput
+from mine_cli.results.folder import read_json, write_json
+
+__all__ = [
+    "check_same", "finished", "read_record", "recorded", "start_over",
+    "unfinished", "write_record",
+]  # fmt: skip
+
+JOB_JSON = "job.json"
+# What a run leaves beside its configuration and its log; the result last, so that a job whose
+# clearing was cut short is cleared again.
+LEFT = ("checkpoints", "tb", "figures", "samples", "metrics.csv", "split.npz", "result.json")
+
+
+def write_record(folder: Path, status: str, **found: Any) -> None:
+    """Writes job.json.
+
+    Arguments:
+        folder: of the job.
+        status: running, failed, interrupted or finished.
+        found: `error`, one line; `seconds`; `objective`; `fingerprint`.
+    """
+    empty = {"error": None, "seconds": None, "objective": None, "fingerprint": None}
+    write_json(folder / JOB_JSON, {"status": status, **empty, **found})
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """What stands in job.json; empty where there is none."""
+    return read_mapping(folder / JOB_JSON)
+
+
+def finished(folder: Path, retry_diverged: bool) -> dict[str, Any] | None:
+    """The result of a job that need not run again; None where it must."""
+    result = read_mapping(folder / "result.json")
+    if not result or (result.get("status") == "diverged" and retry_diverged):
+        return None
+    return result
+
+
+def recorded(folder: Path) -> str | None:
+    """The fingerprint of whose result or checkpoint a folder holds; None where there is neither.
+
+    A job that failed may have failed by what has been mended since: it stands in nobody's way.
+    """
+    if (folder / "result.json").exists():
+        return read_mapping(folder / "result.json").get("fingerprint", "")
+    record = read_record(folder)
+    if (folder / "checkpoints" / "last.pt").exists() and record.get("status") != "failed":
+        return record.get("fingerprint") or ""
+    return None
+
+
+def check_same(folder: Path, fingerprint: str) -> None:
+    """Raise BadInput where a result or a checkpoint in the folder is not of this job."""
+    if recorded(folder) not in (None, fingerprint):
+        raise BadInput(
+            f"{folder}: holds a job of another configuration, data or code; name another sweep_dir"
+        )
+
+
+def unfinished(folder: Path, fingerprint: str) -> bool:
+    """Whether a job has a checkpoint to go on from, and no result."""
+    return (
+        not (folder / "result.json").exists()
+        and (folder / "checkpoints" / "last.pt").exists()
+        and read_record(folder).get("fingerprint") == fingerprint
+    )
+
+
+def start_over(folder: Path) -> None:
+    """Removes what a job left that is to be run from its first step."""
+    for name in LEFT:
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    with suppress(OSError, ValueError):
+        found = read_json(path)
+        if isinstance(found, Mapping):
+            return dict(found)
+    return {}

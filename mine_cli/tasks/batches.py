@@ -1,0 +1,203 @@
+"""Training batches that live on the device: index draws from fixed rows, or fresh draws."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mine_cli.estimator.scoring import pairings
+
+__all__ = ["Ahead", "FixedRows", "FreshDraws", "SideBySide", "go_on", "stream"]
+
+# Steps whose batches are drawn in one go, for a call a step costs more than what it draws; fewer
+# where they would hold more numbers than these, a megabyte.
+MOST_STEPS = 256
+MOST_NUMBERS = 2**18
+
+
+def stream(seed: int, name: str, member: int = 0) -> int:
+    """The seed of one named random stream of one member: its own, whatever else is drawn."""
+    digest = hashlib.sha256(f"{seed}/{name}/{member}".encode()).digest()
+    return int.from_bytes(digest[:8]) >> 1
+
+
+def go_on(generator: torch.Generator, state: Tensor) -> None:
+    """Goes on with a random stream; on another kind of device with one that follows from it."""
+    if len(state) == len(generator.get_state()):
+        generator.set_state(state)
+    else:
+        generator.manual_seed(stream(0, state.cpu().numpy().tobytes().hex()))
+
+
+class FixedRows:
+    """Batches from fixed rows: each epoch is a fresh permutation, its incomplete end dropped.
+
+    Arguments:
+        x, z: rows on the device.
+        batch_size: rows a batch.
+        extra: independent draws of z for each row, behind the batch's own z.
+    """
+
+    def __init__(self, x: Tensor, z: Tensor, batch_size: int, extra: int = 0) -> None:
+        self.x, self.z, self.batch_size, self.extra = x, z, batch_size, extra
+        self.order = torch.empty(0, dtype=torch.int64, device=x.device)
+        self.cursor = 0
+
+    def batch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The next x ``[n, ...]`` and z ``[n * (1 + extra), ...]``."""
+        x, z = self.batches(1, generator)
+        return x[0], z[0]
+
+    def batches(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The next num batches at once: x ``[num, n, ...]``, z ``[num, n * (1 + extra), ...]``."""
+        rows = self.next_rows(num, generator)
+        x, z = (side.index_select(0, rows).unflatten(0, (num, -1)) for side in (self.x, self.z))
+        if self.extra:
+            shape, device = (num * self.batch_size * self.extra,), self.z.device
+            others = torch.randint(len(self.z), shape, generator=generator, device=device)
+            z = torch.cat([z, self.z.index_select(0, others).unflatten(0, (num, -1))], 1)
+        return x, z
+
+    def next_rows(self, num: int, generator: torch.Generator) -> Tensor:
+        """The numbers of the rows of the next num batches, of several epochs where need be."""
+        parts = []
+        while num:
+            whole = (len(self.order) - self.cursor) // self.batch_size
+            if not whole:
+                n, device = len(self.x), self.x.device
+                self.order = torch.randperm(n, generator=generator, device=device)
+                self.cursor = 0
+                continue
+            taken = min(whole, num)
+            end = self.cursor + taken * self.batch_size
+            parts.append(self.order[self.cursor : end])
+            self.cursor, num = end, num - taken
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"order": self.order, "cursor": self.cursor}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.order, self.cursor = state["order"].to(self.x.device), state["cursor"]
+
+
+class FreshDraws:
+    """Batches drawn anew from a known law: no row is ever seen twice."""
+
+    def __init__(self, law: Any, batch_size: int, extra: int = 0) -> None:
+        self.law, self.batch_size, self.extra = law, batch_size, extra
+
+    def batches(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The next num batches at once: x ``[num, n, ...]``, z ``[num, n * (1 + extra), ...]``."""
+        x, z = self.drawn(num, self.batch_size, generator)
+        if self.extra:
+            others = self.drawn(num, self.batch_size * self.extra, generator)[1]
+            z = torch.cat([z, others], 1)
+        return x, z
+
+    def drawn(self, num: int, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        x, z = self.law.sample(num * n, generator)
+        return x.unflatten(0, (num, n)), z.unflatten(0, (num, n))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to take back: the generator holds it all."""
+
+
+Block = tuple[Tensor, Tensor, Tensor | None]
+"""x ``[steps, n, ...]``, z, and pairings, which are None where groups are crossed."""
+
+
+class Ahead:
+    """What one network is trained on, drawn a block of steps ahead from its own random stream.
+
+    The state is that of the moment before the block: to go on is to draw it again.
+
+    Arguments:
+        feed: of the batches.
+        marginals: of their pairings.
+        generator: of all that is drawn.
+        numbers: in one batch: how long a block is.
+    """
+
+    def __init__(
+        self,
+        feed: FixedRows | FreshDraws,
+        marginals: Any,
+        generator: torch.Generator,
+        numbers: int,
+    ) -> None:
+        self.feed, self.marginals, self.generator = feed, marginals, generator
+        self.steps = max(1, min(MOST_STEPS, MOST_NUMBERS // numbers))
+        self.taken = self.steps
+        self.block: Block | None = None
+        self.before: dict[str, Any] = {}
+
+    @property
+    def used_up(self) -> bool:
+        return self.taken == self.steps
+
+    def draw(self) -> None:
+        """The next block."""
+        self.before = self.now()
+        x, z = self.feed.batches(self.steps, self.generator)
+        self.block = (x, z, pairings(self.marginals, self.steps, x.shape[1], self.generator))
+        self.taken = 0
+
+    def now(self) -> dict[str, Any]:
+        return {"feed": self.feed.state_dict(), "generator": self.generator.get_state()}
+
+    def state_dict(self) -> dict[str, Any]:
+        if self.used_up:
+            return {**self.now(), "taken": 0}
+        return {**self.before, "taken": self.taken}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.feed.load_state_dict(state["feed"])
+        go_on(self.generator, state["generator"])
+        self.taken = self.steps
+        if state["taken"]:
+            self.draw()
+            self.taken = state["taken"]
+
+
+class SideBySide:
+    """The blocks of several networks in step, stacked: what each step takes is one slice of them.
+
+    Arguments:
+        members: that have taken equally many steps of their blocks, of one length.
+    """
+
+    def __init__(self, members: Sequence[Ahead]) -> None:
+        self.members = list(members)
+        self.stacked: Block | None = None
+
+    def next(self) -> Block:
+        """The next x, z and pairings: a lone network's as they are, else stacked ``[R, ...]``."""
+        at = self.members[0].taken
+        if self.members[0].used_up:
+            for member in self.members:
+                member.draw()
+            self.stacked, at = None, 0
+        if self.stacked is None:
+            self.stacked = self.stack()
+        for member in self.members:
+            member.taken = at + 1
+        x, z, pairing = self.stacked
+        return x[at], z[at], None if pairing is None else pairing[at]
+
+    def stack(self) -> Block:
+        """The blocks put together; each is a view of the whole from then on."""
+        blocks = [member.block for member in self.members if member.block]
+        if len(blocks) == 1:
+            return blocks[0]
+        xs, zs, pairs = zip(*blocks, strict=True)
+        x, z = torch.stack(xs, 1), torch.stack(zs, 1)
+        pairing = None if pairs[0] is None else torch.stack(pairs, 1)
+        for r, member in enumerate(self.members):
+            member.block = (x[:, r], z[:, r], None if pairing is None else pairing[:, r])
+        return x, z, pairing

@@ -1,0 +1,107 @@
+"""From a configuration to objects: the only place that instantiates."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from mine_cli.bounds import OneFormula
+from mine_cli.data.split import group_column
+from mine_cli.errors import BadInput
+from mine_cli.estimator.scoring import Whole, group_shape
+from mine_cli.estimator.term import MutualInformation
+from mine_cli.networks.mlp import Bounded
+
+__all__ = ["dataset_of", "files_of", "make", "module", "pairs_a_batch", "term", "type_name"]
+
+# The checks before a run and the run itself need the same data: a large file is read once.
+_latest: dict[str, Any] = {}
+
+
+def dataset_of(cfg: DictConfig) -> Any:
+    """The data set of a configuration; the latest one is kept."""
+    conf = OmegaConf.to_container(cfg.dataset, resolve=True)
+    column = group_column(cfg.split)
+    key = json.dumps([conf, column], sort_keys=True, default=str)
+    if key not in _latest:
+        options = {} if column is None else {"group_column": column}
+        found = make(cfg.dataset, "dataset", **options)
+        _latest.clear()
+        _latest[key] = found
+    return _latest[key]
+
+
+def files_of(dataset: Any) -> list[Path]:
+    """The files whose contents decide what a data set gives."""
+    return list(getattr(dataset, "files", []))
+
+
+def make(node: DictConfig, what: str, *args: Any, **options: Any) -> Any:
+    """The object that a `_target_` names; what it refuses is one line."""
+    try:
+        return instantiate(node, *args, **options)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, BadInput):
+            raise error.__cause__ from None
+        # The cause itself where the constructor failed; Hydra's own words where it found no class.
+        told = error if "Error loading" in str(error) else error.__cause__ or error
+        lines = [line.strip() for line in str(told).splitlines() if "full_key:" not in line]
+        reason = " ".join(line for line in lines if line)
+        raise BadInput(f"{what}: {node.get('_target_')}: {reason}") from error
+
+
+def module(node: DictConfig, what: str, seed: int, *args: Any) -> nn.Module:
+    """The module that a `_target_` names, initialised from this seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make(node, what, *args)
+
+
+def term(
+    cfg: DictConfig,
+    x_shape: Sequence[int],
+    z_shape: Sequence[int],
+    seed: int,
+    limit: float | None = None,
+) -> MutualInformation:
+    """The configured MI term, its network initialised from this seed, T within a limit if any."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = make(cfg.network, "network", x_shape, z_shape)
+        bound = make(cfg.bound, "bound")
+    start_at_independence(network, bound)
+    if limit is not None:
+        network = Bounded(network if hasattr(network, "head") else Whole(network), limit)
+    if not hasattr(bound, "loss"):
+        bound = OneFormula(bound)
+    marginals = make(cfg.marginals, "marginals")
+    return MutualInformation(network, bound, marginals, lr=cfg.trainer.lr, seed=seed)
+
+
+@torch.no_grad()
+def start_at_independence(network: nn.Module, bound: Any) -> None:
+    """Adds to T the score that the bound wants where x and z have nothing in common.
+
+    That is 1 for MINE-f. From a start at 0 the first steps raise T, through every weight there is;
+    the hidden units that this bends are lost, and in a narrow network they are too many to lose.
+    """
+    constant = getattr(network, "constant", None)
+    if constant is not None:
+        constant += getattr(bound, "at_independence", 0.0)
+
+
+def pairs_a_batch(marginals: Any, batch_size: int) -> int:
+    """How many marginal pairs a training batch gives."""
+    groups, size = group_shape(batch_size, marginals)
+    return groups * size * (size - 1) or batch_size * getattr(marginals, "num", 1)
+
+
+def type_name(node: DictConfig) -> str:
+    """The last part of a node's `_target_`."""
+    return str(node.get("_target_", "")).rsplit(".", 1)[-1]

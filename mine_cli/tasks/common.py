@@ -1,0 +1,86 @@
+"""What several jobs need: sections of the configuration, a first pass, pictures, comparisons."""
+
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from mine_cli import figures
+from mine_cli.errors import BadInput
+from mine_cli.estimator.term import MutualInformation
+from mine_cli.results.provenance import ELSEWHERE
+
+__all__ = ["UNKNOWN", "common", "drawn", "forward_pass", "sections", "trained_alike"]
+
+UNKNOWN: dict[str, None] = dict.fromkeys(
+    (
+        "estimate", "standard_error", "lower_bound", "effective_sample_size", "marginal_pairs",
+        "error",
+    )
+)  # fmt: skip
+"""What a result says of its estimate as long as there is none."""
+
+
+def sections(cfg: DictConfig, *names: str) -> dict[str, Any]:
+    """Sections of the configuration as plain values, for a result."""
+    resolved: Any = OmegaConf.to_container(cfg, resolve=True)
+    return {name: resolved[name] for name in names}
+
+
+def forward_pass(term: MutualInformation, x: Tensor, z: Tensor) -> None:
+    """Score a few rows, so that shapes that don't fit are found at once."""
+    try:
+        with torch.no_grad():
+            scores = term.eval().network(x, z)
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        raise BadInput(
+            f"network: {type(term.network).__name__} cannot score x {list(x.shape)} with z "
+            f"{list(z.shape)}: {str(error).splitlines()[0]}"
+        ) from error
+    if scores.shape != (len(x),):
+        raise BadInput(
+            f"network: scores of {len(x)} rows have shape {list(scores.shape)}; want [{len(x)}]"
+        )
+
+
+def common(result: Mapping[str, Any], arm: Mapping[str, Collection[str]]) -> str:
+    """What the runs of a comparison have in common: sections less what the arms may differ in.
+
+    Arguments:
+        result: What stands in result.json.
+        arm: Section -> the keys in which runs may differ, beside where they ran.
+    """
+    kept: dict[str, Any] = {"task": result.get("task")}
+    for section, differing in arm.items():
+        left_out = {*differing, *ELSEWHERE.get(section, ())}
+        found = result.get(section) or {}
+        kept[section] = {key: value for key, value in found.items() if key not in left_out}
+    return json.dumps(kept, sort_keys=True)
+
+
+def trained_alike(cfg: DictConfig, *names: str, but: Collection[str] = ()) -> dict[str, Any]:
+    """The sections by these names, the trainer, and the rest that jobs must share to be stacked.
+
+    Arguments:
+        cfg: of a job.
+        names: of the sections.
+        but: keys of the trainer in which they may differ.
+    """
+    left_out = {*but, "progress"}
+    trainer: Any = OmegaConf.to_container(cfg.trainer, resolve=True)
+    return {
+        **sections(cfg, *names),
+        "trainer": {key: value for key, value in trainer.items() if key not in left_out},
+        "deterministic": cfg.deterministic,
+        "folds": cfg.folds,
+    }
+
+
+def drawn(folder: Path, *names: str) -> dict[str, Path]:
+    """The pictures of these names that there is something for."""
+    found = {name: getattr(figures, name)(folder) for name in names}
+    return {name: path for name, path in found.items() if path is not None}

@@ -1,0 +1,1 @@
+"""`task=gan`: a generator that keeps the information in its code."""

@@ -1,0 +1,1 @@
+"""`task=infobottleneck`: a classifier whose code forgets its input."""

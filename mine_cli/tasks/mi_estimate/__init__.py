@@ -1,0 +1,1 @@
+"""`task=mi-estimate`: the mutual information of two variables, on held-out rows."""

@@ -1,0 +1,209 @@
+"""``task=mi-estimate`` made ready to run: data in three parts, references, one curve."""
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from mine_cli import figures
+from mine_cli.data import Rows, finite_rows
+from mine_cli.errors import BadInput
+from mine_cli.estimator.term import MutualInformation
+from mine_cli.results.folder import RunFolder
+from mine_cli.tasks import build
+from mine_cli.tasks.batches import stream
+from mine_cli.tasks.common import UNKNOWN, forward_pass, sections, trained_alike
+from mine_cli.tasks.mi_estimate import baselines
+from mine_cli.tasks.mi_estimate.parts import Parts, of_law, of_rows
+from mine_cli.tasks.mi_estimate.training import MIEstimate
+from mine_cli.training.device import autocast, device
+
+__all__ = ["MIEstimateJob", "Pairs"]
+
+FEWEST_ROWS = 20  # to cross with one another in an evaluation
+
+
+class Pairs:
+    """A data set of pairs: the object itself, and its rows if they are finite."""
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+        self.rows: Rows | None = finite_rows(dataset)
+        source = dataset if self.rows is None else self.rows
+        self.true_mi: float | None = getattr(source, "true_mi", None)
+        self.true_mi_note: str = getattr(source, "true_mi_note", "")
+
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The shapes of one x and of one z."""
+        x, z = self.few()
+        return tuple(x.shape[1:]), tuple(z.shape[1:])
+
+    def few(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Up to four rows of x and of z."""
+        if self.rows is not None:
+            return self.rows.x[:4], self.rows.z[:4]
+        return self.dataset.sample(4, torch.Generator().manual_seed(0))
+
+
+class MIEstimateJob:
+    """An estimate on the configured data set, or on one that is given."""
+
+    charts: Mapping[str, Any] = {
+        "mutual information": {
+            "estimate and truth": ["Multiline", ["^mi/estimate$", "^mi/true$"]],
+            "held out, and on the training batch": [
+                "Multiline",
+                ["^mi/estimate$", "^train/value$"],
+            ],
+        }
+    }
+
+    def __init__(self, cfg: DictConfig, dataset: Any = None) -> None:
+        self.cfg = cfg
+        self.data = Pairs(build.dataset_of(cfg) if dataset is None else dataset)
+        self.warnings = [*(self.data.rows.warnings if self.data.rows else [])]
+        self.parts: list[Parts] = []
+
+    def check(self) -> None:
+        for parts in self.split(torch.device("cpu")):
+            if parts.law is None:
+                check_sizes(self.cfg, parts)
+        forward_pass(self.term(), *self.data.few())
+
+    def term(self) -> MutualInformation:
+        return build.term(self.cfg, *self.data.shapes(), seed=stream(self.cfg.seed, "network"))
+
+    def split(self, where: torch.device) -> list[Parts]:
+        """Each fold's fit, select and report parts."""
+        cfg, task = self.cfg, self.cfg.task
+        if self.data.rows is None:
+            if cfg.folds > 1:
+                raise BadInput(
+                    f"folds={cfg.folds}: fresh draws have no folds; want folds=1 or dataset.n=..."
+                )
+            return [of_law(self.data.dataset, task.select_rows, task.report_rows, cfg.seed, where)]
+        return of_rows(self.data.rows, cfg.folds, cfg.split, [*task.fractions], cfg.seed, where)
+
+    def listing(self) -> dict[str, str]:
+        cfg, data, found = self.cfg, self.data, self.term()
+        x_shape, z_shape = data.shapes()
+        count = sum(p.numel() for p in found.parameters())
+        truth = "not known" if data.true_mi is None else f"{data.true_mi:.4f} nats"
+        rows = "fresh draws" if data.rows is None else f"{len(data.rows)} rows"
+        pairs = build.pairs_a_batch(found.marginals, cfg.trainer.batch_size)
+        return {
+            "dataset": f"{type(data.dataset).__name__}, {rows}; x {x_shape}, z {z_shape}",
+            "truth": truth,
+            "network": f"{build.type_name(cfg.network)}, {count:,} parameters",
+            "bound": build.type_name(cfg.bound),
+            "marginals": f"{type(found.marginals).__name__}, {pairs:,} pairs a batch",
+            "training": f"{cfg.trainer.steps} steps of {cfg.trainer.batch_size} rows on "
+            f"{device(cfg.trainer.device)}, {cfg.folds} network(s)",
+        }
+
+    def alike(self) -> str:
+        """Data, seed, bound and learning rate may differ; rows and networks have one shape."""
+        alike = trained_alike(self.cfg, "network", "marginals", but=["lr"])
+        return json.dumps(alike | {"shapes": self.data.shapes()}, sort_keys=True)
+
+    def start(self, where: torch.device) -> MIEstimate:
+        cfg = self.cfg
+        self.parts = self.split(where)
+        self.warnings += self.parts[0].warnings
+        task_conf: Any = OmegaConf.to_object(cfg.task)
+        trainer_conf: Any = OmegaConf.to_object(cfg.trainer)
+        return MIEstimate(
+            task_conf,
+            trainer_conf,
+            make_term=partial(build.term, cfg, *self.data.shapes()),
+            parts=self.parts,
+            seed=cfg.seed,
+            true_mi=self.data.true_mi,
+            autocast=partial(autocast, where, cfg.trainer.dtype),
+        )
+
+    def head(self) -> dict[str, Any]:
+        return {
+            **UNKNOWN,
+            "fit_value": None,
+            "fold_sd": None,
+            "true_mi": self.data.true_mi,
+            "true_mi_note": self.data.true_mi_note,
+            **sections(self.cfg, "dataset", "network", "bound", "marginals"),
+            "folds": self.cfg.folds,
+            "split": self.cfg.split,
+            "references": {},
+        }
+
+    def files(self) -> list[Path]:
+        return build.files_of(self.data.dataset)
+
+    def content(self) -> str | None:
+        return getattr(self.data.dataset, "content", None)
+
+    def begin(self, files: RunFolder) -> None:
+        """The row numbers of each part."""
+        rows = {
+            f"{name}_{k}": getattr(part.split, name).numpy()
+            for k, part in enumerate(self.parts)
+            if part.split is not None
+            for name in ("fit", "select", "report")
+        }
+        if rows:
+            numpy.savez_compressed(files.path / "split.npz", **rows)
+
+    def look(self, folder: Path, step: int) -> Mapping[str, Path]:
+        return {}
+
+    def after(self, result: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """KSG and Gaussian estimates of the same data, beside the estimate, never mixed in."""
+        if self.cfg.references == "none":
+            return {}
+        x, z = self.parts[0].report
+        rows = self.data.rows or Rows(x.cpu(), z.cpu())
+        found = baselines.references(
+            rows.x,
+            rows.z,
+            seconds_allowed=max(seconds, 1.0),  # a second is never worth skipping
+            x_categorical=rows.x_categorical,
+            z_categorical=rows.z_categorical,
+            seed=self.cfg.seed,
+        )
+        return {"references": found}
+
+    def pictures(self, folder: Path) -> Mapping[str, Path]:
+        return {"curve": figures.curve(folder, self.cfg.units)}
+
+    def settings(self) -> dict[str, Any]:
+        cfg = self.cfg
+        return {
+            "dataset": build.type_name(cfg.dataset), "network": build.type_name(cfg.network),
+            "bound": build.type_name(cfg.bound), "marginals": build.type_name(cfg.marginals),
+            "seed": cfg.seed, "lr": cfg.trainer.lr, "batch_size": cfg.trainer.batch_size,
+        }  # fmt: skip
+
+    def compared(self, result: Mapping[str, Any]) -> dict[str, float | None]:
+        return {"result/estimate": result["estimate"], "result/error": result["error"]}
+
+
+def check_sizes(cfg: DictConfig, parts: Parts) -> None:
+    """Raise BadInput where the fit rows do not fill a batch, or a part is too small to cross."""
+    fit, select, report = (len(part[0]) for part in (parts.fit, parts.select, parts.report))
+    faults = []
+    if fit < cfg.trainer.batch_size:
+        faults.append(
+            f"trainer.batch_size={cfg.trainer.batch_size}: larger than the {fit} rows that train; "
+            f"want at most {fit}"
+        )
+    if min(select, report) < FEWEST_ROWS:
+        faults.append(
+            f"dataset: {select} rows to select and {report} to report; want at least "
+            f"{FEWEST_ROWS} of each: more rows, or other task.fractions"
+        )
+    if faults:
+        raise BadInput(*faults)

@@ -1,0 +1,214 @@
+"""A run from start to end: check, train, report, and write down what was found."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from mine_cli.errors import BadInput, Diverged
+from mine_cli.results import checkpoint
+from mine_cli.results.folder import (
+    SCHEMA,
+    RunFolder,
+    commit,
+    peak_memory,
+    summary,
+    versions,
+    write_json,
+)
+from mine_cli.results.provenance import fingerprints, own_targets
+from mine_cli.tasks import registry
+from mine_cli.tasks.objective import objective
+from mine_cli.tasks.registry import Job
+from mine_cli.training import distributed
+from mine_cli.training.device import device, keep_memory, seed_everything
+from mine_cli.training.trainer import Trainer
+
+__all__ = ["Run", "check_inputs", "fingerprint_of", "run", "run_job"]
+
+log = logging.getLogger("mine_cli")
+
+
+def check_inputs(cfg: DictConfig, folder: Path) -> None:
+    """Raise BadInput where a run would go on with other data or classes than it was trained on.
+
+    The split of other data would make report rows of what was trained on. Without a checkpoint
+    the run starts over, and may do so with anything.
+    """
+    saved = checkpoint.latest(folder)
+    if saved is None:
+        return
+    job = registry.job_of(cfg)
+    known = saved.get("trained_on")
+    if known is None:  # a checkpoint from before they said so
+        said = "its checkpoint does not say on which data; that they are the same is not checked"
+        print(f"mine-run: resume={folder}: {said}", file=sys.stderr)
+    elif known != fingerprints_of(job)[1]:
+        inputs = [*own_targets(resolved(cfg)), *map(str, job.files())]
+        raise BadInput(
+            f"resume={folder}: {', '.join(inputs)}: not as when the run was trained; put back "
+            "what was changed, or start a run in another folder"
+        )
+
+
+def run(cfg: DictConfig, folder: Path) -> dict[str, Any]:
+    """Run a configuration in its folder; the result, which also stands in result.json."""
+    registry.check(cfg)
+    distributed.join(device(cfg.trainer.device))
+    return run_job(registry.job_of(cfg), distributed.broadcast(folder))
+
+
+def run_job(job: Job, folder: Path | None) -> dict[str, Any]:
+    """Train, evaluate and report; without a folder nothing is written.
+
+    Raises:
+        Diverged: after a result with that status was written.
+        Interrupted: after the run was saved.
+    """
+    if job.cfg.trainer.threads is not None:
+        torch.set_num_threads(job.cfg.trainer.threads)
+    keep_memory()
+    saved = checkpoint.latest(folder) if job.cfg.resume and folder else None
+    state = distributed.broadcast(saved)
+    current = Run(job, folder, state)
+    try:
+        current.begin()
+        try:
+            current.trainer.fit(current.task, state)
+            if not distributed.leads():
+                return current.result | {"curve": current.task.curve, "objective": None}
+        except Diverged as error:
+            current.diverged(error)
+            raise
+        return current.finish()
+    finally:
+        current.close()
+
+
+class Run:
+    """One job in its folder: what happens before and after its training.
+
+    Arguments:
+        job: What is run.
+        folder: Where its files go; None keeps everything in memory.
+        state: The checkpoint that it goes on from, None for the start.
+        options: Of its `Trainer`.
+    """
+
+    def __init__(
+        self, job: Job, folder: Path | None, state: dict[str, Any] | None, **options: Any
+    ) -> None:
+        cfg = job.cfg
+        self.job, self.state = job, state
+        seed_everything(cfg.seed, cfg.deterministic, tf32=cfg.trainer.dtype == "tf32")
+        where = device(cfg.trainer.device)
+        self.task = job.start(where)
+        for line in job.warnings:
+            log.warning("%s", line)
+        if state is not None and state["step"] > cfg.trainer.steps:
+            raise BadInput(
+                f"trainer.steps={cfg.trainer.steps}: the run has done {state['step']} steps "
+                "already; want as many or more"
+            )
+        self.files: RunFolder | None = None
+        if folder is not None and distributed.leads():
+            step = state["step"] if state else None
+            self.files = RunFolder(folder, step, cfg.trainer.tensorboard, job.charts)
+        mark, trained_on = fingerprints_of(job)
+        self.trainer = Trainer(
+            self.task.trainer,
+            self.files,
+            cfg.units,
+            look=job.look,
+            trained_on=trained_on,
+            **options,
+        )
+        self.result = head_of(job, where, mark)
+
+    def begin(self) -> None:
+        """What the folder holds from the start."""
+        if self.files and self.state is None:
+            composed = OmegaConf.to_yaml(self.job.cfg, resolve=True)
+            self.files.text("configuration", f"```yaml\n{composed}```")
+            self.job.begin(self.files)
+
+    def finish(self) -> dict[str, Any]:
+        """Report, write the result, and give it, with the curve and a sweeper's objective.
+
+        Raises:
+            Diverged: what is reported is not finite; the result was written.
+        """
+        self.result |= self.task.result()
+        self.result |= self.job.after(self.result, self.trainer.record.seconds)
+        self._write()
+        if self.result["status"] == "diverged":
+            raise Diverged("the estimate is not finite; try a smaller trainer.lr or network")
+        compared = self.job.compared(self.result)
+        worth = objective(self.result, compared, self.job.cfg.objective)
+        return self.result | {"curve": self.task.curve, "objective": worth}
+
+    def diverged(self, error: Diverged) -> None:
+        """Write the result of a training that went wrong."""
+        self.result |= {"status": "diverged", "note": str(error)}
+        self._write()
+
+    def _write(self) -> None:
+        """The result and its figures, and a summary in the log."""
+        record, cfg = self.trainer.record, self.job.cfg
+        self.result |= {
+            "steps": record.steps,
+            "seconds": record.seconds,
+            "steps_per_second": record.steps_per_second,
+            "peak_memory": peak_memory(str(device(cfg.trainer.device))),
+        }
+        if self.files is None:
+            return
+        write_json(self.files.result_json, self.result)
+        self.files.hparams(self.job.settings(), self.job.compared(self.result))
+        for tag, picture in self.job.pictures(self.files.path).items():
+            self.files.picture(tag, picture, record.steps)
+        log.info("%s", summary(self.result, cfg.units, self.files.path))
+
+    def close(self) -> None:
+        """Ends the folder's log and TensorBoard; safe to call twice."""
+        if self.files:
+            self.files.close()
+
+
+def head_of(job: Job, where: torch.device, mark: str) -> dict[str, Any]:
+    """What a result says of how it was made; the numbers are unknown as yet."""
+    cfg = job.cfg
+    name = torch.cuda.get_device_name(where) if where.type == "cuda" else str(where)
+    return {
+        "schema": SCHEMA,
+        "task": cfg.task.name,
+        "status": "running",
+        **job.head(),
+        "unit": "nats",
+        "seed": cfg.seed,
+        "device": name,
+        "dtype": cfg.trainer.dtype,
+        "metrics": {},
+        "versions": versions(),
+        "commit": commit(),
+        "fingerprint": mark,
+        "warnings": job.warnings,
+    }
+
+
+def fingerprint_of(job: Job) -> str:
+    """The fingerprint of everything that decides a job's numbers; see `provenance.fingerprint`."""
+    return fingerprints_of(job)[0]
+
+
+def fingerprints_of(job: Job) -> tuple[str, str]:
+    """That, and the fingerprint of the data and a user's own classes alone."""
+    return fingerprints({**resolved(job.cfg), "memory": job.content()}, job.files())
+
+
+def resolved(cfg: DictConfig) -> Any:
+    """A configuration as a plain dictionary."""
+    return OmegaConf.to_container(cfg, resolve=True)

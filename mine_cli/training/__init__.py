@@ -1,0 +1,1 @@
+"""The training loop and what it stands on: devices, random streams, optimisers, signals."""

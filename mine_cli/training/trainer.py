@@ -1,0 +1,314 @@
+"""The one training loop: steps, evaluations, logs, checkpoints, each at its interval."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from mine_cli.config.schemas import TrainerConf
+from mine_cli.errors import Diverged, Interrupted
+from mine_cli.results.checkpoint import Interrupts, random_state, restore_random_state, save
+from mine_cli.results.folder import RunFolder
+from mine_cli.training import distributed
+from mine_cli.training.device import autocast, device, seed_everything
+from mine_cli.training.progress import Progress
+
+__all__ = [
+    "Task",
+    "Trainer",
+    "TrainingRecord",
+    "autocast",
+    "device",
+    "learning_rate",
+    "seed_everything",
+    "set_rate",
+]
+
+
+# Where an exponential schedule ends, as a share of the peak: 0.97 every second of 200 epochs, the
+# schedule of the deep variational bottleneck's authors, ends at 0.048.
+LAST_SHARE = 0.05
+
+
+class Task(Protocol):
+    """All that the trainer knows of what it trains.
+
+    `best` is None or a new dictionary each time the select part found a better state;
+    `finished` ends the training after an evaluation; `curve` holds the held-out value in nats at
+    each evaluation.
+    """
+
+    trainer: TrainerConf
+    best: dict[str, Any] | None
+    finished: bool
+    curve: list[float]
+
+    def train_step(self, step: int) -> Mapping[str, Tensor]:
+        """One optimisation step (1, 2, ...); metrics as detached scalars, without a sync."""
+
+    def evaluate(self, step: int) -> Mapping[str, float | None]:
+        """Metrics on held-out rows, named as in TensorBoard: "mi/estimate", "mi/true"."""
+
+    def arrays(self) -> Mapping[str, Any]:
+        """What the latest evaluation leaves to look at, as numpy arrays; empty for nothing."""
+
+    def parameters(self) -> Iterable[Tensor]:
+        """The tensors that are trained."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that is needed to go on bit for bit."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes back what `state_dict` gave."""
+
+
+@dataclass
+class TrainingRecord:
+    """How far a training came and where its time went, over all its resumptions."""
+
+    status: str = "trained"
+    steps: int = 0
+    seconds: float = 0.0
+    stepping_seconds: float = 0.0
+    evaluation_seconds: float = 0.0
+    checkpoint_seconds: float = 0.0
+    logging_seconds: float = 0.0
+
+    @property
+    def steps_per_second(self) -> float:
+        """Optimisation steps per second of stepping, evaluations left out."""
+        return self.steps / self.stepping_seconds if self.stepping_seconds else 0.0
+
+
+class Trainer:
+    """Trains a task, and leaves a folder that a killed run resumes from.
+
+    What happens after a step depends on its number alone, so that a resumed run equals an
+    uninterrupted one. Between two pauses nothing waits for the device.
+
+    Arguments:
+        conf: Steps, intervals and display.
+        folder: Where metrics and checkpoints go; None keeps everything in memory.
+        unit: "nats" or "bits", for the display.
+        keeps_earlier: Whether the checkpoint before the latest one is kept as well.
+        trained_on: What a checkpoint says of the data: their fingerprint.
+        look: Draws what is to be seen at an evaluation from the folder's files, for TensorBoard.
+        progress: Whether a bar may be shown (it is where stderr is a terminal); None: as in
+            `conf`.
+    """
+
+    def __init__(
+        self,
+        conf: TrainerConf,
+        folder: RunFolder | None = None,
+        unit: str = "nats",
+        progress: bool | None = None,
+        look: Callable[[Path, int], Mapping[str, Path]] | None = None,
+        keeps_earlier: bool = False,
+        trained_on: str | None = None,
+    ) -> None:
+        self.folder, self.look, self.keeps_earlier = folder, look, keeps_earlier
+        self.trained_on = trained_on
+        self.steps = conf.steps
+        self.log_every = conf.log_every
+        self.evaluate_every = conf.evaluate_every or max(1, conf.steps // 12)
+        self.checkpoint_every = conf.checkpoint_every or self.evaluate_every
+        self.progress = Progress(conf.steps, unit, conf.progress if progress is None else progress)
+        self.record = TrainingRecord()
+        self.saved_best: dict[str, Any] | None = None
+        self.saved_step: int | None = None
+        self.paused = 0
+        self.mark = 0.0
+
+    def fit(self, task: Task, state: dict[str, Any] | None = None) -> TrainingRecord:
+        """Trains to the last step, or until the task is finished.
+
+        Arguments:
+            task: What is trained.
+            state: The checkpoint to go on from, as `checkpoint.latest` reads it.
+
+        Raises:
+            Diverged: a metric or a parameter is not finite; the last checkpoint is good.
+            Interrupted: by Ctrl-C or SIGTERM, after the step was finished and saved.
+        """
+        record = self.record
+        with Interrupts() as interrupts, self.progress.shown(state["step"] if state else 0):
+            self.start(task, state)
+            due = self.next_pause(record.steps)
+            while not self.over(task):
+                if distributed.agreed(interrupts.caught, record.steps):
+                    break
+                record.steps += 1
+                metrics = task.train_step(record.steps)
+                self.progress.advance()
+                if record.steps == due:
+                    self.pause(task, metrics)
+                    due = self.next_pause(due)
+            if caught := distributed.agreed(interrupts.caught):
+                self.checkpoint(task)
+                raise Interrupted(caught)
+        return record
+
+    def start(self, task: Task, state: dict[str, Any] | None) -> None:
+        """The moment before the first step: that of a checkpoint, or the untrained networks'."""
+        if state is not None:
+            self.restore(task, state)
+        self.mark = time.perf_counter()
+        if state is None:
+            self.pause(task, {})
+
+    def over(self, task: Task) -> bool:
+        """Whether the last step was taken, or the task wants no more."""
+        return task.finished or self.record.steps >= self.steps
+
+    def next_pause(self, step: int) -> int:
+        """The next step after which something is logged, evaluated or saved."""
+        intervals = (self.log_every, self.evaluate_every, self.checkpoint_every)
+        return min(self.steps, *(step - step % every + every for every in intervals))
+
+    def pause(self, task: Task, metrics: Mapping[str, Tensor]) -> None:
+        """What is due after a step."""
+        self.look_at(task, metrics)
+        if self.saves(task):
+            self.checkpoint(task)
+
+    def look_at(self, task: Task, metrics: Mapping[str, Tensor]) -> None:
+        """What is due but the checkpoint; reading the metrics is the one wait for the device."""
+        step = self.record.steps
+        num_steps, self.paused = step - self.paused, step
+        row: dict[str, float] = {tag: float(value) for tag, value in metrics.items()}
+        seconds = self.lap("stepping_seconds")
+        self.guard(not_finite(row))
+        evaluated = step == self.steps or step % self.evaluate_every == 0
+        if evaluated:
+            found = task.evaluate(step)
+            row |= {tag: float(value) for tag, value in found.items() if value is not None}
+            self.keep(step, task.arrays())
+            self.lap("evaluation_seconds")
+            self.guard(not_finite(row))
+        if evaluated or step % self.log_every == 0:
+            if num_steps:
+                row["gradient_norm"] = gradient_norm(task.parameters())
+                row["time/steps_per_second"] = num_steps / seconds
+            row["time/seconds"] = self.record.seconds
+            if self.folder is not None:
+                self.folder.log(step, row)
+            self.progress.show(step, row)
+            self.lap("logging_seconds")
+
+    def saves(self, task: Task) -> bool:
+        """Whether a checkpoint is due after this step."""
+        step = self.record.steps
+        return step % self.checkpoint_every == 0 or step == self.steps or task.finished
+
+    def keep(self, step: int, arrays: Mapping[str, Any]) -> None:
+        """Writes what an evaluation leaves to look at, and shows it."""
+        if self.folder is None or not arrays:
+            return
+        self.folder.keep(f"{step:08d}", arrays)
+        for tag, picture in (self.look(self.folder.path, step) if self.look else {}).items():
+            self.folder.picture(tag, picture, step)
+
+    def checkpoint(self, task: Task) -> None:
+        """Saves the task, and books the time that it took."""
+        self.save(task)
+        self.lap("checkpoint_seconds")
+
+    def save(self, task: Task) -> None:
+        """Saves the task, the random streams and the record, unless something is not finite."""
+        if self.folder is None or self.saved_step == self.record.steps:
+            return
+        whole = all(bool(torch.isfinite(parameter).all()) for parameter in task.parameters())
+        self.guard([] if whole else ["a parameter"])
+        if task.best is not None and task.best is not self.saved_best:
+            save(self.folder.best, task.best)
+            self.saved_best = task.best
+        # The rows first: a checkpoint must never be ahead of the metrics that led to it.
+        self.folder.flush()
+        if self.keeps_earlier and self.folder.last.exists():
+            self.folder.last.replace(self.folder.earlier)
+        about = {"step": self.record.steps, "record": asdict(self.record)}
+        state = {"task": task.state_dict(), "random": random_state()} | about
+        save(self.folder.last, state | {"trained_on": self.trained_on})
+        self.saved_step = self.record.steps
+
+    def restore(self, task: Task, state: dict[str, Any]) -> None:
+        """Goes back to the moment of a checkpoint."""
+        task.load_state_dict(state["task"])
+        for name, value in state["record"].items():
+            setattr(self.record, name, value)
+        self.saved_step = self.paused = self.record.steps
+        self.saved_best = task.best
+        restore_random_state(state["random"])
+
+    def guard(self, bad: list[str]) -> None:
+        """Ends the training where something is not finite, without touching a checkpoint."""
+        if not bad:
+            return
+        self.record.status = "diverged"
+        last = self.saved_step
+        kept = "" if last is None else f"the checkpoint of step {last} is kept; "
+        what = f"step {self.record.steps}: {', '.join(bad)} not finite"
+        raise Diverged(f"{what}; {kept}try a smaller trainer.lr")
+
+    def lap(self, part: str) -> float:
+        """Books the time since the last lap on one part of the record, in seconds."""
+        now = time.perf_counter()
+        seconds, self.mark = now - self.mark, now
+        self.record.seconds += seconds
+        setattr(self.record, part, getattr(self.record, part) + seconds)
+        return seconds
+
+
+def learning_rate(
+    step: int, steps: int, peak: float, warmup: float, schedule: str = "cosine"
+) -> float:
+    """Linear warm-up over a share of the steps, then the schedule.
+
+    Arguments:
+        step: The step that is about to be taken: 1, 2, ..., steps.
+        steps: How many there are.
+        peak: The largest rate.
+        warmup: The share of the steps before the peak.
+        schedule: What follows: ``cosine`` (half a cosine down to zero), ``linear`` (a straight
+            line down to zero), ``exponential`` (down to a twentieth) or ``constant``.
+    """
+    rising = warmup * steps
+    if step < rising:
+        return peak * step / rising
+    if steps <= rising or schedule == "constant":
+        return peak
+    done = (step - rising) / (steps - rising)
+    if schedule == "exponential":
+        return peak * LAST_SHARE**done
+    return peak * (1.0 - done if schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * done)))
+
+
+def set_rate(optimizer: torch.optim.Optimizer, conf: TrainerConf, step: int) -> None:
+    """Give an optimiser the rate of a step, by the run's schedule.
+
+    The rate that a group of parameters was given at first is its peak.
+    """
+    for group in optimizer.param_groups:
+        peak = group.setdefault("initial_lr", group["lr"])
+        rate = learning_rate(step, conf.steps, peak, conf.warmup, conf.schedule)
+        if isinstance(group["lr"], Tensor):  # where a recorded step will look for it
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def gradient_norm(parameters: Iterable[Tensor]) -> float:
+    """The Euclidean norm of all gradients together, as the last step left them."""
+    norms = [torch.linalg.vector_norm(p.grad.float()) for p in parameters if p.grad is not None]
+    return float(torch.linalg.vector_norm(torch.stack(norms))) if norms else 0.0
+
+
+def not_finite(row: Mapping[str, float]) -> list[str]:
+    """The names of the values that are infinite or not numbers."""
+    return [tag for tag, value in row.items() if not math.isfinite(value)]
