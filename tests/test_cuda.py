@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from mine_cli.results.folder import read_json
+from tests.config.test_resume import last_step
 from tests.devices import NEEDS_GPU
 from tests.image_folders import write_images
-from tests.test_resume import last_step
 
 pytestmark = NEEDS_GPU
 SETTINGS = (

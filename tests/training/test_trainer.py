@@ -301,7 +301,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from tests.fake_task import FakeTask
-from tests.test_trainer import fit
+from tests.training.test_trainer import fit
 import time
 class Slow(FakeTask):
     def train_step(self, step):
@@ -314,7 +314,7 @@ fit(Path(sys.argv[1]), Slow(), resume=Path(sys.argv[1]).exists(), steps=40)
 
 def start(path: Path) -> subprocess.Popen[str]:
     """The same run in a process of its own, which prints each step before it takes it."""
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parent.parent.parent
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(path)],
         stdout=subprocess.PIPE,

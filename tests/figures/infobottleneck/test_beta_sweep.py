@@ -15,7 +15,7 @@ from mine_cli import figures
 from mine_cli.figures import style
 from mine_cli.figures.infobottleneck.labels import label_points
 from tests.bottleneck_folders import H_Y, bottleneck_run
-from tests.figures.test_methods import LAST, rows_of, sweep_of
+from tests.figures.infobottleneck.test_methods import LAST, rows_of, sweep_of
 
 BETAS = (1e-3, 1e-2, 1e-1)
 

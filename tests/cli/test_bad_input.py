@@ -20,9 +20,9 @@ import torch
 from mine_cli.data.tables.table import KINDS
 from mine_cli.networks.classifier import DigitClassifier, save_classifier
 from mine_cli.results import checkpoint
+from tests.config.test_resume import SMALL, VARIANTS, found
 from tests.image_folders import write_images
 from tests.program import run, started
-from tests.test_resume import SMALL, VARIANTS, found
 
 X = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
 

@@ -9,7 +9,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "benchmark"
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "benchmark"
 
 
 def benchmark(*arguments: str) -> str:

@@ -18,7 +18,7 @@ import pytest
 
 pd = pytest.importorskip("pandas", reason="pip install -e '.[reproduce]'")
 
-SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "reproduce"
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "reproduce"
 RECORD = SCRIPT.parents[1] / "outputs" / "paper"
 Modules = Callable[[str], ModuleType]
 

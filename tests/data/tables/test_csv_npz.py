@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.config.test_resume import found
 from tests.program import run
-from tests.test_resume import found
 
 ROWS = 5000
 SETTINGS = (

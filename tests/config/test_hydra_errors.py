@@ -10,7 +10,7 @@ from mine_cli.api import composed
 from mine_cli.config.hydra_errors import EXTRAS, refusal, wanted
 from mine_cli.errors import BadInput
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def test_the_nearest_name_is_offered_where_one_is_near() -> None:
