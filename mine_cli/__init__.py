@@ -4,8 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mine_cli.api import Estimate, estimate, load, load_generator
+    from mine_cli.api import Estimate, estimate
     from mine_cli.estimator.term import MutualInformation
+    from mine_cli.tasks.load import load, load_generator
 
 __all__ = [
     "Estimate",

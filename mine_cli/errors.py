@@ -1,8 +1,11 @@
 """The program's own errors: each ends a run with one line and the exit code it carries."""
 
+import os
+import sys
+import traceback
 from types import FrameType
 
-__all__ = ["BadInput", "Diverged", "Interrupted", "RunFailed", "interrupt"]
+__all__ = ["BadInput", "Diverged", "Interrupted", "RunFailed", "error_lines", "interrupt", "tell"]
 
 
 class RunFailed(Exception):
@@ -41,3 +44,20 @@ class Interrupted(KeyboardInterrupt):
 def interrupt(signal_number: int, frame: FrameType | None) -> None:
     """What SIGTERM does outside the training: the same as Ctrl-C."""
     raise Interrupted(signal_number)
+
+
+def tell(stop: Exception) -> None:
+    """One line for each fault on stderr; the traceback too where HYDRA_FULL_ERROR=1."""
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        traceback.print_exception(stop)
+    for line in error_lines(stop):
+        print(f"mine-run: {line}", file=sys.stderr)
+
+
+def error_lines(stop: Exception) -> list[str]:
+    """An error in words: as it is for our own, with its type for another's."""
+    if isinstance(stop, RunFailed):
+        return str(stop).splitlines()
+    if isinstance(stop, OSError) and stop.strerror:
+        return [f"{stop.filename}: {stop.strerror}" if stop.filename else stop.strerror]
+    return [f"{type(stop).__name__}: {' '.join(str(stop).split())}"]

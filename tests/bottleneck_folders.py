@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy
 
-from mine_cli.results.folder import RunFolder, write_json
+from mine_cli.results.files import write_json
+from mine_cli.results.folder import RunFolder
 
 STEPS = tuple(range(0, 12_001, 600))
 TEST_ROWS = 10_000

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy
 
-from mine_cli.results.folder import RunFolder, write_json
+from mine_cli.results.files import write_json
+from mine_cli.results.folder import RunFolder
 
 STEPS = tuple(range(1000, 8001, 1000))
 CENTRES = numpy.stack(numpy.meshgrid(*[numpy.arange(-4.0, 5.0, 2.0)] * 2), -1).reshape(25, 2)

@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from mine_cli.results.folder import write_json
+from mine_cli.results.files import write_json
 
 Arms = Mapping[str, Sequence[Any]]
 Job = dict[str, Any]

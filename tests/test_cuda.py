@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from mine_cli.results.folder import read_json
+from mine_cli.results.files import read_json
 from tests.config.test_resume import last_step
 from tests.devices import NEEDS_GPU
 from tests.image_folders import write_images

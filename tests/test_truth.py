@@ -29,7 +29,7 @@ def run(*overrides: str) -> dict[str, Any]:
     with initialize_config_dir(conf_dir(), version_base="1.3"):
         cfg = compose("config", ["references=none", "trainer.log_every=100000", *overrides])
     registry.check(cfg)
-    return runs.run_job(registry.job_of(cfg), None)
+    return runs.run_experiment(registry.experiment_of(cfg), None)
 
 
 def estimates(seeds: int, *overrides: str) -> list[float]:

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Quote, QuotedString
-from hydra.errors import HydraException
 
 from mine_cli.config import processes
+from mine_cli.config.overrides import quoted, unquoted
 from mine_cli.config.resume import MAY_CHANGE, check_resumable
 from mine_cli.config.schemas import SECTIONS
 from mine_cli.errors import BadInput
@@ -130,18 +128,3 @@ def check_own_yaml(arguments: Sequence[str]) -> None:
             faults.append(f"{file}: no YAML: {' '.join(str(stop).split())}")
     if faults:
         raise BadInput(*faults)
-
-
-def quoted(text: str) -> str:
-    """A value that Hydra's grammar reads back as this text, whatever it holds."""
-    return QuotedString(text, Quote.single).with_quotes()
-
-
-def unquoted(text: str) -> str:
-    """What a typed value says in Hydra's grammar, or the text itself where it does not fit in."""
-    try:
-        value = OverridesParser.create().parse_override(f"resume={text}").value()
-    except HydraException:
-        return text
-    # A list or a choice in the grammar is a folder's name with a comma in it.
-    return "None" if value is None else value if isinstance(value, str) else text

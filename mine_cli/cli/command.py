@@ -10,8 +10,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,14 @@ from omegaconf import DictConfig
 
 from mine_cli import __version__
 from mine_cli.cli.arguments import for_hydra
+from mine_cli.cli.console import in_thread, while_somebody_reads
 from mine_cli.config import hydra_errors, processes
-from mine_cli.config.compose import conf_dir, error_lines, run_configuration, tell
-from mine_cli.config.resume import resume_command
-from mine_cli.errors import Interrupted, RunFailed, interrupt
-from mine_cli.results import locks
+from mine_cli.config.compose import conf_dir, run_configuration
+from mine_cli.errors import Interrupted, RunFailed, error_lines, interrupt, tell
+from mine_cli.results import commands, locks
+from mine_cli.results.commands import resume_command
 from mine_cli.results.ledger import UNFINISHED, Ledger
+from mine_cli.results.sweep_table import table
 from mine_cli.sweep.folder import is_held, release
 from mine_cli.training import distributed
 
@@ -85,7 +86,7 @@ def the_same_again(typed: Sequence[str]) -> str:
     resumed = any(word.startswith("resume=") for word in typed)
     if not resumed or is_held():  # the table of a sweep that is held will say it
         return ""
-    return f"; go on with: {shlex.join([*processes.command(), *typed])}"
+    return f"; go on with: {shlex.join([*commands.command(), *typed])}"
 
 
 def job(cfg: DictConfig) -> float:
@@ -151,27 +152,11 @@ def end_of_sweep() -> int:
     except Exception as stop:  # the jobs' own files stand, and the table shows them
         tell(stop)
     with while_somebody_reads():
-        print(f"\n{ledger.table(held.units)}")
+        print(f"\n{table(ledger, held.units)}")
     return int(bool(ledger.of(*UNFINISHED)))
-
-
-@contextmanager
-def while_somebody_reads() -> Iterator[None]:
-    """Falls silent once whoever reads the output has read enough, as `mine-run --help | head`."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def command(cfg: DictConfig, folder: Path) -> str:
     """What to type to go on with a run, where it was started."""
     overrides = HydraConfig.get().overrides.task if cfg.resume is not None else ()
     return resume_command(folder, overrides)
-
-
-def in_thread(stop: threading.ExceptHookArgs) -> None:
-    """Tells of an error in a thread, but for a file that cannot be written."""
-    if not issubclass(stop.exc_type, OSError):
-        threading.__excepthook__(stop)

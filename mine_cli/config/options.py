@@ -121,7 +121,7 @@ class ImageHalvesConf:
 
 @dataclass
 class MNISTConf:
-    _target_: str = "mine_cli.data.labelled_images.LabelledImages"
+    _target_: str = "mine_cli.data.images.LabelledImages"
     name: str = ruled("mnist", IMAGES)
     data_dir: str = DATA_DIR
     permute: bool = False

@@ -1,7 +1,6 @@
 """`resume=FOLDER`: a run goes on with the configuration that its own folder holds."""
 
-import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +9,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from mine_cli.config import processes
 from mine_cli.config.schemas import SECTIONS, Run
 from mine_cli.config.validation import schema_of
 from mine_cli.errors import BadInput
-from mine_cli.results.files import as_typed
 
 __all__ = [
     "MAY_CHANGE",
+    "at_home",
     "check_resumable",
-    "resume_command",
     "saved_configuration",
     "saved_import_folders",
 ]
@@ -29,6 +26,14 @@ MAY_CHANGE = (
     "dataset.test_path", "dataset.classifier",
 )  # fmt: skip
 """The keys that may be given beside `resume`: how far, on what, and where the data lie."""
+
+
+# Where a class lay when a run's configuration was saved -> where it lies now.
+MOVED = {
+    "mine_cli.models.": "mine_cli.networks.",
+    "mine_cli.conditioned.": "mine_cli.networks.conv.",
+    "mine_cli.data.labelled_images.": "mine_cli.data.images.",
+}
 
 
 def check_resumable(folder: Path) -> None:
@@ -46,17 +51,6 @@ def check_resumable(folder: Path) -> None:
         )
 
 
-def resume_command(folder: Path, overrides: Iterable[str] = ()) -> str:
-    """The command line that goes on with a run from the current working directory.
-
-    Arguments:
-        folder: of the run.
-        overrides: what was given beside `resume` the last time, as Hydra was given it.
-    """
-    kept = [o.removeprefix("++") for o in overrides if not o.startswith("resume=")]
-    return shlex.join([*processes.command(), f"resume={as_typed(folder)}", *kept])
-
-
 def saved_configuration(folder: Path, overrides: Sequence[str] = ()) -> DictConfig:
     """The configuration in a run's folder, typed as when it was composed, with `resume` set.
 
@@ -68,7 +62,7 @@ def saved_configuration(folder: Path, overrides: Sequence[str] = ()) -> DictConf
     saved = OmegaConf.load(folder / ".hydra" / "config.yaml")
     assert isinstance(saved, DictConfig)
     try:
-        cfg = typed(saved)
+        cfg = typed(at_home(saved))
         for override in OverridesParser.create().parse_overrides(list(overrides)):
             if override.key_or_group in MAY_CHANGE:
                 OmegaConf.update(cfg, override.key_or_group, override.value())
@@ -91,6 +85,16 @@ def typed(saved: DictConfig) -> DictConfig:
     cfg = OmegaConf.merge(OmegaConf.structured(Run), rest, sections)
     assert isinstance(cfg, DictConfig)
     return cfg
+
+
+def at_home(saved: DictConfig) -> DictConfig:
+    """A saved configuration with each `_target_` where its class lies today."""
+    for node in saved.values():
+        target = node.get("_target_") if isinstance(node, DictConfig) else None
+        for old, new in MOVED.items():
+            if isinstance(target, str) and target.startswith(old):
+                node["_target_"] = new + target.removeprefix(old)
+    return saved
 
 
 def saved_import_folders(folder: Path) -> Iterator[Path]:

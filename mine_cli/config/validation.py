@@ -7,10 +7,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from mine_cli.config.hydra_errors import BESIDE_KEYS, wanted
+from mine_cli.config.processes import count
 from mine_cli.config.rules import Rule
 from mine_cli.config.schemas import DATASETS, SECTIONS, USES, MethodConf, Run, TrainerConf
 
-__all__ = ["schema_of", "validate"]
+__all__ = ["process_faults", "schema_of", "validate"]
 
 TARGETS = {
     schema._target_: schema
@@ -185,3 +186,27 @@ def option_of(cfg: DictConfig, section: str) -> str | None:
     """The shipped option that a section follows, or None for a user's own."""
     schema = schema_of(section, OmegaConf.select(cfg, section))
     return next((name for name, shipped in SECTIONS[section].items() if shipped is schema), None)
+
+
+def process_faults(cfg: DictConfig) -> Iterator[str]:
+    """What several processes cannot do of a valid configuration, one line each."""
+    n = count()
+    if n == 1:
+        return
+    if cfg.task.name != "mi-estimate":
+        yield f"task={cfg.task.name}: cannot be shared by {n} processes; start it without torchrun"
+        return
+    if cfg.folds > 1:
+        yield f"folds={cfg.folds}: cannot be shared by {n} processes; want folds=1, or no torchrun"
+    if cfg.trainer.compile:
+        yield f"trainer.compile=true: not with {n} processes; leave it out"
+    if cfg.trainer.device not in ("auto", "cpu", "cuda"):
+        yield f"trainer.device={cfg.trainer.device}: each of {n} processes has its own; want cuda"
+    size, rows = cfg.trainer.batch_size, cfg.marginals.get("rows")
+    if size % n:
+        yield f"trainer.batch_size={size}: must divide by the {n} processes that share a batch"
+    elif rows is not None and (groups := -(-size // rows)) % n:
+        yield (
+            f"marginals.rows={rows}: a batch of {size} has {groups} groups, which must divide by "
+            f"the {n} processes that share it; want marginals.rows={size // n}, for instance"
+        )

@@ -5,11 +5,10 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor, nn
 
-from mine_cli.data.images import DATASETS, NUM_LABELS, load, to_signed
-from mine_cli.data.samples import Pool
+from mine_cli.data.mnist import DATASETS, NUM_LABELS, load, to_signed
+from mine_cli.data.samples import Pool, Verdict
 from mine_cli.errors import BadInput
 from mine_cli.networks.classifier import ACCURATE, load_classifier
-from mine_cli.tasks.gan.metrics import Verdict
 
 __all__ = ["Digits", "StackedMNIST"]
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
-from mine_cli.data.samples import Pool
+from mine_cli.data.samples import Pool, Verdict
 from mine_cli.errors import BadInput
-from mine_cli.tasks.gan.metrics import Verdict
 
 __all__ = ["GaussianGrid", "GaussianRing", "Mixture"]
 

@@ -1,9 +1,11 @@
 """Rows from which a generator's training batches are drawn, on whatever device it trains."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Generator, Tensor
 
-__all__ = ["Pool"]
+__all__ = ["Pool", "Verdict"]
 
 
 class Pool:
@@ -31,3 +33,18 @@ class Pool:
         device = generator.device
         which = torch.randint(len(self.rows), (n,), generator=generator, device=device)
         return self.on(device)[which]
+
+
+@dataclass
+class Verdict:
+    """What a data set says of n samples, on their device.
+
+    Arguments:
+        mode: The mode that each belongs to, [n] int64.
+        good: Whether each is of high quality, [n] bool; None where a data set has no such notion.
+        confidence: How sure a classifier is of each mode, [n] in [0, 1]; None without one.
+    """
+
+    mode: Tensor
+    good: Tensor | None = None
+    confidence: Tensor | None = None

@@ -7,9 +7,8 @@ import torch
 from torch import Generator, Tensor
 
 from mine_cli.data.mixtures import NEAR
-from mine_cli.data.samples import Pool
+from mine_cli.data.samples import Pool, Verdict
 from mine_cli.errors import BadInput
-from mine_cli.tasks.gan.metrics import Verdict
 
 __all__ = ["Spiral"]
 

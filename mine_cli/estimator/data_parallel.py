@@ -13,8 +13,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from mine_cli.errors import BadInput
-from mine_cli.estimator.scoring import Noise, group_shape, score_groups, score_pairs
+from mine_cli.estimator.scoring import group_shape, score_groups, score_pairs
 from mine_cli.marginals import AllPairs
+from mine_cli.networks.interface import Noise
 from mine_cli.training.distributed import reaching_others
 
 __all__ = ["Gathered", "SharedBatch", "average_gradients"]

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mine_cli.estimator.scoring import embed, head
+from mine_cli.networks.interface import embed, head
 
 __all__ = ["Evaluation", "evaluate", "log_ratio", "pool"]
 

@@ -12,56 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-__all__ = [
-    "Whole",
-    "cross",
-    "draw",
-    "draw_noise",
-    "embed",
-    "head",
-    "pairings",
-    "score",
-    "score_groups",
-    "score_pairs",
-]
+from mine_cli.networks.interface import Noise, embed, head
 
-Noise = dict[str, Tensor]
+__all__ = ["cross", "draw", "draw_noise", "pairings", "score", "score_groups", "score_pairs"]
+
 
 # Pairs scored at once where whole groups are crossed: beyond this, row blocks are recomputed in
 # the backward pass, which is faster (a block stays in cache) and bounds the memory.
 PAIRS_AT_ONCE = 2**14
-
-
-class Whole(nn.Module):
-    """A network that only knows ``forward(x, z)`` on paired rows: every pair is scored whole."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-        self.shapes: tuple[torch.Size, torch.Size] = (torch.Size(), torch.Size())
-
-    def embed(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        self.shapes = (x.shape[1:], z.shape[1:])
-        return x.reshape(len(x), -1), z.reshape(len(z), -1)
-
-    def head(self, a: Tensor, b: Tensor) -> Tensor:
-        lead = torch.broadcast_shapes(a.shape[:-1], b.shape[:-1])
-        x = a.expand(*lead, -1).reshape(-1, *self.shapes[0])
-        z = b.expand(*lead, -1).reshape(-1, *self.shapes[1])
-        return self.network(x, z).reshape(lead)
-
-    def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        return self.network(x, z)
-
-
-def embed(network: Any, x: Tensor, z: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
-    """What the network computes once per row of x ``[n, h]`` and of z ``[m, h]``."""
-    return network.embed(x, z) if noise is None else network.embed(x, z, noise)
-
-
-def head(network: Any, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
-    """Scores of embedded rows, broadcast over leading dimensions."""
-    return network.head(a, b) if noise is None else network.head(a, b, noise)
 
 
 def draw(

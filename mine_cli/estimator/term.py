@@ -3,21 +3,22 @@ r"""The MI term: a statistics network, a bound and a way to draw marginals, as o
 The same object estimates mutual information, raises it (`maximise`) and lowers it (`minimise`).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.adamw import adamw
 
 from mine_cli.bounds import BOUNDS
 from mine_cli.errors import BadInput
 from mine_cli.estimator.evaluation import Evaluation, evaluate, log_ratio
-from mine_cli.estimator.scoring import Noise, Whole, draw, group_shape, score
+from mine_cli.estimator.scoring import draw, group_shape, score
 from mine_cli.marginals import MARGINALS
+from mine_cli.networks.interface import Noise, Whole
+from mine_cli.training.optim import adam
 
-__all__ = ["MutualInformation", "adam", "descend", "evaluating", "frozen"]
+__all__ = ["MutualInformation", "evaluating", "frozen"]
 
 
 class MutualInformation(nn.Module):
@@ -220,50 +221,6 @@ def by_name(choice: Any, known: dict[str, type], what: str) -> Any:
     if choice not in known:
         raise BadInput(f"{what}={choice}: must be one of {', '.join(known)}")
     return known[choice]()
-
-
-def adam(
-    parameters: Iterable[Any],
-    lr: float,
-    weight_decay: float = 0.0,
-    betas: tuple[float, float] = (0.9, 0.999),
-) -> torch.optim.AdamW:
-    """Adam with decoupled weight decay, fused where the device has it.
-
-    Parameters may come in groups with rates of their own.
-    """
-    parameters = list(parameters)
-    tensors = [p for g in parameters for p in (g["params"] if isinstance(g, dict) else [g])]
-    fused = all(p.device.type in ("cpu", "cuda", "mps") for p in tensors)
-    return torch.optim.AdamW(
-        parameters, lr=lr, betas=betas, weight_decay=weight_decay, fused=fused
-    )
-
-
-@torch.no_grad()
-def descend(optimizer: torch.optim.AdamW) -> None:
-    """One step of `adam`: what ``optimizer.step()`` does, at half its cost for small networks."""
-    for group in optimizer.param_groups:
-        moved = [p for p in group["params"] if p.grad is not None]
-        states = [optimizer.state[p] for p in moved]
-        if not (group["fused"] and all(states)):
-            optimizer.step()  # of all groups, which makes the states, the first time
-            return
-        beta1, beta2 = group["betas"]
-        adamw(
-            moved,
-            [p.grad for p in moved],
-            [s["exp_avg"] for s in states],
-            [s["exp_avg_sq"] for s in states],
-            [],
-            [s["step"] for s in states],
-            fused=True,
-            amsgrad=False,
-            maximize=False,
-            beta1=beta1,
-            beta2=beta2,
-            **{name: group[name] for name in ("lr", "eps", "weight_decay")},
-        )
 
 
 @contextmanager

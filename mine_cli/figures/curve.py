@@ -6,8 +6,9 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from mine_cli.figures import style
-from mine_cli.results.folder import read_json
-from mine_cli.results.summary import name_of, per_nat
+from mine_cli.results.files import read_json
+from mine_cli.results.numbers import per_nat
+from mine_cli.results.summary import name_of
 
 __all__ = ["curve"]
 

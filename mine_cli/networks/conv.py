@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from mine_cli.errors import BadInput
-from mine_cli.networks.layers import Noise, activate, flat, quiet
+from mine_cli.networks.interface import Noise
+from mine_cli.networks.layers import activate, flat, image_encoder, inner, perceptron, quiet
 
-__all__ = ["ConditionedConv"]
+__all__ = ["ConditionedConv", "Conv"]
 
 
 class ConditionedConv(nn.Module):
@@ -87,6 +88,57 @@ class ConditionedConv(nn.Module):
             pairs = bias.expand(*lead, -1).reshape(-1, bias.shape[-1])
             h = self.activation(convolution(h) + pairs[..., None, None])
         return self.last(h.flatten(1)).reshape(lead)
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        return self.head(*self.embed(x, z))
+
+
+class Conv(nn.Module):
+    r"""Inner product of two encoders, T = <f(x), g(z)>, the one of an image convolutional.
+
+    A shape of three dimensions is an image; any other z goes through a perceptron. All pairs
+    cost one matrix product beside the encoders, which dominate: use many marginal pairs.
+
+    Arguments:
+        x_shape: (channels, height, width).
+        z_shape: The shape of one z; an image's (channels, height, width) or any other.
+        channels: Of the convolutions, each halving the image.
+        widths: The widths of the hidden layers after them, at least one.
+        features: The number of outputs of f and of g.
+        activation: elu, gelu, leaky_relu, relu, silu or tanh.
+
+    Raises:
+        BadInput: when x is no image, an image is too small, for an unknown activation or no
+            hidden layer.
+    """
+
+    def __init__(
+        self,
+        x_shape: Sequence[int],
+        z_shape: Sequence[int],
+        channels: Sequence[int] = (16, 32),
+        widths: Sequence[int] = (100,),
+        features: int = 32,
+        activation: str = "gelu",
+    ) -> None:
+        super().__init__()
+        if len(x_shape) != 3:
+            raise BadInput(
+                f"network conv: x must be an image (channels, height, width), not of shape "
+                f"{tuple(x_shape)}; network=mlp takes any shape"
+            )
+        self.f = image_encoder("x", x_shape, channels, widths, features, activation)
+        if len(z_shape) == 3:
+            self.g = image_encoder("z", z_shape, channels, widths, features, activation)
+        else:
+            self.g = perceptron(math.prod(z_shape), widths, features, activation)
+        quiet(self.g[-1])
+
+    def embed(self, x: Tensor, z: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
+        return self.f(x), self.g(z if z.dim() == 4 else flat(z))
+
+    def head(self, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
+        return inner(a, b)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         return self.head(*self.embed(x, z))

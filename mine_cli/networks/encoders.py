@@ -20,7 +20,8 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import softplus
 
-from mine_cli.networks.layers import Noise, activate, flat
+from mine_cli.networks.interface import Noise
+from mine_cli.networks.layers import activate, flat
 
 __all__ = ["Additive", "Bottleneck", "Deterministic", "Gaussian", "Propagated"]
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from mine_cli.errors import BadInput
 from mine_cli.networks import linear
+from mine_cli.networks.interface import Noise
 
 __all__ = [
-    "Noise",
     "PairLayers",
     "activate",
     "flat",
@@ -22,8 +22,6 @@ __all__ = [
     "quiet",
     "split_linear",
 ]
-
-Noise = dict[str, Tensor]
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "elu": nn.ELU,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from mine_cli.results.summary import is_loose, per_nat
+from mine_cli.results.numbers import is_loose, per_nat
 
 __all__ = ["MAIN", "Column", "columns_of"]
 

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import math
 import os
 import secrets
 from collections.abc import Iterable, Mapping
@@ -11,13 +13,7 @@ from typing import Any
 
 from mine_cli.errors import RunFailed
 
-__all__ = ["as_typed", "write_atomically", "write_csv"]
-
-
-def as_typed(path: Path) -> str:
-    """A path as one would type it here: relative where it lies below the working directory."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+__all__ = ["read_json", "write_atomically", "write_csv", "write_json"]
 
 
 def write_atomically(path: Path, content: bytes, shared: bool = False) -> None:
@@ -64,3 +60,29 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], shared: bool = Fals
     writer.writeheader()
     writer.writerows(rows)
     write_atomically(path, buffer.getvalue().encode(), shared)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Writes strict JSON atomically: what is infinite or not a number becomes null."""
+    text = json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False)
+    write_atomically(path, (text + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads what `write_json` wrote."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def plain(value: Any) -> Any:
+    """The same tree in JSON's own types; numpy and torch scalars and arrays are unwrapped."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    return str(value)

@@ -5,7 +5,6 @@ Imports no torch, so that tables and figures can be made from finished runs in n
 
 import csv
 import io
-import json
 import logging
 import math
 import os
@@ -31,11 +30,9 @@ __all__ = [
     "fingerprint",
     "log_file",
     "peak_memory",
-    "read_json",
     "speaking",
     "summary",
     "versions",
-    "write_json",
 ]
 
 # The folder of the run that is at work, where several runs take turns in one process.
@@ -75,32 +72,6 @@ def log_file(folder: Path) -> Iterator[None]:
     finally:
         logging.getLogger("mine_cli").removeHandler(handler)
         handler.close()
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Writes strict JSON atomically: what is infinite or not a number becomes null."""
-    text = json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False)
-    write_atomically(path, (text + "\n").encode())
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Reads what `write_json` wrote."""
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def plain(value: Any) -> Any:
-    """The same tree in JSON's own types; numpy and torch scalars and arrays are unwrapped."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    return str(value)
 
 
 def shape_of_png(content: bytes) -> dict[str, int]:

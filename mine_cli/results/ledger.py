@@ -13,10 +13,8 @@ from typing import Any
 
 import yaml
 
-from mine_cli.results.files import write_csv
-from mine_cli.results.folder import read_json
-from mine_cli.results.numbers import standard_error
-from mine_cli.results.summary import known
+from mine_cli.results.files import read_json, write_csv
+from mine_cli.results.numbers import known, standard_error
 
 __all__ = ["UNFINISHED", "WITHOUT_NUMBERS", "Ledger", "Row", "Setting", "counted"]
 
@@ -239,12 +237,6 @@ class Ledger:
         write_csv(self.folder / "results.csv", lines, shared=True)
         settings = [setting.line(self.numbers) for setting in self.settings]
         write_csv(self.folder / "summary.csv", settings, shared=True)
-
-    def table(self, units: str = "nats") -> str:
-        """What the terminal shows of the sweep at its end."""
-        from mine_cli.results.sweep_table import table
-
-        return table(self, units)
 
 
 def counted(rows: Sequence[Row]) -> str:

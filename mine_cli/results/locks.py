@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mine_cli.errors import BadInput
 
-__all__ = ["hold", "let_go", "locked"]
+__all__ = ["check_place", "hold", "let_go", "locked"]
 
 SECONDS_TO_SAVE = 5.0  # for what was interrupted or killed
 
@@ -60,3 +60,12 @@ def locked(folder: Path, told: str, shared: bool = False) -> int | None:
         except OSError:
             os.close(descriptor)
             return None
+
+
+def check_place(key: str, folder: Path) -> None:
+    """Raise BadInput where a folder cannot be made, or written in; it was given by this key."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise BadInput(f"{key}={folder}: {there} is a file; name another folder")
+    if not os.access(there, os.W_OK):
+        raise BadInput(f"{key}={folder}: {there} is not writable; name another folder")

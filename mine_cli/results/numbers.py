@@ -1,10 +1,11 @@
 """How sure a mean over seeds is: one rule for a sweep's table, its summary and its pictures."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean, stdev
+from typing import Any
 
-__all__ = ["in_words", "standard_error"]
+__all__ = ["in_words", "is_loose", "known", "per_nat", "standard_error"]
 
 WITH_OWN = ("estimate", "error")
 """The numbers that a job knows the standard error of."""
@@ -40,3 +41,22 @@ def in_words(names: Iterable[str], own: bool) -> str:
     theirs = own and any(name in WITH_OWN for name in names)
     more = ", or by the jobs' own where that is more" if theirs else ""
     return f"two standard errors over seeds{more}"
+
+
+LOOSE = 100.0  # nats: an upper end from here on says nothing of where the lower one stands
+
+
+def per_nat(unit: str) -> float:
+    """How many of the unit make one nat: 1 for "nats", 1 / ln 2 for "bits"."""
+    return {"nats": 1.0, "bits": 1.0 / math.log(2.0)}[unit]
+
+
+def is_loose(upper: float | None) -> bool:
+    """Whether an interval in nats says "so much or more": its lower end is then at its ceiling."""
+    return upper is None or upper >= LOOSE
+
+
+def known(values: Mapping[str, Any], key: str) -> float | None:
+    """A finite number, or None for what is missing, null or infinite."""
+    found = values.get(key)
+    return float(found) if found is not None and math.isfinite(found) else None

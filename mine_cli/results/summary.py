@@ -1,15 +1,15 @@
 """The end of a run on the terminal: what was found, how far to trust it, where it lies."""
 
-import math
 import shlex
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mine_cli.results.files import as_typed
+from mine_cli.results.commands import as_typed
+from mine_cli.results.numbers import known, per_nat
 
-__all__ = ["STATUS_ADVICE", "is_loose", "per_nat", "summary"]
+__all__ = ["STATUS_ADVICE", "summary"]
 
 STATUS_ADVICE = {
     "diverged": "A loss or score became infinite; the last good checkpoint was kept. "
@@ -30,17 +30,6 @@ STATUS_ADVICE = {
 LABEL = 16  # characters before the numbers
 WIDTH = 84  # of what explains them
 FAR = 0.1  # nats: as much more than the estimate a reference may say without a word about it
-LOOSE = 100.0  # nats: an upper end from here on says nothing of where the lower one stands
-
-
-def per_nat(unit: str) -> float:
-    """How many of the unit make one nat: 1 for "nats", 1 / ln 2 for "bits"."""
-    return {"nats": 1.0, "bits": 1.0 / math.log(2.0)}[unit]
-
-
-def is_loose(upper: float | None) -> bool:
-    """Whether an interval in nats says "so much or more": its lower end is then at its ceiling."""
-    return upper is None or upper >= LOOSE
 
 
 def summary(
@@ -274,12 +263,6 @@ def explained(text: str, indent: int = LABEL + 3) -> list[str]:
 def value(nats: float, units: str, sign: str = "") -> str:
     """A number in the unit of display, padded so that decimal points stand in a column."""
     return f"{nats * per_nat(units):{sign or ' '}z.4f}"
-
-
-def known(values: Mapping[str, Any], key: str) -> float | None:
-    """A finite number, or None for what is missing, null or infinite."""
-    found = values.get(key)
-    return float(found) if found is not None and math.isfinite(found) else None
 
 
 def name_of(part: Any) -> str:

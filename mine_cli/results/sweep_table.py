@@ -7,9 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from mine_cli.config.resume import resume_command
 from mine_cli.results.columns import Column, columns_of
-from mine_cli.results.files import as_typed
+from mine_cli.results.commands import as_typed, resume_command
 from mine_cli.results.ledger import UNFINISHED, Ledger, Row, Setting, counted
 from mine_cli.results.numbers import in_words
 from mine_cli.results.summary import STATUS_ADVICE, row

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mine_cli.config.compose import check_place
 from mine_cli.errors import BadInput
-from mine_cli.results.folder import read_json, write_json
-from mine_cli.results.locks import locked
+from mine_cli.results.files import read_json, write_json
+from mine_cli.results.locks import check_place, locked
 from mine_cli.results.provenance import decides_numbers
 
 __all__ = [

@@ -17,14 +17,13 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from mine_cli.config.compose import error_lines
-from mine_cli.errors import Diverged, Interrupted
+from mine_cli.errors import Diverged, Interrupted, error_lines
 from mine_cli.results import checkpoint
-from mine_cli.results.checkpoint import Interrupts
 from mine_cli.results.folder import speaking
-from mine_cli.tasks.registry import job_of
+from mine_cli.tasks.registry import experiment_of
 from mine_cli.tasks.run import Run
 from mine_cli.training.device import device, keep_memory
+from mine_cli.training.interrupts import Interrupts
 from mine_cli.training.trainer import Trainer
 
 __all__ = ["CannotFuse", "Ended", "Fleet", "Member", "same_moment"]
@@ -64,7 +63,7 @@ class Member:
 
     def open(self) -> None:
         """Builds its parts and opens its folder; as trained as its checkpoint."""
-        job = job_of(self.cfg)
+        job = experiment_of(self.cfg)
         self.run = Run(job, self.folder, self.state, progress=False, keeps_earlier=True)
         self.run.begin()
         self.trainer.start(self.task, self.state)
@@ -89,7 +88,7 @@ class Fleet:
     """Trains jobs of one shape step by step together.
 
     Arguments:
-        members: Whose `Job.alike` is the same.
+        members: Whose `Experiment.alike` is the same.
         ended: Is told of each job as soon as it has ended.
         stepped: Is told how many steps were taken since the last time, of all jobs in sum.
     """
@@ -129,7 +128,7 @@ class Fleet:
         tasks: list[Any] = []
         for member in self.members:
             with suppress(Exception):  # told of when its turn comes
-                tasks.append(job_of(member.cfg).start(device(member.cfg.trainer.device)))
+                tasks.append(experiment_of(member.cfg).start(device(member.cfg.trainer.device)))
             if len(tasks) == 2:
                 break
         try:

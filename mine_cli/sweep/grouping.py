@@ -14,9 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from mine_cli.config.compose import run_configuration, without_hydra
-from mine_cli.results.folder import read_json, write_json
+from mine_cli.results.files import read_json, write_json
 from mine_cli.sweep.sweeper import at_work
-from mine_cli.tasks.registry import check, job_of
+from mine_cli.tasks.registry import check, experiment_of
 from mine_cli.training.device import device
 
 __all__ = ["GROUPS_JSON", "Work", "constant", "grouped", "portions", "subject"]
@@ -133,7 +133,7 @@ def shape_of(work: Work) -> tuple[str | None, str]:
     try:
         if not work.checked:
             check(cfg)
-        shape = job_of(cfg).alike()
+        shape = experiment_of(cfg).alike()
     except Exception as stop:  # told where the job runs
         return None, str(stop).splitlines()[0]
     return shape, f"jobs of task={cfg.task.name} are not trained together"
@@ -176,7 +176,7 @@ def bytes_of(cfg: DictConfig) -> tuple[int, int]:
 
     Its own are its data, its networks with their moments, and what a step keeps.
     """
-    task: Any = job_of(cfg).start(torch.device("cpu"))
+    task: Any = experiment_of(cfg).start(torch.device("cpu"))
     kept: dict[int, int] = {}
 
     def count(tensor: Tensor) -> Tensor:

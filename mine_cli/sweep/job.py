@@ -13,9 +13,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from mine_cli.config.compose import error_lines, run_configuration
-from mine_cli.errors import Diverged, Interrupted, RunFailed
-from mine_cli.results.files import as_typed
+from mine_cli.config.compose import run_configuration
+from mine_cli.errors import Diverged, Interrupted, RunFailed, error_lines
+from mine_cli.results.commands import as_typed
 from mine_cli.results.ledger import Ledger
 from mine_cli.sweep.records import (
     check_same,
@@ -83,7 +83,7 @@ def run_or_find(cfg: DictConfig, folder: Path, record: dict[str, Any]) -> float 
     """
     from mine_cli.tasks import registry, run
 
-    job = registry.job_of(cfg)
+    job = registry.experiment_of(cfg)
     mark = run.fingerprint_of(job)
     check_same(folder, mark)
     result = finished(folder, cfg.retry_diverged)
@@ -98,7 +98,7 @@ def run_or_find(cfg: DictConfig, folder: Path, record: dict[str, Any]) -> float 
     record["fingerprint"] = mark
     write_record(folder, "running", **record)
     cfg.trainer.progress = False  # a log line of one job in the bar of another
-    return run.run_job(job, folder)["objective"]
+    return run.run_experiment(job, folder)["objective"]
 
 
 def end(folder: Path, status: str, record: Mapping[str, Any], started: float) -> None:

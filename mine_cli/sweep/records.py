@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mine_cli.errors import BadInput
-from mine_cli.results.folder import read_json, write_json
+from mine_cli.results.files import read_json, write_json
 
 __all__ = [
     "check_same", "finished", "read_record", "recorded", "start_over",

@@ -15,15 +15,9 @@ from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from mine_cli.config.compose import (
-    error_lines,
-    run_configuration,
-    tell,
-    validate,
-    without_hydra,
-)
+from mine_cli.config.compose import run_configuration, validate, without_hydra
 from mine_cli.config.hydra_errors import refusal
-from mine_cli.errors import BadInput, RunFailed
+from mine_cli.errors import BadInput, RunFailed, error_lines, tell
 from mine_cli.sweep import records
 from mine_cli.sweep.compose import Composer
 from mine_cli.sweep.folder import claim, release
@@ -150,7 +144,7 @@ def verdict(cfg: DictConfig) -> Exception | None:
 
 def check_results(jobs: Sequence[PlannedJob], folder: Path) -> None:
     """Raise BadInput where a job's folder holds results of another configuration."""
-    from mine_cli.tasks.registry import job_of
+    from mine_cli.tasks.registry import experiment_of
     from mine_cli.tasks.run import fingerprint_of
 
     others = []
@@ -158,7 +152,7 @@ def check_results(jobs: Sequence[PlannedJob], folder: Path) -> None:
         if records.recorded(folder / job.folder) is None:
             continue
         with configuration(job) as cfg:
-            mark = fingerprint_of(job_of(cfg))
+            mark = fingerprint_of(experiment_of(cfg))
         if records.recorded(folder / job.folder) != mark:
             others.append(job.number)
     if others:

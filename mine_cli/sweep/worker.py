@@ -133,7 +133,7 @@ class Group:
             member.state = state
             if state is None:
                 records.start_over(member.folder)
-            mark = runs.fingerprint_of(registry.job_of(member.cfg))
+            mark = runs.fingerprint_of(registry.experiment_of(member.cfg))
             records.write_record(member.folder, "running", fingerprint=mark)
         numbers = {work.folder: work.number for work in works}
         fleet = Fleet(
@@ -163,7 +163,7 @@ class Group:
         if ended.result is None:
             self.record(ended.folder, "failed", error=ended.error)
         else:
-            compared = registry.job_of(ended.cfg).compared(ended.result)
+            compared = registry.experiment_of(ended.cfg).compared(ended.result)
             if ended.result["status"] != "diverged":
                 found = objective(ended.result, compared, ended.cfg.objective)
             seconds = ended.result["seconds"]

@@ -1,6 +1,5 @@
 """Training batches that live on the device: index draws from fixed rows, or fresh draws."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,27 +7,14 @@ import torch
 from torch import Tensor
 
 from mine_cli.estimator.scoring import pairings
+from mine_cli.training.rng import go_on
 
-__all__ = ["Ahead", "FixedRows", "FreshDraws", "SideBySide", "go_on", "stream"]
+__all__ = ["Ahead", "FixedRows", "FreshDraws", "SideBySide"]
 
 # Steps whose batches are drawn in one go, for a call a step costs more than what it draws; fewer
 # where they would hold more numbers than these, a megabyte.
 MOST_STEPS = 256
 MOST_NUMBERS = 2**18
-
-
-def stream(seed: int, name: str, member: int = 0) -> int:
-    """The seed of one named random stream of one member: its own, whatever else is drawn."""
-    digest = hashlib.sha256(f"{seed}/{name}/{member}".encode()).digest()
-    return int.from_bytes(digest[:8]) >> 1
-
-
-def go_on(generator: torch.Generator, state: Tensor) -> None:
-    """Goes on with a random stream; on another kind of device with one that follows from it."""
-    if len(state) == len(generator.get_state()):
-        generator.set_state(state)
-    else:
-        generator.manual_seed(stream(0, state.cpu().numpy().tobytes().hex()))
 
 
 class FixedRows:

@@ -14,9 +14,9 @@ from torch import nn
 from mine_cli.bounds import OneFormula
 from mine_cli.data.split import group_column
 from mine_cli.errors import BadInput
-from mine_cli.estimator.scoring import Whole, group_shape
+from mine_cli.estimator.scoring import group_shape
 from mine_cli.estimator.term import MutualInformation
-from mine_cli.networks.mlp import Bounded
+from mine_cli.networks.interface import Bounded, Whole
 
 __all__ = ["dataset_of", "files_of", "make", "module", "pairs_a_batch", "term", "type_name"]
 

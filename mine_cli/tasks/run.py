@@ -10,24 +10,18 @@ from omegaconf import DictConfig, OmegaConf
 
 from mine_cli.errors import BadInput, Diverged
 from mine_cli.results import checkpoint
-from mine_cli.results.folder import (
-    SCHEMA,
-    RunFolder,
-    commit,
-    peak_memory,
-    summary,
-    versions,
-    write_json,
-)
+from mine_cli.results.files import write_json
+from mine_cli.results.folder import SCHEMA, RunFolder, commit, peak_memory, summary, versions
 from mine_cli.results.provenance import fingerprints, own_targets
 from mine_cli.tasks import registry
 from mine_cli.tasks.objective import objective
-from mine_cli.tasks.registry import Job
+from mine_cli.tasks.protocol import Experiment
 from mine_cli.training import distributed
-from mine_cli.training.device import device, keep_memory, seed_everything
+from mine_cli.training.device import device, keep_memory
+from mine_cli.training.rng import seed_everything
 from mine_cli.training.trainer import Trainer
 
-__all__ = ["Run", "check_inputs", "fingerprint_of", "run", "run_job"]
+__all__ = ["Run", "check_inputs", "fingerprint_of", "run", "run_experiment"]
 
 log = logging.getLogger("mine_cli")
 
@@ -41,13 +35,13 @@ def check_inputs(cfg: DictConfig, folder: Path) -> None:
     saved = checkpoint.latest(folder)
     if saved is None:
         return
-    job = registry.job_of(cfg)
+    experiment = registry.experiment_of(cfg)
     known = saved.get("trained_on")
     if known is None:  # a checkpoint from before they said so
         said = "its checkpoint does not say on which data; that they are the same is not checked"
         print(f"mine-run: resume={folder}: {said}", file=sys.stderr)
-    elif known != fingerprints_of(job)[1]:
-        inputs = [*own_targets(resolved(cfg)), *map(str, job.files())]
+    elif known != fingerprints_of(experiment)[1]:
+        inputs = [*own_targets(resolved(cfg)), *map(str, experiment.files())]
         raise BadInput(
             f"resume={folder}: {', '.join(inputs)}: not as when the run was trained; put back "
             "what was changed, or start a run in another folder"
@@ -58,22 +52,22 @@ def run(cfg: DictConfig, folder: Path) -> dict[str, Any]:
     """Run a configuration in its folder; the result, which also stands in result.json."""
     registry.check(cfg)
     distributed.join(device(cfg.trainer.device))
-    return run_job(registry.job_of(cfg), distributed.broadcast(folder))
+    return run_experiment(registry.experiment_of(cfg), distributed.broadcast(folder))
 
 
-def run_job(job: Job, folder: Path | None) -> dict[str, Any]:
+def run_experiment(experiment: Experiment, folder: Path | None) -> dict[str, Any]:
     """Train, evaluate and report; without a folder nothing is written.
 
     Raises:
         Diverged: after a result with that status was written.
         Interrupted: after the run was saved.
     """
-    if job.cfg.trainer.threads is not None:
-        torch.set_num_threads(job.cfg.trainer.threads)
+    if experiment.cfg.trainer.threads is not None:
+        torch.set_num_threads(experiment.cfg.trainer.threads)
     keep_memory()
-    saved = checkpoint.latest(folder) if job.cfg.resume and folder else None
+    saved = checkpoint.latest(folder) if experiment.cfg.resume and folder else None
     state = distributed.broadcast(saved)
-    current = Run(job, folder, state)
+    current = Run(experiment, folder, state)
     try:
         current.begin()
         try:
@@ -89,24 +83,28 @@ def run_job(job: Job, folder: Path | None) -> dict[str, Any]:
 
 
 class Run:
-    """One job in its folder: what happens before and after its training.
+    """One experiment in its folder: what happens before and after its training.
 
     Arguments:
-        job: What is run.
+        experiment: What is run.
         folder: Where its files go; None keeps everything in memory.
         state: The checkpoint that it goes on from, None for the start.
         options: Of its `Trainer`.
     """
 
     def __init__(
-        self, job: Job, folder: Path | None, state: dict[str, Any] | None, **options: Any
+        self,
+        experiment: Experiment,
+        folder: Path | None,
+        state: dict[str, Any] | None,
+        **options: Any,
     ) -> None:
-        cfg = job.cfg
-        self.job, self.state = job, state
+        cfg = experiment.cfg
+        self.experiment, self.state = experiment, state
         seed_everything(cfg.seed, cfg.deterministic, tf32=cfg.trainer.dtype == "tf32")
         where = device(cfg.trainer.device)
-        self.task = job.start(where)
-        for line in job.warnings:
+        self.task = experiment.start(where)
+        for line in experiment.warnings:
             log.warning("%s", line)
         if state is not None and state["step"] > cfg.trainer.steps:
             raise BadInput(
@@ -116,24 +114,24 @@ class Run:
         self.files: RunFolder | None = None
         if folder is not None and distributed.leads():
             step = state["step"] if state else None
-            self.files = RunFolder(folder, step, cfg.trainer.tensorboard, job.charts)
-        mark, trained_on = fingerprints_of(job)
+            self.files = RunFolder(folder, step, cfg.trainer.tensorboard, experiment.charts)
+        mark, trained_on = fingerprints_of(experiment)
         self.trainer = Trainer(
             self.task.trainer,
             self.files,
             cfg.units,
-            look=job.look,
+            look=experiment.look,
             trained_on=trained_on,
             **options,
         )
-        self.result = head_of(job, where, mark)
+        self.result = head_of(experiment, where, mark)
 
     def begin(self) -> None:
         """What the folder holds from the start."""
         if self.files and self.state is None:
-            composed = OmegaConf.to_yaml(self.job.cfg, resolve=True)
+            composed = OmegaConf.to_yaml(self.experiment.cfg, resolve=True)
             self.files.text("configuration", f"```yaml\n{composed}```")
-            self.job.begin(self.files)
+            self.experiment.begin(self.files)
 
     def finish(self) -> dict[str, Any]:
         """Report, write the result, and give it, with the curve and a sweeper's objective.
@@ -142,12 +140,12 @@ class Run:
             Diverged: what is reported is not finite; the result was written.
         """
         self.result |= self.task.result()
-        self.result |= self.job.after(self.result, self.trainer.record.seconds)
+        self.result |= self.experiment.after(self.result, self.trainer.record.seconds)
         self._write()
         if self.result["status"] == "diverged":
             raise Diverged("the estimate is not finite; try a smaller trainer.lr or network")
-        compared = self.job.compared(self.result)
-        worth = objective(self.result, compared, self.job.cfg.objective)
+        compared = self.experiment.compared(self.result)
+        worth = objective(self.result, compared, self.experiment.cfg.objective)
         return self.result | {"curve": self.task.curve, "objective": worth}
 
     def diverged(self, error: Diverged) -> None:
@@ -157,7 +155,7 @@ class Run:
 
     def _write(self) -> None:
         """The result and its figures, and a summary in the log."""
-        record, cfg = self.trainer.record, self.job.cfg
+        record, cfg = self.trainer.record, self.experiment.cfg
         self.result |= {
             "steps": record.steps,
             "seconds": record.seconds,
@@ -167,8 +165,8 @@ class Run:
         if self.files is None:
             return
         write_json(self.files.result_json, self.result)
-        self.files.hparams(self.job.settings(), self.job.compared(self.result))
-        for tag, picture in self.job.pictures(self.files.path).items():
+        self.files.hparams(self.experiment.settings(), self.experiment.compared(self.result))
+        for tag, picture in self.experiment.pictures(self.files.path).items():
             self.files.picture(tag, picture, record.steps)
         log.info("%s", summary(self.result, cfg.units, self.files.path))
 
@@ -178,15 +176,15 @@ class Run:
             self.files.close()
 
 
-def head_of(job: Job, where: torch.device, mark: str) -> dict[str, Any]:
+def head_of(experiment: Experiment, where: torch.device, mark: str) -> dict[str, Any]:
     """What a result says of how it was made; the numbers are unknown as yet."""
-    cfg = job.cfg
+    cfg = experiment.cfg
     name = torch.cuda.get_device_name(where) if where.type == "cuda" else str(where)
     return {
         "schema": SCHEMA,
         "task": cfg.task.name,
         "status": "running",
-        **job.head(),
+        **experiment.head(),
         "unit": "nats",
         "seed": cfg.seed,
         "device": name,
@@ -195,18 +193,20 @@ def head_of(job: Job, where: torch.device, mark: str) -> dict[str, Any]:
         "versions": versions(),
         "commit": commit(),
         "fingerprint": mark,
-        "warnings": job.warnings,
+        "warnings": experiment.warnings,
     }
 
 
-def fingerprint_of(job: Job) -> str:
-    """The fingerprint of everything that decides a job's numbers; see `provenance.fingerprint`."""
-    return fingerprints_of(job)[0]
+def fingerprint_of(experiment: Experiment) -> str:
+    """The fingerprint of all that decides an experiment's numbers; see `provenance`."""
+    return fingerprints_of(experiment)[0]
 
 
-def fingerprints_of(job: Job) -> tuple[str, str]:
+def fingerprints_of(experiment: Experiment) -> tuple[str, str]:
     """That, and the fingerprint of the data and a user's own classes alone."""
-    return fingerprints({**resolved(job.cfg), "memory": job.content()}, job.files())
+    return fingerprints(
+        {**resolved(experiment.cfg), "memory": experiment.content()}, experiment.files()
+    )
 
 
 def resolved(cfg: DictConfig) -> Any:

@@ -1,37 +1,16 @@
 """The device a run computes on, how exactly it computes, and its random streams."""
 
 import ctypes
-import os
-import random
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache
 from typing import Any
 
-import numpy
 import torch
 
 from mine_cli.config import processes
 from mine_cli.errors import BadInput
 
-__all__ = ["autocast", "device", "keep_memory", "seed_everything"]
-
-
-def seed_everything(seed: int, deterministic: bool = False, tf32: bool = False) -> None:
-    """Seeds Python, NumPy and torch, and fixes how exactly a GPU computes.
-
-    Arguments:
-        seed: Any integer.
-        deterministic: Refuse operations whose result depends on the order of threads.
-        tf32: Allow matrix products and convolutions with 10-bit mantissas on a GPU.
-    """
-    random.seed(seed)
-    numpy.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
-    if deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(deterministic)
-    torch.backends.cuda.matmul.allow_tf32 = tf32
-    torch.backends.cudnn.allow_tf32 = tf32
+__all__ = ["autocast", "device", "keep_memory"]
 
 
 def device(name: str = "auto") -> torch.device:

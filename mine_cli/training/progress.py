@@ -9,7 +9,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from mine_cli.results.summary import per_nat
+from mine_cli.results.numbers import per_nat
 
 __all__ = ["Progress"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mine_cli.estimator.term import adam, descend
+from mine_cli.training.optim import adam, descend
 
 __all__ = ["StackMember", "StackedAdam", "runs"]
 

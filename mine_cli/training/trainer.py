@@ -12,27 +12,15 @@ from torch import Tensor
 
 from mine_cli.config.schemas import TrainerConf
 from mine_cli.errors import Diverged, Interrupted
-from mine_cli.results.checkpoint import Interrupts, random_state, restore_random_state, save
+from mine_cli.results.checkpoint import save
 from mine_cli.results.folder import RunFolder
 from mine_cli.training import distributed
-from mine_cli.training.device import autocast, device, seed_everything
+from mine_cli.training.device import autocast, device
+from mine_cli.training.interrupts import Interrupts
 from mine_cli.training.progress import Progress
+from mine_cli.training.rng import random_state, restore_random_state, seed_everything
 
-__all__ = [
-    "Task",
-    "Trainer",
-    "TrainingRecord",
-    "autocast",
-    "device",
-    "learning_rate",
-    "seed_everything",
-    "set_rate",
-]
-
-
-# Where an exponential schedule ends, as a share of the peak: 0.97 every second of 200 epochs, the
-# schedule of the deep variational bottleneck's authors, ends at 0.048.
-LAST_SHARE = 0.05
+__all__ = ["Task", "Trainer", "TrainingRecord", "autocast", "device", "seed_everything"]
 
 
 class Task(Protocol):
@@ -263,44 +251,6 @@ class Trainer:
         self.record.seconds += seconds
         setattr(self.record, part, getattr(self.record, part) + seconds)
         return seconds
-
-
-def learning_rate(
-    step: int, steps: int, peak: float, warmup: float, schedule: str = "cosine"
-) -> float:
-    """Linear warm-up over a share of the steps, then the schedule.
-
-    Arguments:
-        step: The step that is about to be taken: 1, 2, ..., steps.
-        steps: How many there are.
-        peak: The largest rate.
-        warmup: The share of the steps before the peak.
-        schedule: What follows: ``cosine`` (half a cosine down to zero), ``linear`` (a straight
-            line down to zero), ``exponential`` (down to a twentieth) or ``constant``.
-    """
-    rising = warmup * steps
-    if step < rising:
-        return peak * step / rising
-    if steps <= rising or schedule == "constant":
-        return peak
-    done = (step - rising) / (steps - rising)
-    if schedule == "exponential":
-        return peak * LAST_SHARE**done
-    return peak * (1.0 - done if schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * done)))
-
-
-def set_rate(optimizer: torch.optim.Optimizer, conf: TrainerConf, step: int) -> None:
-    """Give an optimiser the rate of a step, by the run's schedule.
-
-    The rate that a group of parameters was given at first is its peak.
-    """
-    for group in optimizer.param_groups:
-        peak = group.setdefault("initial_lr", group["lr"])
-        rate = learning_rate(step, conf.steps, peak, conf.warmup, conf.schedule)
-        if isinstance(group["lr"], Tensor):  # where a recorded step will look for it
-            group["lr"].fill_(rate)
-        else:
-            group["lr"] = rate
 
 
 def gradient_norm(parameters: Iterable[Tensor]) -> float:

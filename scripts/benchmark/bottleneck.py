@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy, softplus
 
 from mine_cli.api import composed
 from mine_cli.data.labelled import Labelled
-from mine_cli.tasks.infobottleneck.experiment import InfoBottleneckJob
+from mine_cli.tasks.infobottleneck.experiment import InfoBottleneckExperiment
 from mine_cli.tasks.infobottleneck.training import InfoBottleneck
 
 __all__ = ["PlainVIB", "Squeezed", "digits"]
@@ -66,7 +66,7 @@ class Squeezed(Trained):
                 *options,
             ]
         )
-        job = InfoBottleneckJob(cfg, data)
+        job = InfoBottleneckExperiment(cfg, data)
         first, *others = (
             Unjudged(
                 OmegaConf.to_object(cfg.task),

@@ -6,7 +6,7 @@ from loops import ByHand
 from omegaconf import OmegaConf
 
 from mine_cli.api import composed
-from mine_cli.tasks.registry import job_of
+from mine_cli.tasks.registry import experiment_of
 from mine_cli.training.device import device as device_of
 
 __all__ = ["Critics"]
@@ -32,7 +32,7 @@ class Critics(ByHand):
             if len(tasks) == number:
                 break
             own = OmegaConf.merge(cfg, {"seed": seed, "dataset": {"rho": rho}})
-            tasks.append(job_of(own).start(device_of(device)))
+            tasks.append(experiment_of(own).start(device_of(device)))
         self.together = tasks[0].together_with(tasks[1:])
         self.taken = 0
 

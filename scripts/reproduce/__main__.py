@@ -23,10 +23,9 @@ except ModuleNotFoundError as missing:
         raise
     sys.exit("reproduce: pandas is not installed: pip install -e '.[reproduce]'")
 
-from mine_cli.config.compose import tell
 from mine_cli.config.hydra_errors import wanted
-from mine_cli.errors import BadInput, RunFailed
-from mine_cli.results.files import as_typed
+from mine_cli.errors import BadInput, RunFailed, tell
+from mine_cli.results.commands import as_typed
 from mine_cli.results.provenance import cpu_model, decides_numbers
 
 __all__ = ["main"]

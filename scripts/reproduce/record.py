@@ -11,8 +11,7 @@ from rows import MISSING, ROWS
 from sweeps import read_table, write_table
 
 from mine_cli.figures import style
-from mine_cli.results.files import write_atomically
-from mine_cli.results.folder import read_json, write_json
+from mine_cli.results.files import read_json, write_atomically, write_json
 
 __all__ = ["counted", "publish", "read", "render", "write"]
 

@@ -11,8 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from mine_cli.results.files import write_atomically
-from mine_cli.results.folder import read_json, write_json
+from mine_cli.results.files import read_json, write_atomically, write_json
 from mine_cli.results.ledger import Ledger
 
 __all__ = [

@@ -97,7 +97,7 @@ VARIANTS = {
 }
 """Options that are another's schema with other values."""
 
-EXPERIMENTS = sorted(
+JOBS = sorted(
     str(file.relative_to(Path(conf_dir()) / "experiment").with_suffix(""))
     for file in (Path(conf_dir()) / "experiment").rglob("*.yaml")
 )
@@ -127,7 +127,7 @@ def test_every_option_composes_and_is_valid(group: str, option: str, composed: C
     assert OmegaConf.get_type(cfg[group]) is schema
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize("experiment", JOBS)
 def test_every_experiment_composes_and_is_valid(experiment: str, composed: Composer) -> None:
     assert validate(composed(f"experiment={experiment}")) == []
     header = (Path(conf_dir()) / "experiment" / f"{experiment}.yaml").read_text()

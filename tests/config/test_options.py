@@ -68,7 +68,7 @@ GROUPS = ("task", *USES["gan"], "method", "encoder", "trainer")
 OPTIONS = [
     f"{group}={file.stem}" for group in GROUPS for file in sorted((CONF / group).glob("*.yaml"))
 ]
-EXPERIMENTS = [
+JOBS = [
     str(file.relative_to(CONF / "experiment").with_suffix(""))
     for file in sorted((CONF / "experiment").rglob("*.yaml"))
 ]
@@ -176,7 +176,7 @@ def test_every_option(
     if group == "method":
         assert result["method"]["name"] == name
     elif group in ("generator", "discriminator"):
-        assert result[group]["_target_"] == f"mine_cli.models.{name}.{group.capitalize()}"
+        assert result[group]["_target_"] == f"mine_cli.networks.{name}.{group.capitalize()}"
     elif group in USES["gan"]:
         shown = result[group]["_target_"].rpartition(".")[2].lower()
         assert shown == SHOWN.get(name, name).replace("_", "")
@@ -225,7 +225,7 @@ def test_no_two_methods_train_the_same(data: Path) -> None:
     assert len(set(found.values())) == len(METHODS), found
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize("experiment", JOBS)
 def test_every_experiment_in_a_few_steps(experiment: str, data: Path, tmp_path: Path) -> None:
     """`experiment=... trainer=smoke`, as one would look at it before a long run."""
     task = composed([f"experiment={experiment}"], data).task.name

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from mine_cli.bounds import BOUNDS, DV, Mine, Smile, Tuba
 from mine_cli.estimator.ensemble import Ensemble
 from mine_cli.estimator.term import MutualInformation
-from mine_cli.networks.mlp import MLP, Bilinear, Conv, NoisyMLP, Separable, SeparableQuadratic
+from mine_cli.networks.conv import Conv
+from mine_cli.networks.mlp import MLP, NoisyMLP
+from mine_cli.networks.separable import Bilinear, Separable, SeparableQuadratic
 
 VECTORS = ((3,), (2,))
 IMAGES = ((1, 8, 8), (4,))

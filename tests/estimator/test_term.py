@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from mine_cli.bounds import BOUNDS
 from mine_cli.data.gaussian import Gaussian
 from mine_cli.errors import BadInput
-from mine_cli.estimator.term import MutualInformation, adam, descend
+from mine_cli.estimator.term import MutualInformation
 from mine_cli.marginals import MARGINALS, AllPairs
-from mine_cli.networks.mlp import MLP, NoisyMLP, Separable
+from mine_cli.networks.mlp import MLP, NoisyMLP
+from mine_cli.networks.separable import Separable
+from mine_cli.training.optim import adam, descend
 from tests.conftest import GaussianLogRatio
 
 

@@ -8,7 +8,8 @@ import pytest
 from matplotlib.image import imread
 
 from mine_cli.figures import curve, style
-from mine_cli.results.folder import RunFolder, write_json
+from mine_cli.results.files import write_json
+from mine_cli.results.folder import RunFolder
 
 RESULT: dict[str, Any] = {
     "status": "ok",

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from mine_cli.estimator.ensemble import Stack
 from mine_cli.networks.encoders import (
     Additive,
     Bottleneck,
@@ -14,6 +13,7 @@ from mine_cli.networks.encoders import (
     Gaussian,
     Propagated,
 )
+from mine_cli.training.stack import Stack
 
 SHAPE = (1, 4, 4)
 SMALL = {"features": 6, "widths": (8, 8)}

@@ -13,17 +13,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mine_cli.bounds import DV
 from mine_cli.errors import BadInput
-from mine_cli.networks.conv import ConditionedConv
+from mine_cli.networks.conv import ConditionedConv, Conv
+from mine_cli.networks.interface import Bounded
 from mine_cli.networks.layers import ACTIVATIONS, inner, split_linear
-from mine_cli.networks.mlp import (
-    MLP,
-    Bilinear,
-    Bounded,
-    Conv,
-    NoisyMLP,
-    Separable,
-    SeparableQuadratic,
-)
+from mine_cli.networks.mlp import MLP, NoisyMLP
+from mine_cli.networks.separable import Bilinear, Separable, SeparableQuadratic
 
 Shape = tuple[int, ...]
 

@@ -15,14 +15,9 @@ import pytest
 import torch
 
 from mine_cli.errors import BadInput, RunFailed
-from mine_cli.results.checkpoint import (
-    Interrupts,
-    latest,
-    load,
-    random_state,
-    restore_random_state,
-    save,
-)
+from mine_cli.results.checkpoint import latest, load, save
+from mine_cli.training.interrupts import Interrupts
+from mine_cli.training.rng import random_state, restore_random_state
 
 
 def full_disk(*arguments: Any) -> None:
@@ -140,7 +135,7 @@ def test_nothing_is_caught_outside_the_main_thread() -> None:
 
 def test_second_signal_quits_at_once() -> None:
     program = (
-        "import time; from mine_cli.results.checkpoint import Interrupts\n"
+        "import time; from mine_cli.training.interrupts import Interrupts\n"
         "with Interrupts() as interrupts:\n"
         "    print('ready', flush=True)\n"
         "    while not interrupts.caught: time.sleep(0.01)\n"

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from mine_cli.errors import RunFailed
-from mine_cli.results.files import as_typed, write_atomically, write_csv
+from mine_cli.results.commands import as_typed
+from mine_cli.results.files import write_atomically, write_csv
 
 
 def test_a_table_has_the_columns_of_all_its_rows(tmp_path: Path) -> None:

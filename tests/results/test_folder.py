@@ -21,7 +21,9 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 
 from mine_cli.errors import RunFailed
 from mine_cli.results import provenance
-from mine_cli.results.folder import RunFolder, read_json, write_json
+from mine_cli.results.files import read_json, write_json
+from mine_cli.results.folder import RunFolder
+from mine_cli.results.numbers import per_nat
 from mine_cli.results.provenance import (
     commit,
     fingerprint,
@@ -29,9 +31,9 @@ from mine_cli.results.provenance import (
     peak_memory,
     versions,
 )
-from mine_cli.results.summary import STATUS_ADVICE, per_nat, summary
+from mine_cli.results.summary import STATUS_ADVICE, summary
 from mine_cli.tasks.gan.experiment import INFINITE, NOT_KNOWN
-from mine_cli.tasks.mi_estimate.experiment import MIEstimateJob
+from mine_cli.tasks.mi_estimate.experiment import MIEstimateExperiment
 from tests.bottleneck_folders import bottleneck_run
 
 
@@ -200,7 +202,7 @@ def test_tensorboard_shows_a_picture_as_it_stands(tmp_path: Path, channels: int)
 
 
 def test_estimate_and_truth_share_a_chart(tmp_path: Path) -> None:
-    RunFolder(tmp_path, charts=MIEstimateJob.charts).close()
+    RunFolder(tmp_path, charts=MIEstimateExperiment.charts).close()
     [event] = events(tmp_path).Tensors("custom_scalars__config__")
     layout = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0])
     assert list(layout.category[0].chart[0].multiline.tag) == ["^mi/estimate$", "^mi/true$"]

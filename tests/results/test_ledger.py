@@ -10,7 +10,7 @@ from statistics import mean, stdev
 
 import pytest
 
-from mine_cli.results.folder import read_json, write_json
+from mine_cli.results.files import read_json, write_json
 from mine_cli.results.ledger import Ledger
 from tests.sweep_folders import (
     estimated,
@@ -191,7 +191,8 @@ def test_neither_torch_nor_matplotlib(tmp_path: Path) -> None:
     sweep = gaussian_sweep(tmp_path / "sweep", {"seed": [0, 1]})
     code = (
         "import sys; from pathlib import Path; from mine_cli.results.ledger import Ledger; "
-        f"ledger = Ledger(Path({str(sweep)!r})); ledger.write(); ledger.table(); "
+        "from mine_cli.results.sweep_table import table; "
+        f"ledger = Ledger(Path({str(sweep)!r})); ledger.write(); table(ledger); "
         "assert not {'torch', 'matplotlib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

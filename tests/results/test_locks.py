@@ -13,7 +13,7 @@ from mine_cli.errors import BadInput
 from mine_cli.results import locks
 
 HOLDS = (
-    "import sys, time, pathlib; from mine_cli import locks; "
+    "import sys, time, pathlib; from mine_cli.results import locks; "
     "locks.hold(pathlib.Path(sys.argv[1]), ''); print('held', flush=True); time.sleep(60)"
 )
 

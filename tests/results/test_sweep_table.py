@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from mine_cli import figures
+from mine_cli.results import sweep_table
 from mine_cli.results.columns import MAIN
-from mine_cli.results.folder import write_json
+from mine_cli.results.files import write_json
 from mine_cli.results.ledger import Ledger
-from mine_cli.tasks.registry import JOBS
+from mine_cli.tasks.registry import EXPERIMENTS
 from tests.bottleneck_folders import bottleneck_run
 from tests.gan_folders import points_run
 from tests.sweep_folders import finish, gaussian_sweep, jobs_of, record, sweep_folder
@@ -25,7 +26,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_line_for_each_job(tmp_path: Path) -> None:
     sweep = gaussian_sweep(tmp_path / "sweep", {"bound": ["mine", "dv"]}, {1: "at_ceiling"})
-    head, empty, titles, mine, dv, note, *rest = Ledger(sweep).table().splitlines()
+    head, empty, titles, mine, dv, note, *rest = sweep_table.table(Ledger(sweep)).splitlines()
     assert head == "sweep of 2 jobs: 1 ok, 1 at_ceiling"
     assert empty == ""
     names = "job bound estimate (nats) true MI (nats) error (nats) seconds status"
@@ -39,7 +40,9 @@ def test_a_line_for_each_job(tmp_path: Path) -> None:
 
 def test_numbers_stand_in_columns(tmp_path: Path) -> None:
     grid = {"bound": ["mine", "infonce"], "dataset.dim": [1, 20]}
-    lines = Ledger(gaussian_sweep(tmp_path / "sweep", grid, {0: "failed"})).table().splitlines()
+    lines = sweep_table.table(
+        Ledger(gaussian_sweep(tmp_path / "sweep", grid, {0: "failed"}))
+    ).splitlines()
     points = [line.index("±") for line in lines[4:7]]
     assert len(set(points)) == 1
     assert lines[2].index("status") == lines[3].index("failed")
@@ -49,14 +52,14 @@ def test_errors_have_their_sign(tmp_path: Path) -> None:
     sweep = sweep_folder(tmp_path / "sweep", jobs_of({"bound": ["mine", "dv", "smile"]}))
     for number, error in enumerate((0.01234, -0.2, 3e7)):
         finish(sweep / str(number), estimate=0.5 + error, true_mi=0.5, error=error)
-    lines = Ledger(sweep).table().splitlines()[3:6]
+    lines = sweep_table.table(Ledger(sweep)).splitlines()[3:6]
     assert [line.split()[4] for line in lines] == ["+0.0123", "-0.2000", "+3e+07"]
     assert [line.split()[2] for line in lines] == ["0.5123", "0.3000", "3e+07"]
 
 
 def test_a_line_for_each_setting_where_seeds_differ(tmp_path: Path) -> None:
     grid = {"bound": ["mine", "mine_f"], "seed": [0, 1, 2]}
-    table = Ledger(gaussian_sweep(tmp_path / "sweep", grid, {4: "running"})).table()
+    table = sweep_table.table(Ledger(gaussian_sweep(tmp_path / "sweep", grid, {4: "running"})))
     lines = table.splitlines()
     assert "seconds" not in lines[2]
     assert lines[3].split()[:2] == ["mine", "3"]
@@ -72,7 +75,7 @@ def test_trials_that_a_search_repeats_are_lines_and_no_seeds(tmp_path: Path) -> 
     sweep = sweep_folder(tmp_path / "sweep", twice)
     for number in range(3):
         finish(sweep / str(number), seed=0, estimate=0.5, standard_error=0.01)
-    table = Ledger(sweep).table()
+    table = sweep_table.table(Ledger(sweep))
     assert [line.split()[:2] for line in table.splitlines()[3:6]] == [
         ["0", "mine"], ["1", "dv"], ["2", "mine"],
     ]  # fmt: skip
@@ -80,7 +83,7 @@ def test_trials_that_a_search_repeats_are_lines_and_no_seeds(tmp_path: Path) -> 
     other = sweep_folder(tmp_path / "other", [{"seed": seed} for seed in (0, 1, 0)])
     for number in range(3):
         finish(other / str(number), seed=number % 2, estimate=0.5 + number % 2)
-    lines = Ledger(other).table().splitlines()
+    lines = sweep_table.table(Ledger(other)).splitlines()
     assert lines[3].split()[:6] == ["2", "of", "3", "1.0000", "±", "1.0000"]
     assert lines[4:6] == [
         "  ± two standard errors over seeds",
@@ -91,9 +94,9 @@ def test_trials_that_a_search_repeats_are_lines_and_no_seeds(tmp_path: Path) -> 
 def test_many_jobs_are_cut(tmp_path: Path) -> None:
     grid = {"bound": ["mine", "mine_f"], "dataset.rho": RHOS}
     seeds = gaussian_sweep(tmp_path / "seeds", grid | {"seed": list(range(10))})
-    assert len(Ledger(seeds).table().splitlines()) < 33
+    assert len(sweep_table.table(Ledger(seeds)).splitlines()) < 33
     jobs = gaussian_sweep(tmp_path / "jobs", grid | {"dataset.dim": [2, 20]})
-    lines = Ledger(jobs).table().splitlines()
+    lines = sweep_table.table(Ledger(jobs)).splitlines()
     assert lines[43] == "  ... and 12 more in results.csv"
     assert len(lines) < 50
     assert max(map(len, lines)) < 120
@@ -102,7 +105,7 @@ def test_many_jobs_are_cut(tmp_path: Path) -> None:
 def test_failures_are_named_with_their_logs(tmp_path: Path) -> None:
     ended = {1: "failed", 3: "diverged", 4: "pending"}
     grid = {"bound": ["mine", "dv"], "seed": [0, 1, 2]}
-    table = Ledger(gaussian_sweep(tmp_path / "sweep", grid, ended)).table()
+    table = sweep_table.table(Ledger(gaussian_sweep(tmp_path / "sweep", grid, ended)))
     assert "job 1 (bound=mine seed=1) failed: RuntimeError: OWN_FLAG is not set\n" in table
     assert "\n    sweep/1/mine-run.log\n" in table
     assert "job 3 (bound=dv seed=0) diverged: the loss is not finite at step 40\n" in table
@@ -112,23 +115,25 @@ def test_failures_are_named_with_their_logs(tmp_path: Path) -> None:
     every = gaussian_sweep(
         tmp_path / "every", {"seed": range(30)}, dict.fromkeys(range(30), "failed")
     )
-    assert "... and 10 more: see the column status in results.csv" in Ledger(every).table()
+    assert "... and 10 more: see the column status in results.csv" in sweep_table.table(
+        Ledger(every)
+    )
 
 
 def test_what_has_ended_is_not_gone_on_with(tmp_path: Path) -> None:
     sweep = gaussian_sweep(tmp_path / "sweep", {"seed": [0, 1]}, {1: "diverged"})
-    assert "resume=" not in Ledger(sweep).table()
+    assert "resume=" not in sweep_table.table(Ledger(sweep))
     (sweep / "sweep.png").touch()
-    assert "\n  pictures         sweep/sweep.png" in Ledger(sweep).table()
+    assert "\n  pictures         sweep/sweep.png" in sweep_table.table(Ledger(sweep))
     shutil.rmtree(sweep / "0")
-    assert "resume=" in Ledger(sweep).table()
+    assert "resume=" in sweep_table.table(Ledger(sweep))
     (sweep / "sweep.json").unlink()  # of another sweeper, whose jobs nobody knows
-    assert "resume=" not in Ledger(sweep).table()
+    assert "resume=" not in sweep_table.table(Ledger(sweep))
 
 
 def test_bits(tmp_path: Path) -> None:
     sweep = gaussian_sweep(tmp_path / "sweep", {"bound": ["mine", "dv"]})
-    table = Ledger(sweep).table("bits")
+    table = sweep_table.table(Ledger(sweep), "bits")
     assert "true MI (bits)" in table
     assert " 0.7370 " in table  # of rho = 0.8
     assert "shown in bits; results.csv and summary.csv are in nats" in table
@@ -138,7 +143,7 @@ def test_a_sweep_of_generators_shows_their_scores(tmp_path: Path) -> None:
     sweep = sweep_folder(tmp_path / "sweep", jobs_of({"task.beta": [0, 1], "seed": [0, 1]}))
     for number, (beta, modes) in enumerate([(0, 17), (0, 18), (1, 25), (1, 25)]):
         points_run(sweep / str(number), beta, number % 2, modes, steps=(1000,))
-    lines = Ledger(sweep).table().splitlines()
+    lines = sweep_table.table(Ledger(sweep)).splitlines()
     assert lines[2].split() == [
         "task.beta",
         "n",
@@ -155,7 +160,7 @@ def test_a_sweep_of_generators_shows_their_scores(tmp_path: Path) -> None:
     alone = sweep_folder(tmp_path / "alone", jobs_of({"task.beta": [0, 1]}))
     for number, modes in enumerate((12, 25)):
         points_run(alone / str(number), number, 0, modes, steps=(1000,))
-    lines = Ledger(alone).table().splitlines()
+    lines = sweep_table.table(Ledger(alone)).splitlines()
     assert [line.split()[3] for line in lines[3:5]] == ["12", "25"]
 
 
@@ -163,7 +168,7 @@ def test_a_sweep_of_bottlenecks_shows_errors_and_information(tmp_path: Path) -> 
     sweep = sweep_folder(tmp_path / "sweep", jobs_of({"method.beta": [0.001, 0.1]}))
     for number, beta in enumerate((0.001, 0.1)):
         bottleneck_run(sweep / str(number), "mine_gaussian", beta, steps=(0, 600))
-    lines = Ledger(sweep).table("bits").splitlines()
+    lines = sweep_table.table(Ledger(sweep), "bits").splitlines()
     names = ("by the term (bits)", "by the law (bits)")
     titles = ["error, samples averaged (%)", *(f"I(X;Z) {n}" for n in names), "I(Z;Y) (bits)"]
     assert "  ".join(titles) in lines[2]
@@ -176,7 +181,7 @@ def test_what_is_only_known_to_be_exceeded_says_so(tmp_path: Path) -> None:
         bottleneck_run(
             sweep / str(number), "mine_gaussian", beta, number % 2, steps=(600,), metrics=metrics
         )
-    loose, tight = Ledger(sweep).table().splitlines()[3:5]
+    loose, tight = sweep_table.table(Ledger(sweep)).splitlines()[3:5]
     assert "  ≥ 9.2057 ± 0  " in loose
     assert "  5.8200 ± 0  " in tight
     assert "≥" not in tight
@@ -191,7 +196,7 @@ def test_no_spread_is_rounded_to_nothing(tmp_path: Path) -> None:
         beta = (0, 0.1)[number // 2]
         folder = sweep / str(number)
         bottleneck_run(folder, "vib", beta, number % 2, steps=(600,), metrics=metrics)
-    same, other, note = Ledger(sweep).table().splitlines()[3:6]
+    same, other, note = sweep_table.table(Ledger(sweep)).splitlines()[3:6]
     assert " 10.00 ± 0 " in same
     assert " 10.00 ± 0.01 " in other
     assert note == "  ± two standard errors over seeds; 0: every seed gave the same"
@@ -202,16 +207,16 @@ def test_seeds_that_agree_by_chance_are_no_surer_than_their_runs(tmp_path: Path)
     for seed in range(2):
         estimate = 0.0981 + 0.00003 * seed
         finish(sweep / str(seed), seed=seed, estimate=estimate, standard_error=0.004)
-    assert " 0.0981 ± 0.0057 " in Ledger(sweep).table()
+    assert " 0.0981 ± 0.0057 " in sweep_table.table(Ledger(sweep))
     shutil.rmtree(sweep / "1")  # what is left has its own alone
-    assert " 0.0981 ± 0.0080 " in Ledger(sweep).table()
+    assert " 0.0981 ± 0.0080 " in sweep_table.table(Ledger(sweep))
 
 
 def test_every_file_of_the_sweep_is_named(tmp_path: Path) -> None:
     sweep = gaussian_sweep(tmp_path / "sweep", {"bound": ["mine", "dv"]})
     for name in ("plane.csv", "results.csv", "table.png", "sweep.png"):
         (sweep / name).touch()
-    assert Ledger(sweep).table().splitlines()[-4:] == [
+    assert sweep_table.table(Ledger(sweep)).splitlines()[-4:] == [
         "  results          sweep/results.csv",
         "                   sweep/plane.csv",
         "  pictures         sweep/sweep.png",
@@ -230,12 +235,12 @@ def test_why_there_is_no_picture(tmp_path: Path) -> None:
     ):
         sweep = gaussian_sweep(tmp_path / f"sweep{number}", grid, ended)
         Ledger(sweep).write()
-        assert (said in Ledger(sweep).table().splitlines()) is missing
+        assert (said in sweep_table.table(Ledger(sweep)).splitlines()) is missing
         assert (figures.sweep(sweep) is None) is missing
 
 
 def test_every_task_has_its_numbers() -> None:
-    assert set(MAIN) == set(JOBS)
+    assert set(MAIN) == set(EXPERIMENTS)
 
 
 def test_the_best_trial_is_named(tmp_path: Path) -> None:
@@ -247,9 +252,9 @@ def test_the_best_trial_is_named(tmp_path: Path) -> None:
     best = "best_params:\n  bound: dv\n  trainer.lr: 0.001\nbest_value: 0.2\n"
     (sweep / "optimization_results.yaml").write_text(f"name: optuna\n{best}")
     line = "  best trial       job 1, objective 0.2: bound=dv trainer.lr=0.001"
-    assert line in Ledger(sweep).table().splitlines()
+    assert line in sweep_table.table(Ledger(sweep)).splitlines()
     (sweep / "optimization_results.yaml").write_text("name: optuna\nsolutions: []\n")
-    assert "  best trials      sweep/optimization_results.yaml" in Ledger(sweep).table()
+    assert "  best trials      sweep/optimization_results.yaml" in sweep_table.table(Ledger(sweep))
 
 
 def test_no_trial_is_the_best_where_none_has_an_objective(tmp_path: Path) -> None:
@@ -258,11 +263,11 @@ def test_no_trial_is_the_best_where_none_has_an_objective(tmp_path: Path) -> Non
     (sweep / "optimization_results.yaml").write_text(
         "best_params: {bound: dv}\nbest_value: .inf\n"
     )
-    assert "  best trial       none: no trial has an objective" in Ledger(sweep).table()
+    assert "  best trial       none: no trial has an objective" in sweep_table.table(Ledger(sweep))
 
 
 def test_nothing_has_begun(tmp_path: Path) -> None:
     sweep = sweep_folder(tmp_path / "sweep", [], listed=False)
-    assert Ledger(sweep).table().startswith("sweep: no job has started\n")
+    assert sweep_table.table(Ledger(sweep)).startswith("sweep: no job has started\n")
     write_json(sweep / "0" / "job.json", {"status": "running"})
-    assert Ledger(sweep).table().startswith("sweep of 1 job: 1 interrupted\n")
+    assert sweep_table.table(Ledger(sweep)).startswith("sweep of 1 job: 1 interrupted\n")

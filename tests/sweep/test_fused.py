@@ -18,7 +18,7 @@ from mine_cli.errors import RunFailed
 from mine_cli.sweep.fused import CannotFuse, Ended, Fleet, Member, same_moment
 from mine_cli.sweep.grouping import bytes_of
 from mine_cli.tasks import run
-from mine_cli.tasks.registry import job_of
+from mine_cli.tasks.registry import experiment_of
 from mine_cli.training.trainer import Trainer
 from tests.image_folders import write_images
 
@@ -122,7 +122,7 @@ def trained(folder: Path, configurations: Sequence[DictConfig]) -> list[Ended]:
 
 
 def alone(cfg: DictConfig, folder: Path) -> dict[str, Any]:
-    return run.run_job(job_of(cfg), folder)
+    return run.run_experiment(experiment_of(cfg), folder)
 
 
 def files(folder: Path) -> set[str]:
@@ -191,7 +191,7 @@ def test_a_job_on_images_among_others_is_what_it_is_alone(
     ]  # fmt: skip
     images = [setting for setting in SMALL if not setting.startswith("dataset.")]
     jobs = [composed(*images, *own, f"seed={seed}") for seed in range(2)]
-    assert len({job_of(cfg).alike() for cfg in jobs}) == 1
+    assert len({experiment_of(cfg).alike() for cfg in jobs}) == 1
     for cfg, found in zip(jobs, trained(tmp_path / "fused", jobs), strict=True):
         expected = alone(cfg, tmp_path / "alone" / found.folder.name)
         assert found.result is not None
@@ -224,7 +224,7 @@ def test_a_bottleneck_among_others_is_what_it_is_alone(
     elif "vib" in own[0]:
         others[1] += ["method.beta=0.5"]
     jobs = [bottleneck(blobs, *own, *other) for other in others]
-    assert len({job_of(cfg).alike() for cfg in jobs}) == 1
+    assert len({experiment_of(cfg).alike() for cfg in jobs}) == 1
     for cfg, found in zip(jobs, trained(tmp_path / "fused", jobs), strict=True):
         folder = tmp_path / "alone" / found.folder.name
         same_bottleneck(found, alone(cfg, folder))
@@ -248,7 +248,7 @@ def test_bottlenecks_of_other_methods_and_shapes_are_not_alike(blobs: Path) -> N
         ["task.average=null"], ["trainer.batch_size=40"], ["marginals=derangement"],
     ]  # fmt: skip
     jobs = [bottleneck(blobs, "method=mine_gaussian", *other) for other in ([], *others)]
-    assert len({job_of(cfg).alike() for cfg in jobs}) == len(jobs)
+    assert len({experiment_of(cfg).alike() for cfg in jobs}) == len(jobs)
 
 
 def test_the_rows_of_bottlenecks_count_once_against_the_memory(blobs: Path) -> None:

@@ -16,9 +16,8 @@ from mine_cli.tasks.batches import (
     FixedRows,
     FreshDraws,
     SideBySide,
-    go_on,
-    stream,
 )
+from mine_cli.training.rng import go_on, stream
 
 
 def rows(n: int) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from mine_cli.config.schemas import TrainerConf
-from mine_cli.data.images import load
+from mine_cli.data.mnist import load
 from mine_cli.tasks.classifier import Classify, shifted
 from mine_cli.training.trainer import Trainer
 

@@ -13,7 +13,7 @@ from mine_cli.config.compose import conf_dir
 from mine_cli.errors import BadInput
 from mine_cli.networks.classifier import ACCURATE, DigitClassifier, load_classifier
 from mine_cli.tasks import registry, run
-from mine_cli.tasks.classifier_experiment import ClassifierJob
+from mine_cli.tasks.classifier import ClassifierExperiment
 from tests.image_folders import write_images
 
 Composer = Callable[..., DictConfig]
@@ -71,7 +71,7 @@ def test_it_is_kept_where_stacks_look_for_it(name: str, composed: Composer) -> N
 
 def test_a_dry_run_tells_what_is_trained_and_where_it_goes(composed: Composer) -> None:
     cfg = composed()
-    told = ClassifierJob(cfg).listing()
+    told = ClassifierExperiment(cfg).listing()
     count = sum(parameter.numel() for parameter in DigitClassifier().parameters())
     assert told["classifier"] == f"{count:,} parameters, to be kept as {cfg.task.path}"
     assert told["training"] == "4 steps of 16 images on cpu"

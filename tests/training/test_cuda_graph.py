@@ -8,9 +8,8 @@ from torch import Tensor
 
 from mine_cli.config.schemas import TrainerConf
 from mine_cli.errors import RunFailed
-from mine_cli.estimator.term import adam, descend
 from mine_cli.training.cuda_graph import RecordedStep, rates_on_device
-from mine_cli.training.trainer import set_rate
+from mine_cli.training.optim import adam, descend, set_rate
 from tests.devices import NEEDS_GPU
 
 pytestmark = NEEDS_GPU

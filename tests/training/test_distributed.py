@@ -23,7 +23,8 @@ from mine_cli.estimator.data_parallel import needed_rows, own_slice
 from mine_cli.estimator.ensemble import Ensemble
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.marginals import AllPairs, Derangement, Independent
-from mine_cli.networks.mlp import MLP, NoisyMLP, Separable
+from mine_cli.networks.mlp import MLP, NoisyMLP
+from mine_cli.networks.separable import Separable
 from tests.program import PRELOADED, Program, started
 
 NUM_RANKS = 2

@@ -23,21 +23,13 @@ from torch import Tensor
 from mine_cli.api import composed
 from mine_cli.config.schemas import TrainerConf
 from mine_cli.errors import BadInput, Diverged, Interrupted, RunFailed
-from mine_cli.estimator.term import adam
 from mine_cli.results import checkpoint
 from mine_cli.results.folder import RunFolder
-from mine_cli.tasks.registry import job_of
+from mine_cli.tasks.registry import experiment_of
 from mine_cli.tasks.run import Run
+from mine_cli.training.optim import adam, learning_rate, set_rate
 from mine_cli.training.progress import Progress
-from mine_cli.training.trainer import (
-    Trainer,
-    TrainingRecord,
-    autocast,
-    device,
-    learning_rate,
-    seed_everything,
-    set_rate,
-)
+from mine_cli.training.trainer import Trainer, TrainingRecord, autocast, device, seed_everything
 from tests.fake_task import FakeTask
 
 
@@ -620,7 +612,7 @@ def test_deterministic_is_a_switch_in_both_directions() -> None:
 def test_products_are_rounded_only_where_it_was_asked_for(dtype: str) -> None:
     try:
         options = ["trainer=smoke", f"trainer.dtype={dtype}", "trainer.device=cpu"]
-        Run(job_of(composed(options)), None, None)
+        Run(experiment_of(composed(options)), None, None)
         assert torch.backends.cuda.matmul.allow_tf32 == (dtype == "tf32")
         assert torch.backends.cudnn.allow_tf32 == (dtype == "tf32")
     finally:

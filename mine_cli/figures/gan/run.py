@@ -11,8 +11,8 @@ from numpy import ndarray
 
 from mine_cli.errors import BadInput
 from mine_cli.figures import style
-from mine_cli.results.folder import read_json
-from mine_cli.results.summary import known
+from mine_cli.results.files import read_json
+from mine_cli.results.numbers import known
 
 __all__ = ["GanRun", "arm_name", "score"]
 

@@ -14,7 +14,7 @@ from mine_cli.figures import style
 from mine_cli.figures.infobottleneck.method_groups import Group, groups_of, measure_of
 from mine_cli.figures.infobottleneck.run import BottleneckRun
 from mine_cli.results.files import write_csv
-from mine_cli.results.summary import is_loose
+from mine_cli.results.numbers import is_loose
 
 __all__ = ["table"]
 

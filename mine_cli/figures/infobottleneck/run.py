@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mine_cli.figures import style
-from mine_cli.results.folder import read_json
-from mine_cli.results.summary import known
+from mine_cli.results.files import read_json
+from mine_cli.results.numbers import known
 
 __all__ = [
     "MEASURES", "BottleneckRun", "Look", "Measure", "arm_name", "look_of", "order_of", "percent",

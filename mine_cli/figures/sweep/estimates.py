@@ -26,7 +26,7 @@ from mine_cli.figures.sweep.series import (
     status_handles,
 )
 from mine_cli.results.columns import Column
-from mine_cli.results.summary import per_nat
+from mine_cli.results.numbers import per_nat
 
 __all__ = ["sweep"]
 

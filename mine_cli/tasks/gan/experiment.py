@@ -11,14 +11,15 @@ from torch import Tensor
 
 from mine_cli import figures
 from mine_cli.errors import BadInput
-from mine_cli.results.folder import RunFolder, read_json
+from mine_cli.results.files import read_json
+from mine_cli.results.folder import RunFolder
 from mine_cli.tasks import build
-from mine_cli.tasks.batches import stream
 from mine_cli.tasks.common import UNKNOWN, common, drawn, forward_pass, sections
 from mine_cli.tasks.gan.training import GAN, SHOWN_IMAGES, Latent, as_bytes
 from mine_cli.training.device import autocast, device
+from mine_cli.training.rng import stream
 
-__all__ = ["GANJob", "compare"]
+__all__ = ["GANExperiment", "compare"]
 
 # Where the configuration leaves it open: points in the plane, images.
 LATENT_DIM = (2, 100)
@@ -34,7 +35,7 @@ INFINITE = (
 NOT_KNOWN = "not known: part of the latent is noise; the estimate is a diagnostic, not a result"
 
 
-class GANJob:
+class GANExperiment:
     """A generator, a discriminator and the information between code and samples."""
 
     charts: Mapping[str, Any] = {

@@ -5,7 +5,6 @@ divergences are in nats and computed in float64.
 """
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -13,8 +12,9 @@ from scipy.special import rel_entr
 from scipy.stats import binom
 from torch import Tensor
 
+from mine_cli.data.samples import Verdict
+
 __all__ = [
-    "Verdict",
     "high_quality_share",
     "js_divergence",
     "kl_divergence",
@@ -23,21 +23,6 @@ __all__ = [
     "modes_captured",
     "noise_floor",
 ]
-
-
-@dataclass
-class Verdict:
-    """What a data set says of n samples, on their device.
-
-    Arguments:
-        mode: The mode that each belongs to, [n] int64.
-        good: Whether each is of high quality, [n] bool; None where a data set has no such notion.
-        confidence: How sure a classifier is of each mode, [n] in [0, 1]; None without one.
-    """
-
-    mode: Tensor
-    good: Tensor | None = None
-    confidence: Tensor | None = None
 
 
 def modes_captured(verdict: Verdict) -> int:

@@ -25,14 +25,13 @@ from mine_cli.config.schemas import GANConf, TrainerConf
 from mine_cli.estimator.ensemble import Ensemble
 from mine_cli.estimator.evaluation import Evaluation
 from mine_cli.estimator.status import status
-from mine_cli.estimator.term import MutualInformation, adam, descend, frozen
-from mine_cli.tasks.batches import go_on, stream
-from mine_cli.tasks.gan.gradients import clip_adaptively, global_norm
+from mine_cli.estimator.term import MutualInformation, frozen
+from mine_cli.tasks.gan.gradients import clip_adaptively, global_norm, squared_slope
 from mine_cli.tasks.gan.metrics import mode_metrics
-from mine_cli.tasks.gan.penalty import squared_slope
 from mine_cli.training.cuda_graph import RecordedStep, rates_on_device
 from mine_cli.training.ema import MovingAverage
-from mine_cli.training.trainer import set_rate
+from mine_cli.training.optim import adam, descend, set_rate
+from mine_cli.training.rng import go_on, stream
 
 __all__ = ["GAN", "Latent"]
 

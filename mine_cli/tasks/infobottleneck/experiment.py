@@ -15,9 +15,9 @@ from mine_cli.data.labelled import Labelled, labelled_data
 from mine_cli.errors import BadInput
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.networks.encoders import Bottleneck
-from mine_cli.results.folder import RunFolder, read_json
+from mine_cli.results.files import read_json
+from mine_cli.results.folder import RunFolder
 from mine_cli.tasks import build
-from mine_cli.tasks.batches import stream
 from mine_cli.tasks.common import (
     UNKNOWN,
     common,
@@ -29,8 +29,9 @@ from mine_cli.tasks.common import (
 from mine_cli.tasks.infobottleneck.rows import validation_split
 from mine_cli.tasks.infobottleneck.training import InfoBottleneck
 from mine_cli.training.device import autocast, device
+from mine_cli.training.rng import stream
 
-__all__ = ["InfoBottleneckJob", "gather"]
+__all__ = ["InfoBottleneckExperiment", "gather"]
 
 PARTS = ("dataset", "method", "encoder", "network", "bound", "marginals")
 # What runs in one table may differ in: method, beta and seed; those of one method in less.
@@ -45,7 +46,7 @@ NOT_KNOWN = "not known; see metrics for what bounds it"
 FEWEST_ROWS = 20  # to cross with one another in an evaluation
 
 
-class InfoBottleneckJob:
+class InfoBottleneckExperiment:
     """A bottleneck on the configured data set, or on data that are given."""
 
     charts: Mapping[str, Any] = {

@@ -7,8 +7,8 @@ import torch
 from torch import Generator, Tensor
 
 from mine_cli.data.labelled import Labelled
-from mine_cli.tasks.batches import stream
 from mine_cli.tasks.infobottleneck.report import ROWS_AT_ONCE
+from mine_cli.training.rng import stream
 
 __all__ = ["LabelledRows", "rows_on", "validation_split"]
 

@@ -1,19 +1,22 @@
 r"""What a step of ``task=infobottleneck`` is, for one bottleneck or for several as one model."""
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 import torch
 from torch import Generator, Tensor
 
-from mine_cli.config.schemas import MethodConf
-from mine_cli.estimator.ensemble import Ensemble, Stack, same
+from mine_cli.config.schemas import InfoBottleneckConf, MethodConf, TrainerConf
+from mine_cli.estimator.ensemble import Ensemble, same
 from mine_cli.estimator.scoring import group_shape
+from mine_cli.estimator.term import MutualInformation
+from mine_cli.networks.encoders import Bottleneck
+from mine_cli.tasks.batches import FixedRows
+from mine_cli.training.ema import MovingAverage
+from mine_cli.training.optim import set_rate
+from mine_cli.training.stack import Stack
 from mine_cli.training.stacked_adam import StackedAdam, runs
-from mine_cli.training.trainer import set_rate
-
-if TYPE_CHECKING:
-    from mine_cli.tasks.infobottleneck.training import InfoBottleneck
 
 __all__ = ["Batched", "Share", "Together", "objective"]
 
@@ -22,6 +25,24 @@ __all__ = ["Batched", "Share", "Together", "objective"]
 # of it at 60,000, all of it at 200,000 and twice of it at a million.
 FLOATS_AT_ONCE_ON_CPU = 2**19
 AT_ONCE_ON_CPU = 32
+
+
+class Steppable(Protocol):
+    """What is stepped of a bottleneck: its networks, its random streams, its settings."""
+
+    conf: InfoBottleneckConf
+    method: MethodConf
+    trainer: TrainerConf
+    device: torch.device
+    autocast: Callable[[], AbstractContextManager[Any]]
+    bottleneck: Bottleneck
+    average: MovingAverage | None
+    informed: bool
+    term: MutualInformation
+    statistics_lr: float
+    feed: FixedRows
+    generator: Generator
+    share: "Share | None"
 
 
 class Together:
@@ -35,7 +56,7 @@ class Together:
         tasks: of one method but for beta, with the same schedule, batch size and device.
     """
 
-    def __init__(self, tasks: "Sequence[InfoBottleneck]") -> None:
+    def __init__(self, tasks: "Sequence[Steppable]") -> None:
         # Neighbours of equal rates and bounds cost the least.
         ordered = sorted(tasks, key=rates_and_bound)
         size = at_once(ordered[0]) if ordered[0].device.type == "cpu" else len(ordered)
@@ -64,7 +85,7 @@ class Batched:
     A step trains the statistics networks on the codes of this batch, then encoders and decoders.
     """
 
-    def __init__(self, tasks: "Sequence[InfoBottleneck]") -> None:
+    def __init__(self, tasks: "Sequence[Steppable]") -> None:
         first, self.tasks = tasks[0], list(tasks)
         self.conf, self.method, self.trainer = first.conf, first.method, first.trainer
         self.device, self.autocast = first.device, first.autocast
@@ -146,7 +167,7 @@ class Batched:
             x = [torch.cat(pair) for pair in zip(x, further, strict=True)]
         return x, torch.stack([labels for _, labels in batches])
 
-    def draw(self, task: "InfoBottleneck", times: int) -> Tensor:
+    def draw(self, task: "Steppable", times: int) -> Tensor:
         rows, n = task.feed.x, self.trainer.batch_size * times
         chosen = torch.randint(len(rows), (n,), generator=task.generator, device=self.device)
         return rows.index_select(0, chosen)
@@ -208,7 +229,7 @@ class Share:
             part.load_moments(moments.get(name, []))
 
 
-def at_once(task: "InfoBottleneck") -> int:
+def at_once(task: "Steppable") -> int:
     """How many like this one are best stepped as one model on a CPU."""
     floats = sum(p.numel() for p in task.bottleneck.parameters())
     if task.informed:
@@ -219,7 +240,7 @@ def at_once(task: "InfoBottleneck") -> int:
     return max(1, min(AT_ONCE_ON_CPU, FLOATS_AT_ONCE_ON_CPU // max(1, floats)))
 
 
-def rates_and_bound(task: "InfoBottleneck") -> tuple[float, str, float]:
+def rates_and_bound(task: "Steppable") -> tuple[float, str, float]:
     return task.trainer.lr, str(same(task.term.bound)), task.statistics_lr
 
 

@@ -29,11 +29,12 @@ from mine_cli.estimator.evaluation import Evaluation
 from mine_cli.estimator.status import status
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.networks.encoders import Bottleneck
-from mine_cli.tasks.batches import FixedRows, go_on, stream
+from mine_cli.tasks.batches import FixedRows
 from mine_cli.tasks.infobottleneck.report import information, prediction, predictions_of
 from mine_cli.tasks.infobottleneck.rows import rows_on
 from mine_cli.tasks.infobottleneck.stacked import Share, Together
 from mine_cli.training.ema import MovingAverage
+from mine_cli.training.rng import go_on, stream
 
 __all__ = ["InfoBottleneck"]
 

@@ -16,14 +16,14 @@ from mine_cli.errors import BadInput
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.results.folder import RunFolder
 from mine_cli.tasks import build
-from mine_cli.tasks.batches import stream
 from mine_cli.tasks.common import UNKNOWN, forward_pass, sections, trained_alike
 from mine_cli.tasks.mi_estimate import baselines
 from mine_cli.tasks.mi_estimate.parts import Parts, of_law, of_rows
 from mine_cli.tasks.mi_estimate.training import MIEstimate
 from mine_cli.training.device import autocast, device
+from mine_cli.training.rng import stream
 
-__all__ = ["MIEstimateJob", "Pairs"]
+__all__ = ["MIEstimateExperiment", "Pairs"]
 
 FEWEST_ROWS = 20  # to cross with one another in an evaluation
 
@@ -50,7 +50,7 @@ class Pairs:
         return self.dataset.sample(4, torch.Generator().manual_seed(0))
 
 
-class MIEstimateJob:
+class MIEstimateExperiment:
     """An estimate on the configured data set, or on one that is given."""
 
     charts: Mapping[str, Any] = {

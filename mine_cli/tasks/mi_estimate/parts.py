@@ -16,7 +16,7 @@ from mine_cli.data.split import (
     straddling,
     three_way,
 )
-from mine_cli.tasks.batches import stream
+from mine_cli.training.rng import stream
 
 __all__ = ["Parts", "of_law", "of_rows"]
 

@@ -20,10 +20,11 @@ from mine_cli.estimator.ensemble import Ensemble, EnsembleMember, same
 from mine_cli.estimator.evaluation import Evaluation, pool
 from mine_cli.estimator.status import status
 from mine_cli.estimator.term import MutualInformation
-from mine_cli.tasks.batches import Ahead, FixedRows, FreshDraws, SideBySide, go_on, stream
+from mine_cli.tasks.batches import Ahead, FixedRows, FreshDraws, SideBySide
 from mine_cli.tasks.mi_estimate.parts import Parts
 from mine_cli.training import distributed
-from mine_cli.training.trainer import set_rate
+from mine_cli.training.optim import set_rate
+from mine_cli.training.rng import go_on, stream
 
 __all__ = ["MIEstimate", "Member", "Together"]
 

@@ -12,7 +12,7 @@ from mine_cli.figures import style
 from mine_cli.figures.gan import compare
 from mine_cli.figures.gan.compare import colours_of
 from mine_cli.figures.gan.run import percent, score
-from mine_cli.results.folder import read_json, write_json
+from mine_cli.results.files import read_json, write_json
 from tests.gan_folders import GRID, images_run, points_run
 
 SHORT = (1000, 2000)

@@ -15,7 +15,7 @@ from mine_cli.figures import style
 from mine_cli.figures.gan.panels import bandwidth, density_of, square, tiled
 from mine_cli.figures.gan.run import GanRun, percent, score
 from mine_cli.figures.gan.samples import spread
-from mine_cli.results.folder import read_json, write_json
+from mine_cli.results.files import read_json, write_json
 from tests.gan_folders import STEPS, grid_points, images_run, points_run, write
 
 PICTURES = ("samples", "training", "density", "histogram", "progress")

@@ -15,7 +15,7 @@ from mine_cli import figures
 from mine_cli.figures.infobottleneck.method_groups import Group, groups_of, measure_of
 from mine_cli.figures.infobottleneck.methods import information_in_words, nats
 from mine_cli.figures.infobottleneck.run import BottleneckRun
-from mine_cli.results.folder import write_json
+from mine_cli.results.files import write_json
 from tests.bottleneck_folders import bottleneck_run
 
 LAST = (12_000,)

@@ -13,7 +13,7 @@ from matplotlib.image import imread
 
 from mine_cli import figures
 from mine_cli.figures.infobottleneck.run import LOOKS, BottleneckRun, look_of
-from mine_cli.results.folder import write_json
+from mine_cli.results.files import write_json
 from tests.bottleneck_folders import H_Y, STEPS, bottleneck_run
 
 PICTURES = ("learning", "plane", "robustness")

@@ -13,7 +13,7 @@ from matplotlib.image import imread
 from mine_cli import figures
 from mine_cli.figures import style
 from mine_cli.figures.sweep.series import AT_LEAST
-from mine_cli.results.folder import read_json
+from mine_cli.results.files import read_json
 from mine_cli.results.ledger import Ledger
 from tests.bottleneck_folders import bottleneck_run
 from tests.gan_folders import points_run

@@ -10,8 +10,8 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy, multinomial
 from torch import Tensor
 
+from mine_cli.data.samples import Verdict
 from mine_cli.tasks.gan.metrics import (
-    Verdict,
     high_quality_share,
     js_divergence,
     kl_divergence,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mine_cli.results.folder import read_json, write_json
+from mine_cli.results.files import read_json, write_json
 from mine_cli.tasks.infobottleneck.experiment import gather
 from tests.bottleneck_folders import bottleneck_run
 

@@ -29,8 +29,7 @@ class FusedLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        from mine_cli.config.compose import tell
-        from mine_cli.errors import BadInput
+        from mine_cli.errors import BadInput, tell
         from mine_cli.sweep.forkserver import get_ready
 
         if faults := self.faults():

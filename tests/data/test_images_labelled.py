@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mine_cli.data.images import load
+from mine_cli.data.images import CLOTHES, LabelledImages
 from mine_cli.data.labelled import overlap
-from mine_cli.data.labelled_images import CLOTHES, LabelledImages
+from mine_cli.data.mnist import load
 from mine_cli.errors import BadInput
 from tests.image_folders import write_images
 

@@ -1,0 +1,109 @@
+"""What is checked before Hydra makes a folder: configuration, data, networks, the folder."""
+
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from mine_cli.config import processes
+from mine_cli.config.compose import run_configuration, without_hydra
+from mine_cli.config.validation import process_faults, validate
+from mine_cli.errors import BadInput, RunFailed, tell
+from mine_cli.results import locks
+from mine_cli.results.locks import check_place
+from mine_cli.training import distributed
+
+__all__ = ["CheckBeforeRun", "check_folder"]
+
+
+class CheckBeforeRun(Callback):
+    """Checks a single run before Hydra makes its folder; a fault ends the program with exit 2."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        # Hydra logs an exception raised here and goes on; SystemExit alone ends the program.
+        try:
+            cfg, folder = without_hydra(config), Path(config.hydra.run.dir)
+            check_before_run(cfg, config.hydra)
+            distributed.all_ready()
+            if not cfg.dry_run and processes.rank() == 0:
+                take_folder(folder, resumed=cfg.resume is not None)
+        except Exception as stop:
+            tell(stop)
+            raise SystemExit(getattr(stop, "exit_code", 1)) from None
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Takes the folder of a sweep whose jobs are not known beforehand."""
+        from mine_cli.sweep.folder import check_search, claim
+
+        n = processes.count()
+        try:
+            if n > 1:
+                raise BadInput(f"a sweep: cannot be shared by {n} processes; leave out -m")
+            if config.dry_run or config.resume is not None:
+                raise BadInput("resume and dry_run look at one run; leave them out of a sweep")
+            if not config.hydra.sweeper._target_.endswith(".GridSweeper"):  # that takes its own
+                folder = Path(config.hydra.sweep.dir)
+                check_search(folder, config.hydra.sweeper)
+                claim(folder, [], config.units)
+        except RunFailed as stop:
+            tell(stop)
+            raise SystemExit(stop.exit_code) from None
+
+
+def check_before_run(cfg: DictConfig, hydra: Any) -> None:
+    """Raise BadInput for a folder or a configuration that cannot be run."""
+    folder = Path(hydra.run.dir)
+    of_a_sweep = any(o.startswith("hydra.sweep.dir=") for o in hydra.overrides.hydra)
+    if of_a_sweep and not cfg.dry_run:
+        raise BadInput("sweep_dir: names the folder of a sweep; want -m, or hydra.run.dir=FOLDER")
+    if cfg.dry_run and hydra.output_subdir is not None:
+        raise BadInput("dry_run: writes nothing only if given on the command line: dry_run=true")
+    if cfg.resume is not None and Path(cfg.resume) != folder:
+        raise BadInput(f"resume: works only on the command line: mine-run resume={cfg.resume}")
+    if not cfg.dry_run and cfg.resume is None and processes.rank() == 0:
+        check_folder(folder)
+    cfg = run_configuration(cfg, hydra)
+    faults = validate(cfg) or list(process_faults(cfg))
+    if faults:
+        raise BadInput(*faults)
+    # Imports torch, for which a mistyped number need not wait.
+    from mine_cli.tasks.registry import check
+
+    check(cfg)
+    if cfg.resume is not None and processes.rank() == 0:
+        from mine_cli.tasks.run import check_inputs
+
+        check_inputs(cfg, folder)
+
+
+def take_folder(folder: Path, resumed: bool) -> None:
+    """Keeps everybody else out of a run's folder until the run ends; made where it is not there.
+
+    Raises:
+        BadInput: another process has it, or was there first.
+    """
+    from mine_cli.sweep.folder import saved_sweep
+
+    if resumed and saved_sweep(folder.parent) is not None:
+        # Shared: jobs of one sweep may be resumed side by side, but not while the sweep runs.
+        locks.hold(folder.parent, f"resume={folder}: its sweep is running", shared=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    name = "resume" if resumed else "hydra.run.dir"
+    locks.hold(folder, f"{name}={folder}: a run is at work in it")
+    if not resumed:
+        check_folder(folder)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise BadInput where a new run's files cannot go into the folder, or it holds others."""
+    from mine_cli.sweep.folder import saved_sweep
+
+    if saved_sweep(folder) is not None:
+        raise BadInput(f"hydra.run.dir={folder}: holds a sweep; name another folder")
+    if any((folder / trace).exists() for trace in (".hydra", "result.json", "checkpoints")):
+        raise BadInput(
+            f"hydra.run.dir={folder}: already holds a run; name another folder, or go on with "
+            f"that run: mine-run resume={folder}"
+        )
+    check_place("hydra.run.dir", folder)

@@ -1,0 +1,98 @@
+"""Modules of one shape, called as one."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+__all__ = ["Stack", "fixed", "mapped", "stack", "together"]
+
+
+class Stack:
+    """Modules of one shape, called as one; a single one is called directly.
+
+    The stacked tensors are the ones that are trained: those of the modules become views of them,
+    so that each module is at all times what it has learned, and can be loaded and saved alone.
+
+    Arguments:
+        modules: On one device, where they stay.
+    """
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        self.modules = list(modules)
+        self.alone = len(self.modules) == 1
+        if self.alone:
+            (module,) = self.modules
+            self.state: tuple[dict[str, Any], dict[str, Any]] = (
+                dict(module.named_parameters()),
+                dict(module.named_buffers()),
+            )
+            self.forward: Callable[..., Any] = module
+        else:
+            self.state = stack_module_state(self.modules)
+            self._share()
+            self.forward = self._together
+
+    @torch.no_grad()
+    def _share(self) -> None:
+        for r, module in enumerate(self.modules):
+            own = dict(module.named_parameters()) | dict(module.named_buffers())
+            for name, stacked in (*self.state[0].items(), *self.state[1].items()):
+                own[name].data = stacked.data[r]
+
+    def parameters(self) -> list[Tensor]:
+        """The tensors that an optimiser moves."""
+        return list(self.state[0].values())
+
+    def __call__(self, calls: Sequence[Sequence[Any]]) -> Any:
+        """What each module makes of its own arguments; for several ``[R, ...]``."""
+        if self.alone:
+            return self.forward(*calls[0])
+        return self.forward(*stack(calls))
+
+    def on(self, *stacked: Tensor) -> Tensor:
+        """The same for arguments ``[R, ...]`` that are stacked already; always ``[R, ...]``."""
+        if self.alone:
+            return self.forward(*(part[0] for part in stacked))[None]
+        return self.forward(*stacked)
+
+    def _together(self, *arguments: Any) -> Any:
+        # Buffers (the moving average of `mine`) are batched, so their in-place update reaches all.
+        return mapped(self.modules[0], self.state, arguments)
+
+
+def mapped(module: nn.Module, state: tuple[Any, Any], arguments: Sequence[Any]) -> Any:
+    """A module with R states on R arguments; an argument that is None is None for all."""
+    if getattr(module, "takes_stacks", False):
+        return functional_call(module, state, tuple(arguments))
+
+    def one(parameters: Any, buffers: Any, *own: Any) -> Any:
+        return functional_call(module, (parameters, buffers), own)
+
+    in_dims = tuple(None if part is None else 0 for part in arguments)
+    return vmap(one, in_dims=(0, 0, *in_dims))(*state, *arguments)
+
+
+def fixed(state: tuple[dict[str, Tensor], dict[str, Tensor]]) -> tuple[Any, Any]:
+    """A stack's state with no gradient into it, and buffers that stay as they are."""
+    parameters, buffers = state
+    return (
+        {name: value.detach() for name, value in parameters.items()},
+        {name: value.clone() for name, value in buffers.items()},
+    )
+
+
+def stack(parts: Sequence[Sequence[Any]]) -> list[Any]:
+    """Each argument of the R calls, stacked."""
+    return [together(values) for values in zip(*parts, strict=True)]
+
+
+def together(values: Sequence[Any]) -> Any:
+    """One argument of R calls: tensors as one ``[R, ...]``, dictionaries key by key, or None."""
+    if values[0] is None:
+        return None
+    if isinstance(values[0], dict):
+        return {key: torch.stack([v[key] for v in values]) for key in values[0]}
+    return torch.stack(list(values))
