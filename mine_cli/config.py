@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from mine_cli import locks, processes, ranks
 from mine_cli.errors import BadInput, RunFailed
+from mine_cli.keys import group_list, key_list
 from mine_cli.resume import saved_configuration, saved_import_folders
 from mine_cli.schemas import register
 from mine_cli.validation import validate
@@ -206,18 +207,6 @@ class BelowWarning(logging.Filter):
         return record.levelno < logging.WARNING and not getattr(record, "only_in_files", False)
 
 
-def option_list(*, _root_: DictConfig) -> str:
-    """The groups and their options for `--help`, from every folder on Hydra's search path."""
-    groups: dict[str, set[str]] = {}
-    for source in _root_.hydra.runtime.config_sources:
-        if source.schema == "file" and source.provider != "hydra":
-            for file in Path(source.path).glob("*/**/*.yaml"):
-                group, *option = file.relative_to(source.path).with_suffix("").parts
-                if group != "hydra":  # Hydra's own groups: see --hydra-help
-                    groups.setdefault(group, set()).add("/".join(option))
-    width = max(map(len, groups), default=0)
-    return "\n".join(f"  {g:{width}}  {', '.join(sorted(groups[g]))}" for g in sorted(groups))
-
-
 register()
-OmegaConf.register_new_resolver("mine_run.options", option_list, replace=True)
+OmegaConf.register_new_resolver("mine_run.options", group_list, replace=True)
+OmegaConf.register_new_resolver("mine_run.keys", key_list, replace=True)
