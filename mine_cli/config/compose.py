@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from mine_cli.config.keys import group_list, key_list
 from mine_cli.config.resume import saved_configuration, saved_import_folders
 from mine_cli.config.schemas import register
 from mine_cli.config.validation import validate
@@ -61,18 +62,6 @@ def without_hydra(config: DictConfig) -> DictConfig:
     return cfg
 
 
-def option_list(*, _root_: DictConfig) -> str:
-    """The groups and their options for `--help`, from every folder on Hydra's search path."""
-    groups: dict[str, set[str]] = {}
-    for source in _root_.hydra.runtime.config_sources:
-        if source.schema == "file" and source.provider != "hydra":
-            for file in Path(source.path).glob("*/**/*.yaml"):
-                group, *option = file.relative_to(source.path).with_suffix("").parts
-                if group != "hydra":  # Hydra's own groups: see --hydra-help
-                    groups.setdefault(group, set()).add("/".join(option))
-    width = max(map(len, groups), default=0)
-    return "\n".join(f"  {g:{width}}  {', '.join(sorted(groups[g]))}" for g in sorted(groups))
-
-
 register()
-OmegaConf.register_new_resolver("mine_run.options", option_list, replace=True)
+OmegaConf.register_new_resolver("mine_run.options", group_list, replace=True)
+OmegaConf.register_new_resolver("mine_run.keys", key_list, replace=True)

@@ -16,8 +16,8 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
 __all__ = ["BESIDE_KEYS", "in_one_line", "refusal", "wanted"]
 
-BESIDE_KEYS = ("sweep_dir",)
-"""What stands on the command line as a root key does, and is none: `arguments` takes it."""
+BESIDE_KEYS = {"sweep_dir": "Folder of a sweep, named beforehand; the same one again goes on."}
+"""What stands on the command line as a root key does, and is none, with a sentence about it."""
 
 EXTRAS = {
     "hydra/launcher=joblib": "sweep",

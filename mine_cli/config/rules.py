@@ -1,4 +1,4 @@
-"""The rules that a single value in the configuration obeys, each with its words."""
+"""What a key of the configuration is: its default, its rule with its words, its sentence."""
 
 import math
 import re
@@ -33,9 +33,15 @@ class Rule:
     says: str
 
 
-def ruled(default: Any, rule: Rule) -> Any:
-    """A dataclass field: its default and the rule that its value obeys."""
-    return field(default=default, metadata={"rule": rule})
+def ruled(default: Any, rule: Rule | None, says: str) -> Any:
+    """A dataclass field: its default, the rule that its value obeys, and a sentence about it.
+
+    `mine-run --help` and the reference of keys show the sentence, and the rule behind it.
+    """
+    metadata = {"rule": rule, "says": says}
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 def at_least(low: float) -> Rule:

@@ -111,12 +111,12 @@ def section(place: Path, row: Row, findings: list[Finding]) -> str:
     return "\n".join([*lines, "", origin_in_words(origin), ""])
 
 
-def publish(found: Mapping[str, list[Finding]], readme: Path) -> None:
-    """Puts the summary where the program's own README has its place."""
-    text = readme.read_text(encoding="utf-8")
+def publish(found: Mapping[str, list[Finding]], page: Path) -> None:
+    """Puts the summary where the documentation's page of results has its place."""
+    text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(PLACE[0])
     _, _, after = rest.partition(PLACE[1])
-    write_atomically(readme, f"{before}{PLACE[0]}\n{summary(found)}{PLACE[1]}{after}".encode())
+    write_atomically(page, f"{before}{PLACE[0]}\n{summary(found)}{PLACE[1]}{after}".encode())
 
 
 def origin_in_words(origin: Mapping[str, Any]) -> str:
