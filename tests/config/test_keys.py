@@ -10,9 +10,8 @@ from omegaconf import OmegaConf
 
 from mine_cli.config.compose import conf_dir
 from mine_cli.config.hydra_errors import BESIDE_KEYS
-from mine_cli.config.keys import keys_of, root_keys
+from mine_cli.config.keys import WIDTH, keys_of, root_keys
 from mine_cli.config.schemas import SECTIONS, USES, Run
-from mine_cli.results.summary import WIDTH
 from tests.program import run
 
 SCHEMAS = {
