@@ -41,6 +41,15 @@ class MLP(nn.Module):
 
     Raises:
         BadInput: for an unknown activation, or no hidden layer.
+
+    Example:
+        >>> x, z = torch.randn(8, 2), torch.randn(8, 3)
+        >>> network = MLP((2,), (3,), widths=[64, 64])
+        >>> network(x, z).shape  # row i of x with row i of z
+        torch.Size([8])
+        >>> a, b = network.embed(x, z)
+        >>> network.head(a[:, None], b[None]).shape  # every x with every z
+        torch.Size([8, 8])
     """
 
     def __init__(
@@ -86,6 +95,14 @@ class NoisyMLP(nn.Module):
 
     Raises:
         BadInput: for an unknown activation, or no hidden layer.
+
+    Example:
+        >>> x, z = torch.randn(8, 2), torch.randn(8, 3)
+        >>> network = NoisyMLP((2,), (3,), widths=[64])
+        >>> torch.equal(network(x, z), network(x, z))  # fresh noise each time
+        False
+        >>> torch.equal(network.eval()(x, z), network(x, z))
+        True
 
     References:
         | MINE: Mutual Information Neural Estimation (Belghazi et al., 2018), table 15
@@ -155,6 +172,12 @@ class Separable(nn.Module):
 
     Raises:
         BadInput: for an unknown activation.
+
+    Example:
+        >>> network = Separable((2,), (3,), widths=[64], features=16)
+        >>> a, b = network.embed(torch.randn(8, 2), torch.randn(8, 3))
+        >>> a.shape, b.shape
+        (torch.Size([8, 16]), torch.Size([8, 16]))
     """
 
     def __init__(
@@ -193,6 +216,10 @@ class SeparableQuadratic(nn.Module):
 
     Raises:
         BadInput: for an unknown activation.
+
+    Example:
+        >>> SeparableQuadratic((2,), (3,), widths=[64])(torch.randn(8, 2), torch.randn(8, 3)).shape
+        torch.Size([8])
     """
 
     def __init__(
@@ -232,7 +259,12 @@ class SeparableQuadratic(nn.Module):
 
 
 class Bilinear(nn.Module):
-    r"""One matrix and a constant, :math:`T = x^\top W z + c`: fast, and rarely enough."""
+    r"""One matrix and a constant, :math:`T = x^\top W z + c`: fast, and rarely enough.
+
+    Example:
+        >>> Bilinear((2,), (3,))(torch.randn(8, 2), torch.randn(8, 3)).shape
+        torch.Size([8])
+    """
 
     def __init__(self, x_shape: Sequence[int], z_shape: Sequence[int]) -> None:
         super().__init__()
@@ -267,6 +299,11 @@ class Conv(nn.Module):
     Raises:
         BadInput: when x is no image, an image is too small, for an unknown activation or no
             hidden layer.
+
+    Example:
+        >>> network = Conv((1, 28, 28), (10,), channels=[4, 8])
+        >>> network(torch.randn(8, 1, 28, 28), torch.randn(8, 10)).shape  # images and classes
+        torch.Size([8])
     """
 
     def __init__(
@@ -311,6 +348,11 @@ class Bounded(nn.Module):
     Arguments:
         network: Any statistics network with ``embed`` and ``head``.
         limit: c.
+
+    Example:
+        >>> network = Bounded(MLP((2,), (3,)), limit=5.0)
+        >>> (network(100 * torch.randn(8, 2), torch.randn(8, 3)).abs() <= 5).all().item()
+        True
     """
 
     def __init__(self, network: nn.Module, limit: float) -> None:
