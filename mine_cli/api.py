@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy
 import torch
@@ -40,6 +40,28 @@ NOT_HERE = {
 }
 
 
+class Overrides(TypedDict, total=False):
+    """The keys that a type checker lets :func:`estimate` take beside its parameters.
+
+    At run time it takes every key of the configuration. One with a dot is no Python name: a type
+    checker takes it in ``options: dict[str, Any] = {"trainer.steps": 1000}``, as ``**options``.
+    """
+
+    marginals: str
+    task: str
+    trainer: str
+    experiment: str
+    deterministic: bool
+    units: str
+    references: str
+    folds: int
+    split: str
+    objective: str | None
+    retry_diverged: bool
+    data_dir: str | Path
+    cache_dir: str | Path
+
+
 @dataclass(frozen=True)
 class Estimate:
     """An estimate of mutual information, in nats.
@@ -71,7 +93,7 @@ def estimate(
     folder: str | Path | None = None,
     categorical: Sequence[str] = (),
     groups: Any = None,
-    **overrides: Any,
+    **overrides: Unpack[Overrides],
 ) -> Estimate:
     """Estimate the mutual information of paired rows x ``[n, ...]`` and z ``[n, ...]``, in nats.
 
@@ -82,6 +104,7 @@ def estimate(
         categorical: ``["x"]``, ``["z"]`` or both: classes, one-hot coded.
         groups: labels ``[n]`` of rows that no split may part.
         overrides: any other key, ``folds=5`` or ``**{"trainer.steps": 1000}``; groups too.
+            See :class:`Overrides` for what a type checker makes of them.
 
     Raises:
         BadInput: for data, a key or a value that cannot be used, with every fault in it.

@@ -82,7 +82,13 @@ class PairBound(nn.Module):
 
 
 class DV(PairBound):
-    """:func:`donsker_varadhan`, its biased batch gradient uncorrected."""
+    """:func:`donsker_varadhan`, its biased batch gradient uncorrected.
+
+    Example:
+        >>> t_joint, t_marginal = torch.tensor([1.0, 3.0]), torch.zeros(2, 5)
+        >>> DV().value(t_joint, t_marginal).item()  # mean(t_joint) - log mean exp(t_marginal)
+        2.0
+    """
 
     def marginal_term(self, log_mean: Tensor) -> Tensor:
         return -log_mean
@@ -106,6 +112,13 @@ class Mine(DV):
 
     Raises:
         BadInput: when rate or start is out of range.
+
+    Example:
+        >>> bound, scores = Mine(rate=0.1), (torch.ones(4), torch.zeros(4, 2))
+        >>> bound.value(*scores).item()  # Donsker-Varadhan
+        1.0
+        >>> bound.loss(*scores).item()  # what is descended; no estimate of anything
+        0.0
 
     References:
         | Belghazi et al., 2018, section 3.2 and eq. 12 https://arxiv.org/abs/1801.04062
@@ -142,7 +155,12 @@ class Mine(DV):
 
 
 class MineF(PairBound):
-    """:func:`f_divergence`, also called NWJ and MINE-f."""
+    """:func:`f_divergence`, also called NWJ and MINE-f.
+
+    Example:
+        >>> MineF().value(torch.ones(4), torch.ones(4, 2)).item()  # constant: at independence
+        0.0
+    """
 
     at_independence = 1.0
 
@@ -155,6 +173,13 @@ class Tuba(PairBound):
 
     Raises:
         BadInput: when baseline is not finite.
+
+    Example:
+        >>> bound, scores = Tuba(baseline=0.0), (torch.zeros(4), torch.zeros(4, 2))
+        >>> bound.value(*scores).item()
+        0.0
+        >>> [name for name, _ in bound.named_parameters()]
+        ['log_baseline']
     """
 
     def __init__(self, baseline: float = 1.0) -> None:
@@ -173,6 +198,13 @@ class JensenShannon(PairBound):
 
     The optimal T is the log-ratio, so T + 1 is optimal for the f-divergence bound: value is a
     lower bound on the MI, but one that T was not trained for, so expect a large variance.
+
+    Example:
+        >>> bound, scores = JensenShannon(), (torch.full((4,), 9.0), torch.full((4, 2), -9.0))
+        >>> round(bound.objective(*scores).item(), 2)  # at most log 4
+        1.39
+        >>> round(bound.value(*scores).item(), 2)  # 1 + mean(t_joint) - mean exp(t_marginal)
+        10.0
 
     References:
         | On Variational Bounds of Mutual Information (Poole et al., 2019), section 2
@@ -195,6 +227,10 @@ class Smile(PairBound):
 
     Raises:
         BadInput: when clip is not positive.
+
+    Example:
+        >>> Smile(clip=2.0).value(torch.zeros(4), torch.full((4, 2), -9.0)).item()
+        2.0
     """
 
     is_lower_bound = False
@@ -216,7 +252,13 @@ class Smile(PairBound):
 
 
 class InfoNCE(nn.Module):
-    """:func:`infonce`; every row is scored against a group of others, hence the score matrix."""
+    """:func:`infonce`; every row is scored against a group of others, hence the score matrix.
+
+    Example:
+        >>> t_joint, t_marginal = torch.full((4,), 100.0), torch.zeros(4, 3)
+        >>> round(InfoNCE().value(t_joint, t_marginal).item(), 4)  # the ceiling, log(3 + 1)
+        1.3863
+    """
 
     needs: ClassVar[Literal["pairs", "matrix"]] = "matrix"
     is_lower_bound: ClassVar[bool] = True
@@ -240,6 +282,12 @@ class OneFormula(nn.Module):
 
     Loss, value and objective all come from it. It may carry ``needs`` ("pairs" or "matrix") and
     ``is_lower_bound`` as attributes; it is taken for a lower bound on pairs otherwise.
+
+    Example:
+        >>> def mean_difference(t_joint, t_marginal):
+        ...     return t_joint.mean() - t_marginal.mean()
+        >>> OneFormula(mean_difference).loss(torch.ones(4), torch.zeros(4, 2)).item()
+        -1.0
     """
 
     has_ceiling: ClassVar[bool] = False
