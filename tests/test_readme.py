@@ -218,6 +218,9 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     fetched = re.findall(r"<(?:script|link|img)[^>]* (?:src|href)=\"?(https?://[^\s\">]+)", front)
     assert fetched == []  # nothing comes from elsewhere
     assert "<math" in (tmp_path / "explanation" / "gan" / "index.html").read_text()
+    bounds = (tmp_path / "api" / "bounds" / "index.html").read_text()
+    assert "<math" in bounds
+    assert not re.search(r":(func|class|math):|\.\. (math|code-block)::|<p>\|", bounds)
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c not in RESUMED])
