@@ -2,11 +2,12 @@
 
 import gzip
 import hashlib
+import io
 import math
 import socket
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +99,7 @@ def _missing(folder: Path) -> list[str]:
 def _download(source: "type[MNIST]", data_dir: Path, folder: Path, missing: list[str]) -> None:
     absent = [path for path in (folder, folder.parent, data_dir) if not path.exists()]
     try:
-        with _impatient():
+        with _impatient(), redirect_stdout(io.StringIO()):  # torchvision 0.19 prints its tries
             source(str(data_dir), download=True)
     except (OSError, RuntimeError, EOFError, zlib.error) as fault:
         for path in absent:  # torchvision made them before it found no network

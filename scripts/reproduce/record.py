@@ -41,8 +41,13 @@ def write(place: Path, row: Row, tables: Tables, origin: Mapping[str, Any]) -> N
 
 
 def draw(place: Path, row: Row, tables: Tables) -> None:
-    for suffix in ("png", "svg"):
-        style.save(row.draw(tables), place / f"figure.{suffix}")
+    figure = row.draw(tables)
+    dpi = figure.dpi  # an SVG's is another
+    style.save(figure, place / "figure.svg")
+    # The places of its parts are found: to find them again would take half of the time.
+    figure.set_layout_engine("none")
+    figure.set_dpi(dpi)
+    style.save(figure, place / "figure.png")
 
 
 def read(place: Path) -> Tables:

@@ -22,7 +22,7 @@ from mine_cli.tasks.registry import experiment_of
 from mine_cli.training.trainer import Trainer
 from tests.image_folders import write_images
 
-pytestmark = pytest.mark.usefixtures("coarse")
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 SMALL = (
     "trainer=smoke", "trainer.device=cpu", "trainer.tensorboard=false", "trainer.progress=false",
