@@ -1,6 +1,7 @@
 """The program's own errors: each ends a run with one line and the exit code it carries."""
 
 import os
+import re
 import sys
 import traceback
 from types import FrameType
@@ -58,6 +59,10 @@ def error_lines(stop: Exception) -> list[str]:
     """An error in words: as it is for our own, with its type for another's."""
     if isinstance(stop, RunFailed):
         return str(stop).splitlines()
+    if isinstance(stop, MemoryError) or "can't allocate memory" in str(stop):
+        asked = re.search(r"allocate (\d+) bytes", str(stop))
+        size = f": {int(asked[1]) / 1e9:,.0f} GB were asked for at once" if asked else ""
+        return [f"not enough memory{size}; want fewer rows, pairs or a smaller batch"]
     if isinstance(stop, OSError) and stop.strerror:
         return [f"{stop.filename}: {stop.strerror}" if stop.filename else stop.strerror]
     return [f"{type(stop).__name__}: {' '.join(str(stop).split())}"]
