@@ -29,6 +29,9 @@ def as_markdown(text: str) -> str:
     text = re.sub(r":math:`([^`]+)`", lambda found: convert(found[1]), text)
     text = re.sub(rf"^\.\. math::(.*{INDENTED})", display, text, flags=re.MULTILINE)
     text = re.sub(rf"^\.\. code-block:: (\w+)({INDENTED})", fence, text, flags=re.MULTILINE)
+    text = re.sub(
+        r"^    (\w+(?:, \w+)+)(: .*(?:\n {8,}.*)*)", one_by_one, text, flags=re.MULTILINE
+    )
     text = re.sub(r"^Example:$", "Examples:", text, flags=re.MULTILINE)
     return re.sub(r"^References:\n((?: .*(?:\n|\Z))+)", references, text, flags=re.MULTILINE)
 
@@ -40,6 +43,11 @@ def display(found: re.Match[str]) -> str:
 
 def fence(found: re.Match[str]) -> str:
     return f"```{found[1]}\n{textwrap.dedent(found[2]).strip()}\n```\n\n"
+
+
+def one_by_one(found: re.Match[str]) -> str:
+    """Arguments that share their words, each with them."""
+    return "\n".join(f"    {name}{found[2]}" for name in found[1].split(", "))
 
 
 def references(found: re.Match[str]) -> str:

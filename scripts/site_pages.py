@@ -125,6 +125,7 @@ def experiments() -> str:
         told = [line[1:].strip() for line in text.splitlines() if line.startswith("#")][1:]
         commands = [line for line in told if line.startswith("mine-run ")]
         words = " ".join(line for line in told if line and line not in commands)
+        words = re.sub(r"\bdocs/(\S+)\.md", r"[\1](../\1.md)", words)
         shows, _, expected = words.removeprefix("Shows: ").partition(" Expected: ")
         lines += [f"## {name}", "", "```bash", *commands, "```", ""]
         lines += [shows[:1].upper() + shows[1:], "", f"*Expected:* {expected}", ""]
@@ -132,9 +133,9 @@ def experiments() -> str:
 
 
 def table(keys: Any) -> list[str]:
-    lines = ["| key | default | what it is | values |", "| --- | --- | --- | --- |"]
+    lines = ["| key | what it is | default | values |", "| --- | --- | --- | --- |"]
     for key in keys:
-        cells = (f"`{key.name}`", f"`{key.value}`", key.says, key.range)
+        cells = (f"`{key.name}`", key.says, f"`{key.value}`", key.range)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return lines
 
