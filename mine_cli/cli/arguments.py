@@ -1,6 +1,7 @@
 """The command line, read before Hydra reads it: `dry_run` and `resume` say where output goes."""
 
 import os
+import re
 import sys
 from argparse import ArgumentError, ArgumentParser
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,12 +45,13 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
             not change; where `dry_run` is to look at a sweep; for a YAML that cannot be read; for
             a group without an option, which Hydra answers with a traceback.
     """
-    arguments = [option_in_words(a) for a in flags_first(arguments)]
     check_own_yaml(arguments)
     given = dict(a.split("=", 1) for a in arguments if "=" in a and not a.startswith("-"))
     faults = [f"{g}=null: want one of its options, or leave it out" for g in empty(given)]
+    faults += [f"{k}={v[:9]}...: too large a number" for k, v in given.items() if huge(v)]
     if faults:
         raise BadInput(*faults)
+    arguments = [option_in_words(a) for a in flags_first(arguments)]
     folder = unquoted(given["resume"]) if "resume" in given else "None"
     if folder not in ("None", ""):
         return resuming(Path(folder), arguments)
@@ -80,7 +82,8 @@ def option_in_words(argument: str) -> str:
     """`GROUP=3` as `GROUP='3'`: Hydra says what options there are instead of a number or a list,
     for which it has a traceback."""
     group, equals, text = argument.partition("=")
-    if not equals or not (group in (*SECTIONS, "experiment") or "/" in group):
+    name = group.lstrip("+~")
+    if not equals or not (name in (*SECTIONS, "experiment") or "/" in name):
         return argument
     try:
         override = OverridesParser.create().parse_override(argument)
@@ -94,10 +97,15 @@ def option_in_words(argument: str) -> str:
     return f"{group}={quoted(text)}"
 
 
+def huge(text: str) -> bool:
+    """Whether a value holds a number beyond all floats, at which OmegaConf stumbles."""
+    return re.search(r"\d{309}", text) is not None
+
+
 def is_option(value: Any) -> bool:
     """Whether Hydra takes a value for a group's option, or for several."""
     words = value if isinstance(value, list) else [value]
-    return all(isinstance(word, str | dict | None) for word in words)
+    return all(isinstance(word, str | dict) for word in words)
 
 
 def as_words(options: Iterable[Any]) -> str:
