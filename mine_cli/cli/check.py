@@ -5,6 +5,7 @@ from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from mine_cli.config import processes
 from mine_cli.config.compose import run_configuration, without_hydra
@@ -23,7 +24,7 @@ class CheckBeforeRun(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         # Hydra logs an exception raised here and goes on; SystemExit alone ends the program.
         try:
-            cfg, folder = without_hydra(config), Path(config.hydra.run.dir)
+            cfg, folder = without_hydra(config), folder_of(config, "run")
             check_before_run(cfg, config.hydra)
             distributed.all_ready()
             if not cfg.dry_run and processes.rank() == 0:
@@ -43,12 +44,24 @@ class CheckBeforeRun(Callback):
             if config.dry_run or config.resume is not None:
                 raise BadInput("resume and dry_run look at one run; leave them out of a sweep")
             if not config.hydra.sweeper._target_.endswith(".GridSweeper"):  # that takes its own
-                folder = Path(config.hydra.sweep.dir)
+                folder = folder_of(config, "sweep")
                 check_search(folder, config.hydra.sweeper)
                 claim(folder, [], config.units)
         except RunFailed as stop:
             tell(stop)
             raise SystemExit(stop.exit_code) from None
+
+
+def folder_of(config: DictConfig, mode: str) -> Path:
+    """The folder of a run or a sweep.
+
+    Raises:
+        BadInput: for an interpolation in it that leads nowhere.
+    """
+    try:
+        return Path(config.hydra[mode].dir)
+    except OmegaConfBaseException as stop:
+        raise BadInput(f"hydra.{mode}.dir: {str(stop).splitlines()[0]}") from stop
 
 
 def check_before_run(cfg: DictConfig, hydra: Any) -> None:

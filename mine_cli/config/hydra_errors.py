@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from hydra._internal import utils
-from hydra.errors import MissingConfigException, OverrideParseException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from mine_cli.errors import BadInput, printable
 
 __all__ = ["BESIDE_KEYS", "in_one_line", "refusal", "wanted"]
 
@@ -47,14 +49,14 @@ def refusing(act: Callable[[], Any]) -> Any:
         line = refusal(stop)
         if line is None or os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        print(f"mine-run: {line}", file=sys.stderr)
-        raise SystemExit(1) from None
+        print(f"mine-run: {printable(line)}", file=sys.stderr)
+        raise SystemExit(BadInput.exit_code) from None
 
 
 def refusal(stop: Exception) -> str | None:
-    """What is wrong and what there is, in one line; None for all that Hydra tells well itself."""
+    """What is wrong and what there is, in one line; None for what is no refusal of Hydra's."""
     if isinstance(stop, MissingConfigException):
-        return missing_option(stop)
+        return missing_option(stop) or in_a_line(stop)
     if isinstance(stop, OverrideParseException):
         return not_understood(stop)
     if ambiguous := re.match("Ambiguous value for argument '(.*)'", str(stop)):
@@ -67,8 +69,17 @@ def refusal(stop: Exception) -> str | None:
     cause = stop.__cause__
     if isinstance(cause, (ConfigAttributeError, ConfigKeyError)):
         return missing_key(cause)
-    typed = re.match("Error merging override (.*)", str(stop))
-    return f"{typed[1]}: {str(cause).splitlines()[0]}" if typed and cause else None
+    if "does not support sweep type" in str(stop):
+        return "interval(...): only a search takes an interval; want hydra/sweeper=optuna"
+    if (typed := re.match("Error merging override (.*)", str(stop))) and cause:
+        return f"{typed[1]}: {str(cause).splitlines()[0]}"
+    if isinstance(stop, HydraException | OmegaConfBaseException):
+        return in_a_line(stop)
+    return None
+
+
+def in_a_line(stop: Exception) -> str:
+    return " ".join(str(stop).split())
 
 
 def not_understood(stop: OverrideParseException) -> str:

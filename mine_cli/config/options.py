@@ -9,7 +9,9 @@ from typing import Any
 from omegaconf import II, MISSING
 
 from mine_cli.config.rules import (
+    FILES,
     FINITE,
+    NAMES,
     POSITIVE,
     SEED,
     SHARE,
@@ -104,13 +106,13 @@ class FunctionsConf:
 @dataclass
 class ArraysConf:
     _target_: str = "mine_cli.data.arrays.Arrays"
-    path: Any = ruled(MISSING, None, "File .npz, .csv or .parquet, or a list of two .npy files.")
-    x: Any = ruled(None, None, "Array or columns of x; null: the array named x.")
-    z: Any = ruled(None, None, "Array or columns of z; null: the array named z.")
-    categorical: list[Any] = ruled([], None, "Columns that are classes, to be one-hot coded.")
+    path: Any = ruled(MISSING, FILES, "File .npz, .csv or .parquet, or a list of two .npy files.")
+    x: Any = ruled(None, or_none(NAMES), "Array or columns of x; null: the array named x.")
+    z: Any = ruled(None, or_none(NAMES), "Array or columns of z; null: the array named z.")
+    categorical: list[Any] = ruled([], NAMES, "Columns that are classes, to be one-hot coded.")
     test_path: Any = ruled(
         None,
-        None,
+        or_none(FILES),
         "File of the test rows, for task=infobottleneck; null: a random tenth of the rows.",
     )
     seed: int = ruled(

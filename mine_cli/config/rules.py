@@ -2,14 +2,16 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
+    "FILES",
     "FINITE",
     "FRACTIONS",
     "MOMENTS",
+    "NAMES",
     "POSITIVE",
     "SEED",
     "SHARE",
@@ -22,6 +24,7 @@ __all__ = [
     "one_of",
     "or_none",
     "ruled",
+    "within",
 ]
 
 
@@ -51,6 +54,11 @@ def at_least(low: float) -> Rule:
 def between(low: float, high: float) -> Rule:
     """Both ends excluded."""
     return Rule(lambda value: low < value < high, f"must lie strictly between {low} and {high}")
+
+
+def within(low: int, high: int) -> Rule:
+    """Both ends included."""
+    return Rule(lambda value: low <= value <= high, f"must lie between {low} and {high}")
 
 
 def one_of(*patterns: str, shown: str = "") -> Rule:
@@ -90,6 +98,22 @@ def _two_moments(value: Any) -> bool:
     return len(value) == 2 and all(0 <= share < 1 for share in value)
 
 
+def _files(value: Any) -> bool:
+    words = [value] if isinstance(value, str) else value
+    return len(words) in (1, 2) and all(isinstance(word, str) for word in words)
+
+
+def _names(value: Any) -> bool:
+    names = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    return all(map(_is_name, names))
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
+
+
+FILES = Rule(_files, "must be a file, or a list of two .npy files")
+NAMES = Rule(_names, "must be a name or the number of a column, or a list of these")
 FRACTIONS = Rule(_three_shares, "must be three positive shares (fit, select, report) with sum 1")
 MOMENTS = Rule(_two_moments, "must be two shares in [0, 1), Adam's two moving averages")
 FINITE = Rule(math.isfinite, "must be finite")

@@ -25,6 +25,7 @@ from mine_cli.config.rules import (
     one_of,
     or_none,
     ruled,
+    within,
 )
 
 __all__ = [
@@ -246,7 +247,7 @@ class TrainerConf:
     )
     threads: int | None = ruled(
         1,
-        or_none(at_least(1)),
+        or_none(within(1, 1024)),
         "CPU threads; null: all. One is fastest for small networks and runs side by side.",
     )
     log_every: int = ruled(100, at_least(1), "Steps between logged metrics.")

@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from mine_cli.config.hydra_errors import BESIDE_KEYS, wanted
 from mine_cli.config.processes import count
@@ -12,6 +13,8 @@ from mine_cli.config.rules import Rule
 from mine_cli.config.schemas import DATASETS, SECTIONS, USES, MethodConf, Run, TrainerConf
 
 __all__ = ["process_faults", "schema_of", "validate"]
+
+LONGEST = 60  # characters of a value that a message quotes
 
 TARGETS = {
     schema._target_: schema
@@ -26,6 +29,8 @@ def validate(cfg: DictConfig) -> list[str]:
 
     A user's own `_target_`, for which there is no schema, is taken as it is.
     """
+    if lost := list(unresolved(cfg)):
+        return lost
     faults = list(section_faults("", cfg, Run))
     # Task and data set decide what else there has to be.
     task, option = OmegaConf.select(cfg, "task.name"), option_of(cfg, "dataset")
@@ -57,6 +62,28 @@ def validate(cfg: DictConfig) -> list[str]:
         *pairing_faults(cfg),
         *method_faults(cfg),
     ]
+
+
+def unresolved(cfg: DictConfig) -> Iterator[str]:
+    """Interpolations that lead nowhere: every later check would stumble over them."""
+    for key, text in leaves(OmegaConf.to_container(cfg, resolve=False)):
+        if isinstance(text, str) and "${" in text:
+            try:
+                OmegaConf.select(cfg, key)
+            except OmegaConfBaseException as stop:
+                yield f"{key}={text}: {str(stop).splitlines()[0]}"
+
+
+def leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of a tree of dictionaries and lists, by the key that OmegaConf selects it by."""
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from leaves(value, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(tree, list):
+        for index, value in enumerate(tree):
+            yield from leaves(value, f"{prefix}[{index}]")
+    else:
+        yield prefix, tree
 
 
 def unused(task: Any, section: str) -> bool:
@@ -100,14 +127,20 @@ def section_faults(prefix: str, node: DictConfig, schema: Any) -> Iterator[str]:
         elif typed[key] == f"${{{key}}}":  # the root's own value, judged there
             continue
         elif rule is not None and not obeys(node[key], rule):
-            yield f"{prefix}{key}={'null' if node[key] is None else node[key]}: {rule.says}"
+            yield f"{prefix}{key}={shown(node[key])}: {rule.says}"
 
 
 def obeys(value: Any, rule: Rule) -> bool:
     try:
         return rule.holds(value)
-    except TypeError:  # no number, or no list, where the rule wants one
+    except (TypeError, OverflowError):  # no number, no list, or a number beyond all floats
         return False
+
+
+def shown(value: Any) -> str:
+    """A value as it was typed, cut short where it would fill the line."""
+    text = "null" if value is None else str(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 def splitting_faults(cfg: DictConfig) -> Iterator[str]:

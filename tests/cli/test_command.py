@@ -150,11 +150,11 @@ def test_version(command: Command) -> None:
         ("bound=nwj", "bound=nwj: no such option; want one of dv, infonce, js, mine, "),
     ],
 )
-def test_what_hydra_refuses_exits_1(
+def test_what_hydra_refuses_is_bad_input(
     argument: str, said: str, command: Command, tmp_path: Path
 ) -> None:
     done = command(argument)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert made(tmp_path) == []
@@ -353,8 +353,8 @@ def test_resume_changes_nothing_but_steps_device_and_paths(folder: Path) -> None
     with pytest.raises(BadInput) as caught:
         for_hydra(typed)
     assert [fault.partition(":")[0] for fault in caught.value.faults] == [
-        "trainer.lr=1",
         "-m",
+        "trainer.lr=1",
         "bound=dv",
     ]
 
