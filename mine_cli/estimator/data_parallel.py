@@ -13,7 +13,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from mine_cli.errors import BadInput
-from mine_cli.estimator.scoring import group_shape, score_groups, score_pairs
+from mine_cli.estimator.scoring import score_groups, score_pairs
 from mine_cli.marginals import AllPairs
 from mine_cli.networks.interface import Noise
 from mine_cli.training.distributed import reaching_others
@@ -92,7 +92,7 @@ class SharedBatch(nn.Module):
 
     def own_groups(self, x: Tensor, z: Tensor, noise: Noise | None) -> tuple[Tensor, Tensor]:
         """Whole groups, each crossed by one rank."""
-        groups, rows = group_shape(len(x), self.term.marginals)
+        groups, rows = self.term.marginals.groups(len(x))
         own = own_slice(groups, "groups")
         in_rows = slice(own.start * rows, own.stop * rows)
         if noise is not None:

@@ -3,18 +3,18 @@ r"""The MI term: a statistics network, a bound and a way to draw marginals, as o
 The same object estimates mutual information, raises it (`maximise`) and lowers it (`minimise`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mine_cli.bounds import BOUNDS
+from mine_cli.bounds import BOUNDS, Bound, as_bound
 from mine_cli.errors import BadInput
 from mine_cli.estimator.evaluation import Evaluation, evaluate, log_ratio
-from mine_cli.estimator.scoring import draw, group_shape, score
-from mine_cli.marginals import MARGINALS
+from mine_cli.estimator.scoring import draw, score
+from mine_cli.marginals import MARGINALS, as_marginals
 from mine_cli.networks.interface import Noise, Whole
 from mine_cli.training.optim import adam
 
@@ -33,9 +33,10 @@ class MutualInformation(nn.Module):
     Arguments:
         network: the statistics network T(x, z): any ``nn.Module`` whose ``forward(x, z)`` scores
             paired rows. One with ``embed`` and ``head`` has its first layer computed once per row.
-        bound: a name (``mine``, ``dv``, ``mine_f``, ...) or a module with ``loss``, ``value`` and
-            ``objective``.
-        marginals: a name (``derangement``, ``shuffle``, ...) or an object of that kind.
+        bound: a name (``mine``, ``dv``, ``mine_f``, ...), a function of the scores, or a module
+            with ``loss``, ``value`` and ``objective``, such as a `Bound`.
+        marginals: a name (``derangement``, ``shuffle``, ...) or an object with ``pairings``, such
+            as `Marginals`.
         lr: learning rate of the statistics network's own Adam.
         seed: of the random pairings and of a noisy network's noise.
 
@@ -44,13 +45,14 @@ class MutualInformation(nn.Module):
         | https://arxiv.org/abs/1801.04062
     """
 
+    bound: Bound
     log_partition: Tensor
     calibrated: Tensor
 
     def __init__(
         self,
         network: nn.Module,
-        bound: str | nn.Module = "mine",
+        bound: str | nn.Module | Callable[[Tensor, Tensor], Tensor] = "mine",
         marginals: Any = "derangement",
         *,
         lr: float = 1e-3,
@@ -62,12 +64,13 @@ class MutualInformation(nn.Module):
                 f"network: want a torch.nn.Module such as MLP((2,), (2,)), not {network!r}"
             )
         self.network = network if hasattr(network, "head") else Whole(network)
-        self.bound = by_name(bound, BOUNDS, "bound")
-        self.marginals = by_name(marginals, MARGINALS, "marginals")
-        if self.bound.needs == "matrix" and not hasattr(self.marginals, "rows"):
+        self.bound = as_bound(by_name(bound, BOUNDS, "bound"))
+        chosen = by_name(marginals, MARGINALS, "marginals")
+        self.marginals = as_marginals(chosen)
+        if self.bound.needs == "matrix" and self.marginals.rows is None:
             raise BadInput(
                 f"bound={type(self.bound).__name__} needs the score matrix: marginals=all_pairs, "
-                f"not {type(self.marginals).__name__}"
+                f"not {type(chosen).__name__}"
             )
         self.lr = lr
         self.seed = seed
@@ -149,7 +152,7 @@ class MutualInformation(nn.Module):
         on it) as many negatives a row as a training batch gives."""
         if self.bound.needs != "matrix":
             return {"pairs": pairs}
-        _, rows = group_shape(batch_size, self.marginals)
+        _, rows = self.marginals.groups(batch_size)
         return {"negatives": rows - 1, "training_negatives": rows - 1}
 
     @torch.no_grad()
@@ -191,7 +194,7 @@ class MutualInformation(nn.Module):
     def _with_extra(self, x: Tensor, z: Tensor, z_extra: Tensor | None) -> Tensor:
         check_tensors(x, z)
         rows = 0 if z_extra is None else len(z_extra)
-        wanted = len(x) * getattr(self.marginals, "extra", 0)
+        wanted = len(x) * self.marginals.extra
         if len(x) != len(z) or rows != wanted:
             raise BadInput(
                 f"got {len(x)} rows of x, {len(z)} of z and {rows} extra draws of z: x and z are "

@@ -9,7 +9,6 @@ from torch import Generator, Tensor
 
 from mine_cli.config.schemas import InfoBottleneckConf, MethodConf, TrainerConf
 from mine_cli.estimator.ensemble import Ensemble, same
-from mine_cli.estimator.scoring import group_shape
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.networks.encoders import Bottleneck
 from mine_cli.tasks.batches import FixedRows
@@ -161,7 +160,7 @@ class Batched:
         x = [rows for rows, _ in batches]
         extra = 0
         if self.ensemble is not None:
-            extra = getattr(self.tasks[0].term.marginals, "extra", 0)
+            extra = self.tasks[0].term.marginals.extra
         if extra:
             further = [self.draw(task, extra) for task in self.tasks]
             x = [torch.cat(pair) for pair in zip(x, further, strict=True)]
@@ -234,7 +233,7 @@ def at_once(task: "Steppable") -> int:
     floats = sum(p.numel() for p in task.bottleneck.parameters())
     if task.informed:
         weights = list(task.term.network.parameters())
-        groups, rows = group_shape(task.trainer.batch_size, task.term.marginals)
+        groups, rows = task.term.marginals.groups(task.trainer.batch_size)
         widest = max((len(w) for w in weights if w.dim() > 1), default=1)
         floats += sum(w.numel() for w in weights) + groups * rows**2 * widest
     return max(1, min(AT_ONCE_ON_CPU, FLOATS_AT_ONCE_ON_CPU // max(1, floats)))
