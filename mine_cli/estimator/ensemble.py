@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mine_cli.bounds import BOUNDS
+from mine_cli.bounds import BOUNDS, Bound
 from mine_cli.estimator.data_parallel import SharedBatch, average_gradients
 from mine_cli.estimator.scoring import draw, draw_noise, score
 from mine_cli.estimator.stacked_mlp import Perceptrons
 from mine_cli.estimator.term import MutualInformation, frozen
 from mine_cli.networks.interface import Noise
 from mine_cli.training.stack import Stack, fixed, mapped, stack, together
-from mine_cli.training.stacked_adam import StackedAdam, runs
+from mine_cli.training.stacked_adam import StackedAdam, StackMember, runs
 
 __all__ = ["Ensemble", "EnsembleMember", "same"]
 
@@ -75,7 +75,7 @@ class Ensemble:
         self, pairing: Tensor | None, n: int, generators: Sequence[torch.Generator]
     ) -> Noise | None:
         """Fresh noise of every network on n rows and their pairs, stacked; None without any."""
-        if not hasattr(self.terms[0].network, "draw_noise"):
+        if not self.terms[0].network.takes_noise:
             return None
         of_one = pairing if pairing is None or self.alone else pairing[0]
         drawn = [
@@ -151,9 +151,8 @@ class Ensemble:
         return self.adam.parameters
 
     def member(self, r: int) -> "EnsembleMember":
-        """What belongs to one term: its parameters with their gradients, and Adam's moments."""
-        part = next(part for part in self.parts if r in range(part.run.start, part.run.stop))
-        return EnsembleMember(self, part, r)
+        """Returns the share of one term: its parameters and gradients, and Adam's moments."""
+        return EnsembleMember(self, r)
 
     def _plans(
         self, batches: Sequence[tuple[Tensor, Tensor]], generators: Sequence[torch.Generator]
@@ -172,8 +171,10 @@ class Part:
         self.run = run
         self.failure: Exception | None = None
         bounds = [term.bound for term in terms[run]]
-        self.bound: Any = bounds[0]
-        self.losses = Stack([Loss(bound) for bound in bounds])
+        self.bound = bounds[0]
+        # The bounds of this package take the scores of R networks as they are.
+        takes_stacks = type(self.bound) in BOUNDS.values()
+        self.losses = Stack([Loss(bound) for bound in bounds], takes_stacks)
         self.own = self.losses.parameters()
 
     def loss(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
@@ -196,16 +197,17 @@ class Part:
         if self.losses.alone:
             with frozen(self.bound):
                 return self.bound.objective(t_joint[0], t_marginal[0])[None]
-        state = fixed(self.losses.state)
-        return mapped(Objective(self.bound), state, (t_joint, t_marginal))
+        state, scores = fixed(self.losses.state), (t_joint, t_marginal)
+        return mapped(Objective(self.bound), state, scores, self.losses.takes_stacks)
 
 
-class EnsembleMember:
+class EnsembleMember(StackMember):
     """One term's share of an ensemble: what is watched and saved of its training."""
 
-    def __init__(self, ensemble: Ensemble, part: Part, r: int) -> None:
-        self.ensemble, self.part, self.r = ensemble, part, r
-        self.share = ensemble.adam.member(r)
+    def __init__(self, ensemble: Ensemble, r: int) -> None:
+        super().__init__(ensemble.adam, r)
+        self.ensemble, self.r = ensemble, r
+        self.part = next(part for part in ensemble.parts if r < part.run.stop)
 
     @property
     def failure(self) -> Exception | None:
@@ -223,18 +225,6 @@ class EnsembleMember:
             t_joint, t_marginal = t_joint[self.r], t_marginal[self.r]
         return self.ensemble.terms[self.r].bound.value(t_joint, t_marginal).detach()
 
-    def parameters(self) -> Iterable[Tensor]:
-        """The term's own parameters, with the gradients that the latest step left."""
-        return self.share.parameters()
-
-    def moments(self) -> list[dict[str, Tensor]]:
-        """Adam's moments of each parameter; empty before the first step."""
-        return self.share.moments()
-
-    def load_moments(self, moments: Sequence[dict[str, Tensor]]) -> None:
-        """Takes back what `moments` gave."""
-        self.share.load_moments(moments)
-
 
 class Scores(nn.Module):
     """The scores of a term's network, as the forward pass of a module that can be stacked."""
@@ -248,15 +238,11 @@ class Scores(nn.Module):
 
 
 class Loss(nn.Module):
-    """A bound's loss as a forward pass.
+    """A bound's loss as a forward pass."""
 
-    The bounds of this package take the scores of R networks as they are, which spares `vmap`.
-    """
-
-    def __init__(self, bound: nn.Module) -> None:
+    def __init__(self, bound: Bound) -> None:
         super().__init__()
-        self.bound: Any = bound
-        self.takes_stacks = type(bound) in BOUNDS.values()
+        self.bound = bound
 
     def forward(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
         return self.bound.loss(t_joint, t_marginal)
@@ -269,7 +255,7 @@ class Objective(Loss):
         return self.bound.objective(t_joint, t_marginal)
 
 
-def same(bound: nn.Module) -> Hashable:
+def same(bound: Bound) -> Hashable:
     """What two bounds have in common that are called as one: their kind and settings."""
     settings = {k: v for k, v in vars(bound).items() if not k.startswith("_")}
     return type(bound), repr(sorted(settings.items()))

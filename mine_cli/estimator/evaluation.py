@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from mine_cli.networks.interface import embed, head
+from mine_cli.networks.interface import StatisticsNetwork, embed, head
 
 __all__ = ["Evaluation", "evaluate", "log_ratio", "pool"]
 
@@ -87,7 +87,7 @@ class Evaluation:
 
 
 def evaluate(
-    network: nn.Module,
+    network: StatisticsNetwork,
     bound: Any,
     x: Tensor,
     z: Tensor,
@@ -146,7 +146,7 @@ def pool(parts: Sequence[Evaluation]) -> Evaluation:
 
 
 def cross_scores(
-    network: nn.Module, x: Tensor, z: Tensor, shifts: Sequence[int]
+    network: StatisticsNetwork, x: Tensor, z: Tensor, shifts: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
     """Scores of the joint pairs ``[n]`` and of rows i with (i + s) mod n, ``[k, n]``, float32."""
     n, device = len(x), x.device
@@ -175,7 +175,7 @@ def neighbours(rows: Tensor, first: int, number: int) -> Tensor:
     return torch.cat([found, rows[:missing]]) if missing else found
 
 
-def embed_rows(network: nn.Module, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+def embed_rows(network: StatisticsNetwork, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
     """The per-row part of the network on any number of rows, in blocks."""
     parts = [
         embed(network, x[start : start + ROWS_AT_ONCE], z[start : start + ROWS_AT_ONCE])
@@ -340,7 +340,7 @@ def _own_bound(
 
 
 def log_ratio(
-    network: nn.Module, bound: Any, x: Tensor, z: Tensor, constant: Tensor | None
+    network: StatisticsNetwork, bound: Any, x: Tensor, z: Tensor, constant: Tensor | None
 ) -> Tensor:
     """Scores of paired rows ``[n]`` less their constant; see `MutualInformation.pointwise`."""
     if constant is not None and bound.needs == "pairs":

@@ -6,14 +6,12 @@ is the score matrix. Scores are ``t_joint [n]`` and ``t_marginal [n, k]``: row i
 share x_i.
 """
 
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from mine_cli.marginals import Marginals
-from mine_cli.networks.interface import Noise, embed, head
+from mine_cli.networks.interface import Noise, StatisticsNetwork, embed, head
 
 __all__ = ["cross", "draw", "draw_noise", "score", "score_groups", "score_pairs"]
 
@@ -24,7 +22,7 @@ PAIRS_AT_ONCE = 2**14
 
 
 def draw(
-    network: Any, marginals: Marginals, n: int, generator: torch.Generator
+    network: StatisticsNetwork, marginals: Marginals, n: int, generator: torch.Generator
 ) -> tuple[Tensor | None, Noise | None]:
     """A fresh pairing ``[n, k]`` of n rows (None: groups are crossed), and the network's noise."""
     found = marginals.pairings(1, n, generator)
@@ -33,10 +31,14 @@ def draw(
 
 
 def draw_noise(
-    network: Any, marginals: Marginals, n: int, pairing: Tensor | None, generator: torch.Generator
+    network: StatisticsNetwork,
+    marginals: Marginals,
+    n: int,
+    pairing: Tensor | None,
+    generator: torch.Generator,
 ) -> Noise | None:
     """The noise of a network in training on n rows and their pairs; None where it has none."""
-    if not (network.training and hasattr(network, "draw_noise")):
+    if not (network.training and network.takes_noise):
         return None
     groups, rows = marginals.groups(n)
     pairs = (groups, rows, rows) if pairing is None else (1 + pairing.shape[1], n)
@@ -45,7 +47,7 @@ def draw_noise(
 
 
 def score(
-    network: nn.Module,
+    network: StatisticsNetwork,
     marginals: Marginals,
     x: Tensor,
     z: Tensor,
@@ -62,7 +64,7 @@ def score(
 
 
 def score_pairs(
-    network: nn.Module, x: Tensor, z: Tensor, pairing: Tensor, noise: Noise | None = None
+    network: StatisticsNetwork, x: Tensor, z: Tensor, pairing: Tensor, noise: Noise | None = None
 ) -> tuple[Tensor, Tensor]:
     """Joint scores ``[n]`` and those of row i with the z rows ``pairing[i]``, ``[n, k]``."""
     n, k = pairing.shape
@@ -74,7 +76,11 @@ def score_pairs(
 
 
 def score_groups(
-    network: nn.Module, x: Tensor, z: Tensor, marginals: Marginals, noise: Noise | None = None
+    network: StatisticsNetwork,
+    x: Tensor,
+    z: Tensor,
+    marginals: Marginals,
+    noise: Noise | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Joint scores ``[n]`` and those of row i with every other row of its group ``[n, rows - 1]``.
 
@@ -91,7 +97,7 @@ def score_groups(
     return t_joint.flatten(), rest.reshape(groups * rows, rows - 1)
 
 
-def cross(network: nn.Module, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
+def cross(network: StatisticsNetwork, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
     """Score matrices ``[groups, rows, rows]`` of embedded groups, in row blocks."""
     groups, rows = a.shape[:2]
     block = max(1, PAIRS_AT_ONCE // (groups * rows))
@@ -111,5 +117,5 @@ def cross(network: nn.Module, a: Tensor, b: Tensor, noise: Noise | None = None) 
     return torch.cat(parts, dim=1)
 
 
-def trainable(network: nn.Module) -> bool:
+def trainable(network: StatisticsNetwork) -> bool:
     return any(p.requires_grad for p in network.parameters())

@@ -15,7 +15,7 @@ from mine_cli.errors import BadInput
 from mine_cli.estimator.evaluation import Evaluation, evaluate, log_ratio
 from mine_cli.estimator.scoring import draw, score
 from mine_cli.marginals import MARGINALS, as_marginals
-from mine_cli.networks.interface import Noise, Whole
+from mine_cli.networks.interface import Noise, as_network
 from mine_cli.training.optim import adam
 
 __all__ = ["MutualInformation", "evaluating", "frozen"]
@@ -63,7 +63,7 @@ class MutualInformation(nn.Module):
             raise BadInput(
                 f"network: want a torch.nn.Module such as MLP((2,), (2,)), not {network!r}"
             )
-        self.network = network if hasattr(network, "head") else Whole(network)
+        self.network = as_network(network)
         self.bound = as_bound(by_name(bound, BOUNDS, "bound"))
         chosen = by_name(marginals, MARGINALS, "marginals")
         self.marginals = as_marginals(chosen)

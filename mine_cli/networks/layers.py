@@ -1,9 +1,9 @@
 """The pieces that statistics networks are made of."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -33,9 +33,11 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 QUIET = 0.1
 
+Layer = TypeVar("Layer", bound=nn.Module)
 
-def quiet(layer: nn.Module, outputs: int = 1) -> nn.Module:
-    """Shrink the layer through which T leaves a network, so that T starts near zero.
+
+def quiet(layer: Layer, outputs: int = 1) -> Layer:
+    """Shrinks the layer through which T leaves a network, so that T starts near zero.
 
     On independent data the best checkpoint may be the untrained network: its bound, about minus
     half the variance of T, has to be within 0.01 nats of zero. Nothing else is shrunk: the
@@ -106,13 +108,11 @@ class PairLayers(nn.Module):
     @property
     def constant(self) -> Tensor:
         """What is added to every output."""
-        last: Any = self.layers[-1]
-        return last.bias
+        return cast(nn.Linear, self.layers[-1]).bias
 
     def forward(self, h: Tensor, noise: Noise | None = None) -> Tensor:
-        layers: Any = self.layers
         learning = torch.is_grad_enabled()
-        for i, layer in enumerate(layers):
+        for i, layer in enumerate(cast(Iterable[nn.Linear], self.layers)):
             h = self.activation(h)
             if noise is not None:
                 h = h + noise[f"hidden{i}"]

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mine_cli.networks.interface import Noise
+from mine_cli.networks.interface import Noise, StatisticsNetwork
 from mine_cli.networks.layers import flat, inner, perceptron, quiet
 
 __all__ = ["Bilinear", "Separable", "SeparableQuadratic"]
 
 
-class Separable(nn.Module):
+class Separable(StatisticsNetwork):
     """Inner product of two perceptrons, T = <f(x), g(z)>: all pairs cost one matrix product.
 
     Arguments:
@@ -45,11 +45,8 @@ class Separable(nn.Module):
     def head(self, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
         return inner(a, b)
 
-    def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        return self.head(*self.embed(x, z))
 
-
-class SeparableQuadratic(nn.Module):
+class SeparableQuadratic(StatisticsNetwork):
     r"""Separable network with own terms in x and in z, so that it knows the Gaussian family.
 
     .. math:: T = \langle f(x) + Fx,\, g(z) + Gz \rangle
@@ -96,11 +93,8 @@ class SeparableQuadratic(nn.Module):
     def head(self, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
         return inner(a, b)
 
-    def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        return self.head(*self.embed(x, z))
 
-
-class Bilinear(nn.Module):
+class Bilinear(StatisticsNetwork):
     r"""One matrix and a constant, :math:`T = x^\top W z + c`: fast, and rarely enough."""
 
     def __init__(self, x_shape: Sequence[int], z_shape: Sequence[int]) -> None:
@@ -114,6 +108,3 @@ class Bilinear(nn.Module):
 
     def head(self, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
         return inner(a, b) + self.constant
-
-    def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        return self.head(*self.embed(x, z))

@@ -15,7 +15,7 @@ from mine_cli.bounds import Bound, as_bound
 from mine_cli.data.split import group_column
 from mine_cli.errors import BadInput
 from mine_cli.estimator.term import MutualInformation
-from mine_cli.networks.interface import Bounded, Whole
+from mine_cli.networks.interface import Bounded
 
 __all__ = ["dataset_of", "files_of", "make", "module", "term", "type_name"]
 
@@ -76,7 +76,7 @@ def term(
         bound = as_bound(make(cfg.bound, "bound"))
     start_at_independence(network, bound)
     if limit is not None:
-        network = Bounded(network if hasattr(network, "head") else Whole(network), limit)
+        network = Bounded(network, limit)
     marginals = make(cfg.marginals, "marginals")
     return MutualInformation(network, bound, marginals, lr=cfg.trainer.lr, seed=seed)
 

@@ -7,7 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-__all__ = ["Stack", "fixed", "mapped", "stack", "together"]
+__all__ = ["AT_ONCE_ON_CPU", "Stack", "State", "fixed", "mapped", "stack", "together"]
+
+# Modules stepped as one on a CPU: the more, the less bookkeeping, until they outgrow its caches.
+AT_ONCE_ON_CPU = 32
+
+State = tuple[dict[str, Tensor], dict[str, Tensor]]
+"""Parameters and buffers by name, of one module or ``[R, ...]`` of a stack."""
 
 
 class Stack:
@@ -18,18 +24,19 @@ class Stack:
 
     Arguments:
         modules: On one device, where they stay.
+        takes_stacks: Whether a module works on ``[R, ...]`` as it is, which spares ``vmap``.
     """
 
-    def __init__(self, modules: Sequence[nn.Module]) -> None:
-        self.modules = list(modules)
+    state: State
+    forward: Callable[..., Any]
+
+    def __init__(self, modules: Sequence[nn.Module], takes_stacks: bool = False) -> None:
+        self.modules, self.takes_stacks = list(modules), takes_stacks
         self.alone = len(self.modules) == 1
         if self.alone:
             (module,) = self.modules
-            self.state: tuple[dict[str, Any], dict[str, Any]] = (
-                dict(module.named_parameters()),
-                dict(module.named_buffers()),
-            )
-            self.forward: Callable[..., Any] = module
+            self.state = dict(module.named_parameters()), dict(module.named_buffers())
+            self.forward = module
         else:
             self.state = stack_module_state(self.modules)
             self._share()
@@ -60,22 +67,24 @@ class Stack:
 
     def _together(self, *arguments: Any) -> Any:
         # Buffers (the moving average of `mine`) are batched, so their in-place update reaches all.
-        return mapped(self.modules[0], self.state, arguments)
+        return mapped(self.modules[0], self.state, arguments, self.takes_stacks)
 
 
-def mapped(module: nn.Module, state: tuple[Any, Any], arguments: Sequence[Any]) -> Any:
+def mapped(
+    module: nn.Module, state: State, arguments: Sequence[Any], takes_stacks: bool = False
+) -> Any:
     """A module with R states on R arguments; an argument that is None is None for all."""
-    if getattr(module, "takes_stacks", False):
+    if takes_stacks:
         return functional_call(module, state, tuple(arguments))
 
-    def one(parameters: Any, buffers: Any, *own: Any) -> Any:
+    def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], *own: Any) -> Any:
         return functional_call(module, (parameters, buffers), own)
 
     in_dims = tuple(None if part is None else 0 for part in arguments)
     return vmap(one, in_dims=(0, 0, *in_dims))(*state, *arguments)
 
 
-def fixed(state: tuple[dict[str, Tensor], dict[str, Tensor]]) -> tuple[Any, Any]:
+def fixed(state: State) -> State:
     """A stack's state with no gradient into it, and buffers that stay as they are."""
     parameters, buffers = state
     return (

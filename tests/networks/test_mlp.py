@@ -346,7 +346,7 @@ def test_bounded_scores_are_those_of_the_network_within_the_limit(
     torch.testing.assert_close(bounded(x, z), expected)
     torch.testing.assert_close(bounded.head(*bounded.embed(x, z)), expected)
     assert bounded(x, z).abs().max() <= 0.5
-    assert hasattr(bounded, "draw_noise") == hasattr(network, "draw_noise")
+    assert bounded.takes_noise == network.takes_noise
 
 
 def test_bounded_noise_is_the_network_s_own() -> None:

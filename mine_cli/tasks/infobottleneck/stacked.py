@@ -14,7 +14,7 @@ from mine_cli.networks.encoders import Bottleneck
 from mine_cli.tasks.batches import FixedRows
 from mine_cli.training.ema import MovingAverage
 from mine_cli.training.optim import set_rate
-from mine_cli.training.stack import Stack
+from mine_cli.training.stack import AT_ONCE_ON_CPU, Stack
 from mine_cli.training.stacked_adam import StackedAdam, runs
 
 __all__ = ["Batched", "Share", "Together", "objective"]
@@ -23,7 +23,6 @@ __all__ = ["Batched", "Share", "Together", "objective"]
 # one thread: as one model R take a quarter of their time in turn where one has 5,000 of them, 0.8
 # of it at 60,000, all of it at 200,000 and twice of it at a million.
 FLOATS_AT_ONCE_ON_CPU = 2**19
-AT_ONCE_ON_CPU = 32
 
 
 class Steppable(Protocol):
@@ -204,7 +203,7 @@ class Share:
         self.term = batched.ensemble.member(r) if batched.ensemble else None
         self.parts = {"bottleneck": batched.adam.member(r)}
         if self.term:
-            self.parts["statistics"] = self.term.share
+            self.parts["statistics"] = self.term
 
     def metrics(self) -> dict[str, Tensor]:
         """What the latest step says of this task.

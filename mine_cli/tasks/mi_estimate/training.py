@@ -25,13 +25,12 @@ from mine_cli.tasks.mi_estimate.parts import Parts
 from mine_cli.training import distributed
 from mine_cli.training.optim import set_rate
 from mine_cli.training.rng import go_on, stream
+from mine_cli.training.stack import AT_ONCE_ON_CPU
 
 __all__ = ["MIEstimate", "Member", "Together"]
 
 log = logging.getLogger("mine_cli")
 
-# Networks stepped as one on a CPU: the more, the less bookkeeping, until they outgrow its caches.
-AT_ONCE_ON_CPU = 32
 CONTRASTIVE_NEGATIVES = 4096  # of InfoNCE at the end: its ceiling is then log 4097 = 8.3 nats
 
 
