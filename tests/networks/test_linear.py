@@ -9,6 +9,15 @@ from mine_cli.networks import linear
 ROWS = linear.FEWEST_ROWS
 
 
+@pytest.fixture(params=["torch", "onednn"], autouse=True)
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """On every CPU both are tried: torch's own, and oneDNN where it may be used."""
+    if request.param == "onednn" and not linear.has_operator():
+        pytest.skip("this torch has no such operator")
+    monkeypatch.setattr(linear, "gains_by_onednn", lambda: request.param == "onednn")
+    return request.param
+
+
 def operands(rows: int, outputs: int) -> tuple[Tensor, Tensor, Tensor]:
     return torch.randn(3, rows, 20), torch.randn(3, outputs, 20), torch.randn(3, outputs)
 
@@ -34,10 +43,9 @@ def test_leading_dimensions_are_kept() -> None:
     assert linear.linear(torch.randn(2, ROWS, 20), torch.randn(30, 20)).shape == (2, ROWS, 30)
 
 
-@pytest.mark.skipif(not linear.has_wide_vectors(), reason="needs AVX-512")
-def test_only_what_gains_by_it_is_onednn_s() -> None:
+def test_only_what_gains_by_it_is_onednn_s(library: str) -> None:
     x, weights, _ = operands(ROWS, 30)
-    assert linear.by_onednn(x[0], weights[0])
+    assert linear.by_onednn(x[0], weights[0]) == (library == "onednn")
     assert not linear.by_onednn(x[0, 1:], weights[0])
     assert not linear.by_onednn(x[0].double(), weights[0].double())
     with torch.autocast("cpu", torch.bfloat16):
