@@ -19,21 +19,9 @@ from torch.nn.functional import softplus
 from mine_cli.errors import BadInput
 
 __all__ = [
-    "BOUNDS",
-    "DV",
-    "Bound",
-    "InfoNCE",
-    "JensenShannon",
-    "Mine",
-    "MineF",
-    "OneFormula",
-    "PairBound",
-    "Smile",
-    "Tuba",
-    "as_bound",
-    "jensen_shannon",
-    "log_mean_exp",
-]
+    "BOUNDS", "DV", "Bound", "InfoNCE", "JensenShannon", "Mine", "MineF", "OneFormula",
+    "PairBound", "Smile", "Tuba", "as_bound", "jensen_shannon", "log_mean_exp",
+]  # fmt: skip
 
 
 class Bound(nn.Module):

@@ -8,14 +8,8 @@ from torch import Generator, Tensor
 from mine_cli.errors import BadInput
 
 __all__ = [
-    "MARGINALS",
-    "AllPairs",
-    "Derangement",
-    "Independent",
-    "Marginals",
-    "Shuffle",
-    "as_marginals",
-]
+    "MARGINALS", "AllPairs", "Derangement", "Independent", "Marginals", "Shuffle", "as_marginals",
+]  # fmt: skip
 
 
 class Marginals:

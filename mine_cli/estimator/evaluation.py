@@ -7,7 +7,7 @@ column takes part k times and no joint pair counts as a marginal one. Everything
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -143,27 +143,21 @@ def pool(parts: Sequence[Evaluation]) -> Evaluation:
         return parts[0]
     rows = [p.rows for p in parts]
 
-    def mean(values: Sequence[float]) -> float:
-        return sum(r * v for r, v in zip(rows, values, strict=True)) / sum(rows)
-
-    def mean_if_known(values: Sequence[float | None]) -> float | None:
+    def mean(values: list[float | None]) -> float | None:
         known = [v for v in values if v is not None]
-        return mean(known) if len(known) == len(values) else None
+        whole = len(known) == len(values)
+        return sum(r * v for r, v in zip(rows, known, strict=True)) / sum(rows) if whole else None
 
-    return Evaluation(
-        value=mean([p.value for p in parts]),
-        joint_mean=mean([p.joint_mean for p in parts]),
-        log_partition=mean([p.log_partition for p in parts]),
-        lower_bound=mean_if_known([p.lower_bound for p in parts]),
-        influence=torch.cat([p.influence for p in parts]),
-        sampling_variance=mean([p.sampling_variance for p in parts]),
-        row_weight=torch.cat([p.row_weight for p in parts]),
-        column_weight=torch.cat([p.column_weight for p in parts]),
-        marginal_pairs=sum(p.marginal_pairs for p in parts),
-        negatives=min(p.negatives for p in parts),
-        at_training_negatives=mean_if_known([p.at_training_negatives for p in parts]),
-        training_negatives=parts[0].training_negatives,
-    )
+    columns = {name: [vars(p)[name] for p in parts] for name in vars(parts[0])}
+    of_rows = ("influence", "row_weight", "column_weight")
+    pooled: dict[str, Any] = {
+        name: torch.cat(values) if name in of_rows else mean(values)
+        for name, values in columns.items()
+    }
+    pooled["marginal_pairs"] = sum(columns["marginal_pairs"])
+    pooled["negatives"] = min(columns["negatives"])
+    pooled["training_negatives"] = parts[0].training_negatives
+    return Evaluation(**pooled)
 
 
 def random_shifts(n: int, k: int) -> list[int]:

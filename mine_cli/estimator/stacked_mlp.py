@@ -2,7 +2,9 @@ r"""R perceptrons of one shape on R batches, with a backward pass written by han
 
 Small networks spend a step in the bookkeeping of autograd and `vmap` rather than in arithmetic.
 The layers of `networks.MLP` are so few that their gradient fits on one screen, and with it a step
-of a stack takes two thirds of the time. Every other network goes through `vmap` (`ensemble`).
+of a stack takes 0.65 of the time for 4 networks of 2 x 64 and batches of 128, 0.75 for 20 and 0.83
+for 32; 0.77 for 2 of 2 x 100 and batches of 512, 0.95 for 5. Every other network goes through
+`vmap` (`ensemble`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 from mine_cli.networks import linear
 from mine_cli.networks.mlp import MLP
 
-__all__ = ["Perceptrons"]
+__all__ = ["StackedMLP"]
 
 aten = torch.ops.aten
 # Activation -> its gradient, from the gradient of its output, its input and its output.
@@ -28,7 +30,7 @@ GRADIENTS: dict[type[nn.Module], Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 }
 
 
-class Perceptrons:
+class StackedMLP:
     """The scores of R `MLP` networks, called as one.
 
     Arguments:
@@ -44,19 +46,19 @@ class Perceptrons:
         self.weights = [stacked[f"network.{name}"] for name in names]
 
     @classmethod
-    def of(cls, networks: Sequence[Any], stacked: Mapping[str, Tensor]) -> "Perceptrons | None":
-        """For a stack of several perceptrons; None for any other."""
+    def of(
+        cls, networks: Sequence[nn.Module], stacked: Mapping[str, Tensor]
+    ) -> "StackedMLP | None":
+        """Returns the stack of several `MLP`, and None for anything else."""
         network = networks[0]
         return cls(network, stacked) if len(networks) > 1 and type(network) is MLP else None
 
-    def take(self, x: Tensor, z: Tensor, pairing: Tensor | None, noise: Any) -> bool:
-        """Whether a batch can be scored here: paired rows, without autocast."""
-        return pairing is not None and not torch.is_autocast_enabled(x.device.type)
+    def takes(self, x: Tensor) -> bool:
+        """Whether a batch can be scored here: without autocast."""
+        return not torch.is_autocast_enabled(x.device.type)
 
-    def __call__(
-        self, x: Tensor, z: Tensor, pairing: Tensor, noise: Any = None
-    ) -> tuple[Tensor, Tensor]:
-        """Scores of the joint pairs ``[R, n]`` and of k marginal pairs a row ``[R, n, k]``.
+    def __call__(self, x: Tensor, z: Tensor, pairing: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores the joint pairs ``[R, n]`` and k marginal pairs a row ``[R, n, k]``.
 
         ``x [R, n, ...]``, ``z [R, m, ...]`` and ``pairing [R, n, k]`` as in `scoring.score`.
         """

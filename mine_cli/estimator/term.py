@@ -5,7 +5,7 @@ The same object estimates mutual information, raises it (`maximise`) and lowers 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,8 @@ from mine_cli.networks.interface import Noise, as_network
 from mine_cli.training.optim import adam
 
 __all__ = ["MutualInformation", "evaluating", "frozen"]
+
+Kind = TypeVar("Kind")
 
 
 class MutualInformation(nn.Module):
@@ -64,8 +66,10 @@ class MutualInformation(nn.Module):
                 f"network: want a torch.nn.Module such as MLP((2,), (2,)), not {network!r}"
             )
         self.network = as_network(network)
-        self.bound = as_bound(by_name(bound, BOUNDS, "bound"))
-        chosen = by_name(marginals, MARGINALS, "marginals")
+        self.bound = as_bound(named(bound, BOUNDS, "bound") if isinstance(bound, str) else bound)
+        chosen = marginals
+        if isinstance(marginals, str):
+            chosen = named(marginals, MARGINALS, "marginals")
         self.marginals = as_marginals(chosen)
         if self.bound.needs == "matrix" and self.marginals.rows is None:
             raise BadInput(
@@ -210,20 +214,18 @@ def check_paired(x: Tensor, z: Tensor) -> None:
         raise BadInput(f"x has {len(x)} rows and z has {len(z)}; they are paired row by row")
 
 
-def check_tensors(x: Any, z: Any) -> None:
+def check_tensors(x: object, z: object) -> None:
     """Raise BadInput unless x and z are tensors."""
     for name, rows in (("x", x), ("z", z)):
         if not isinstance(rows, Tensor):
             raise BadInput(f"{name}: want a torch.Tensor, not {type(rows).__name__}")
 
 
-def by_name(choice: Any, known: dict[str, type], what: str) -> Any:
-    """The object itself, or the one that a name stands for with its defaults."""
-    if not isinstance(choice, str):
-        return choice
-    if choice not in known:
-        raise BadInput(f"{what}={choice}: must be one of {', '.join(known)}")
-    return known[choice]()
+def named(name: str, known: dict[str, type[Kind]], what: str) -> Kind:
+    """Returns what a name stands for, with its defaults; raises BadInput for no such name."""
+    if name not in known:
+        raise BadInput(f"{what}={name}: must be one of {', '.join(known)}")
+    return known[name]()
 
 
 @contextmanager

@@ -13,15 +13,9 @@ from mine_cli.networks import linear
 from mine_cli.networks.interface import Noise
 
 __all__ = [
-    "PairLayers",
-    "activate",
-    "flat",
-    "image_encoder",
-    "inner",
-    "perceptron",
-    "quiet",
+    "PairLayers", "activate", "flat", "image_encoder", "inner", "perceptron", "quiet",
     "split_linear",
-]
+]  # fmt: skip
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "elu": nn.ELU,

@@ -46,7 +46,7 @@ class Separable(StatisticsNetwork):
         return inner(a, b)
 
 
-class SeparableQuadratic(StatisticsNetwork):
+class SeparableQuadratic(Separable):
     r"""Separable network with own terms in x and in z, so that it knows the Gaussian family.
 
     .. math:: T = \langle f(x) + Fx,\, g(z) + Gz \rangle
@@ -69,15 +69,12 @@ class SeparableQuadratic(StatisticsNetwork):
         features: int = 32,
         activation: str = "gelu",
     ) -> None:
-        super().__init__()
+        super().__init__(x_shape, z_shape, widths, features, activation)
         size_x, size_z = math.prod(x_shape), math.prod(z_shape)
-        self.f = perceptron(size_x, widths, features, activation)
-        self.g = perceptron(size_z, widths, features, activation)
         self.straight_x = nn.Linear(size_x, features, bias=False)
         self.straight_z = quiet(nn.Linear(size_z, features, bias=False), features)
         self.own_x, self.own_z = nn.Linear(size_x, size_x), nn.Linear(size_z, size_z)
         self.constant = nn.Parameter(torch.zeros(1))
-        quiet(self.g[-1], features)
         for parameter in (*self.own_x.parameters(), *self.own_z.parameters()):
             nn.init.zeros_(parameter)
 
@@ -89,9 +86,6 @@ class SeparableQuadratic(StatisticsNetwork):
         a = torch.cat([self.f(x) + self.straight_x(x), own_x, torch.ones_like(own_x)], -1)
         b = torch.cat([self.g(z) + self.straight_z(z), torch.ones_like(own_z), own_z], -1)
         return a, b
-
-    def head(self, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
-        return inner(a, b)
 
 
 class Bilinear(StatisticsNetwork):

@@ -24,14 +24,13 @@ class Stack:
 
     Arguments:
         modules: On one device, where they stay.
-        takes_stacks: Whether a module works on ``[R, ...]`` as it is, which spares ``vmap``.
     """
 
     state: State
     forward: Callable[..., Any]
 
-    def __init__(self, modules: Sequence[nn.Module], takes_stacks: bool = False) -> None:
-        self.modules, self.takes_stacks = list(modules), takes_stacks
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        self.modules = list(modules)
         self.alone = len(self.modules) == 1
         if self.alone:
             (module,) = self.modules
@@ -50,32 +49,28 @@ class Stack:
                 own[name].data = stacked.data[r]
 
     def parameters(self) -> list[Tensor]:
-        """The tensors that an optimiser moves."""
+        """Returns the tensors that an optimiser moves."""
         return list(self.state[0].values())
 
     def __call__(self, calls: Sequence[Sequence[Any]]) -> Any:
-        """What each module makes of its own arguments; for several ``[R, ...]``."""
+        """Calls each module on its own arguments; for several what is returned is ``[R, ...]``."""
         if self.alone:
             return self.forward(*calls[0])
         return self.forward(*stack(calls))
 
     def on(self, *stacked: Tensor) -> Tensor:
-        """The same for arguments ``[R, ...]`` that are stacked already; always ``[R, ...]``."""
+        """Calls them on arguments ``[R, ...]`` that are stacked already; always ``[R, ...]``."""
         if self.alone:
             return self.forward(*(part[0] for part in stacked))[None]
         return self.forward(*stacked)
 
     def _together(self, *arguments: Any) -> Any:
         # Buffers (the moving average of `mine`) are batched, so their in-place update reaches all.
-        return mapped(self.modules[0], self.state, arguments, self.takes_stacks)
+        return mapped(self.modules[0], self.state, arguments)
 
 
-def mapped(
-    module: nn.Module, state: State, arguments: Sequence[Any], takes_stacks: bool = False
-) -> Any:
-    """A module with R states on R arguments; an argument that is None is None for all."""
-    if takes_stacks:
-        return functional_call(module, state, tuple(arguments))
+def mapped(module: nn.Module, state: State, arguments: Sequence[Any]) -> Any:
+    """Calls a module with R states on R arguments; one that is None is None for all."""
 
     def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], *own: Any) -> Any:
         return functional_call(module, (parameters, buffers), own)
@@ -85,7 +80,7 @@ def mapped(
 
 
 def fixed(state: State) -> State:
-    """A stack's state with no gradient into it, and buffers that stay as they are."""
+    """Returns a stack's state with no gradient into it, and buffers that stay as they are."""
     parameters, buffers = state
     return (
         {name: value.detach() for name, value in parameters.items()},
@@ -94,12 +89,12 @@ def fixed(state: State) -> State:
 
 
 def stack(parts: Sequence[Sequence[Any]]) -> list[Any]:
-    """Each argument of the R calls, stacked."""
+    """Stacks each argument of R calls."""
     return [together(values) for values in zip(*parts, strict=True)]
 
 
 def together(values: Sequence[Any]) -> Any:
-    """One argument of R calls: tensors as one ``[R, ...]``, dictionaries key by key, or None."""
+    """Stacks one argument of R calls: tensors, dictionaries key by key; None stays None."""
     if values[0] is None:
         return None
     if isinstance(values[0], dict):
