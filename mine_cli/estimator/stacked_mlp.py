@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mine_cli.networks import linear
 from mine_cli.networks.mlp import MLP
 
 __all__ = ["StackedMLP"]
@@ -99,7 +98,7 @@ class PairScores(torch.autograd.Function):
         for weight, bias in zip(rest[::2], rest[1::2], strict=True):
             s = activation(h)
             layers += [h, s]
-            h = linear.batched(s, weight, bias)
+            h = torch.baddbmm(bias[:, None], s, weight.mT)
         ctx.activation, ctx.depth = type(activation), len(rest) // 2
         ctx.save_for_backward(x, z, rows, *rest[::2], *layers)
         return h.unflatten(1, (1 + k, n)).squeeze(3)
@@ -115,7 +114,7 @@ class PairScores(torch.autograd.Function):
             found = [torch.bmm(grad.mT, s), grad.sum(1), *found]
             # An outer product for the last layer, of width one: cheaper than a matrix product.
             one = weight.shape[1] == 1
-            below = grad * weight if one else linear.batched(grad, weight.mT)
+            below = grad * weight if one else torch.bmm(grad, weight)
             grad = GRADIENTS[ctx.activation](below, h, s)
         grad = grad.unflatten(1, (pairs, n))
         of_b = grad.new_zeros(networks, z.shape[1], grad.shape[3])
