@@ -1,76 +1,47 @@
 """Bounds on mutual information as modules: what each trains, reports and moves.
 
-From scores ``t_joint`` [n] and ``t_marginal`` [n, k] every bound gives three scalars in nats:
+From scores ``t_joint`` [n] = T(x_i, z_i) and ``t_marginal`` [n, k] = T(x_i, z_j), with k partners
+z_j a row drawn from the product of marginals, every bound gives three scalars in nats:
 **loss** (what the statistics network descends), **value** (what is reported) and **objective**
-(what an encoder or a generator moves). By default ``objective = value`` and ``loss = -value``.
-The formulas, their sources and weaknesses stand in :mod:`mine_cli.formulas`. All of it runs under
+(what an encoder or a generator moves). They are float64 (see `wide`). All of it runs under
 ``torch.func.functional_call``, on scores ``[R, n]`` and ``[R, n, k]`` as well, with parameters and
 buffers ``[R]``: no branch looks at the data.
 """
 
 import math
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from mine_cli.errors import BadInput
-from mine_cli.formulas import (
-    donsker_varadhan,
-    f_divergence,
-    infonce,
-    jensen_shannon,
-    log_mean_exp,
-    smile,
-    tuba,
-    wide,
-)
 
 __all__ = [
-    "BOUNDS",
-    "DV",
-    "InfoNCE",
-    "JensenShannon",
-    "Mine",
-    "MineF",
-    "OneFormula",
-    "Smile",
-    "Tuba",
-    "donsker_varadhan",
-    "f_divergence",
-    "infonce",
-    "jensen_shannon",
-    "log_mean_exp",
-    "smile",
-    "tuba",
-]
+    "BOUNDS", "DV", "Bound", "InfoNCE", "JensenShannon", "Mine", "MineF", "OneFormula",
+    "PairBound", "Smile", "Tuba", "as_bound", "jensen_shannon", "log_mean_exp",
+]  # fmt: skip
 
 
-class PairBound(nn.Module):
-    """A bound whose product term depends on one number, the log-mean-exp of the marginal scores.
+class Bound(nn.Module):
+    """A bound on mutual information: ``value``, and by default ``objective = value = -loss``.
 
-    ``value = mean(t_joint) + marginal_term(log_mean_exp(marginal_scores(t_marginal)))``, so an
-    evaluator can stream any number of pairs through one running log-sum-exp.
+    Attributes:
+        needs: What it is computed from: marginal ``pairs``, or the score ``matrix`` of groups.
+        is_lower_bound: Whether the value is a lower bound on the mutual information.
+        has_ceiling: Whether the value cannot exceed a number that depends on k alone.
+        at_independence: The best T where x and z have nothing in common.
     """
 
-    needs: ClassVar[Literal["pairs", "matrix"]] = "pairs"
-    is_lower_bound: ClassVar[bool] = True
-    has_ceiling: ClassVar[bool] = False
-    at_independence: float = 0.0  # the best T where x and z have nothing in common
-
-    def marginal_scores(self, t: Tensor) -> Tensor:
-        """What is exponentiated of the marginal scores, in any shape."""
-        return t
-
-    def marginal_term(self, log_mean: Tensor) -> Tensor:
-        """What the product of marginals adds to the value, given log mean e^T."""
-        raise NotImplementedError
+    needs: Literal["pairs", "matrix"] = "pairs"
+    is_lower_bound: bool = True
+    has_ceiling: bool = False
+    at_independence: float = 0.0
 
     def value(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
         """The number to report, in nats, scalar."""
-        log_mean = log_mean_exp(self.marginal_scores(t_marginal))
-        return wide(t_joint).mean(-1) + self.marginal_term(log_mean)
+        raise NotImplementedError
 
     def objective(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
         """What an encoder or generator moves, scalar."""
@@ -81,13 +52,43 @@ class PairBound(nn.Module):
         return -self.value(t_joint, t_marginal)
 
 
+class PairBound(Bound):
+    """A bound whose product term depends on one number, the log-mean-exp of the marginal scores.
+
+    ``value = mean(t_joint) + marginal_term(log_mean_exp(marginal_scores(t_marginal)))``, so an
+    evaluator can stream any number of pairs through one running log-sum-exp.
+    """
+
+    def marginal_scores(self, t: Tensor) -> Tensor:
+        """What is exponentiated of the marginal scores, in any shape."""
+        return t
+
+    def marginal_term(self, log_mean: Tensor) -> Tensor:
+        """What the product of marginals adds to the value, given log mean e^T."""
+        raise NotImplementedError
+
+    def value(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
+        log_mean = log_mean_exp(self.marginal_scores(t_marginal))
+        return wide(t_joint).mean(-1) + self.marginal_term(log_mean)
+
+
 class DV(PairBound):
-    """:func:`donsker_varadhan`, its biased batch gradient uncorrected.
+    r"""Donsker-Varadhan bound: a lower bound on the mutual information in nats, without a ceiling.
+
+    .. math:: I(X; Z) \ge E_{p(x,z)}[T] - \log E_{p(x)p(z)}[e^T]
+
+    Tight at T = log-ratio + any constant. Weakness: the log of a sample mean is biased, so a
+    batch's value is too high on average and its gradient, here uncorrected, biased; the variance
+    grows like e^I.
 
     Example:
         >>> t_joint, t_marginal = torch.tensor([1.0, 3.0]), torch.zeros(2, 5)
         >>> DV().value(t_joint, t_marginal).item()  # mean(t_joint) - log mean exp(t_marginal)
         2.0
+
+    References:
+        | MINE: Mutual Information Neural Estimation (Belghazi et al., 2018), eq. 10
+        | https://arxiv.org/abs/1801.04062
     """
 
     def marginal_term(self, log_mean: Tensor) -> Tensor:
@@ -155,11 +156,21 @@ class Mine(DV):
 
 
 class MineF(PairBound):
-    """:func:`f_divergence`, also called NWJ and MINE-f.
+    r"""f-divergence bound (NWJ, MINE-f): a lower bound in nats, without a ceiling.
+
+    .. math:: I(X; Z) \ge E_{p(x,z)}[T] - E_{p(x)p(z)}[e^{T - 1}]
+
+    Tight at T = log-ratio + 1. Unbiased, value and gradient, but never above Donsker-Varadhan at
+    the same T, and its variance grows like e^I too: one large score sinks it.
 
     Example:
         >>> MineF().value(torch.ones(4), torch.ones(4, 2)).item()  # constant: at independence
         0.0
+
+    References:
+        | Estimating Divergence Functionals and the Likelihood Ratio by Convex Risk Minimization
+        | (Nguyen, Wainwright & Jordan, 2010) https://arxiv.org/abs/0809.0853
+        | as MINE-f in Belghazi et al., 2018, section 2.2
     """
 
     at_independence = 1.0
@@ -169,7 +180,16 @@ class MineF(PairBound):
 
 
 class Tuba(PairBound):
-    """:func:`tuba` with a log-baseline that is learned with T; ``baseline`` is where it begins.
+    r"""Unnormalised Barber-Agakov bound with one baseline :math:`e^a`: a lower bound, no ceiling.
+
+    .. math:: I(X; Z) \ge E_{p(x,z)}[T] + 1 - a - E_{p(x)p(z)}[e^{T - a}]
+
+    Tight at T = log-ratio + a; a is learned with T. A baseline that fits (a = log E e^T makes it
+    Donsker-Varadhan) spares T the search for its constant; the variance is that of the
+    f-divergence bound (a = 1).
+
+    Arguments:
+        baseline: Where a begins.
 
     Raises:
         BadInput: when baseline is not finite.
@@ -180,6 +200,10 @@ class Tuba(PairBound):
         0.0
         >>> [name for name, _ in bound.named_parameters()]
         ['log_baseline']
+
+    References:
+        | On Variational Bounds of Mutual Information (Poole et al., 2019), section 2
+        | https://arxiv.org/abs/1905.06922
     """
 
     def __init__(self, baseline: float = 1.0) -> None:
@@ -194,10 +218,11 @@ class Tuba(PairBound):
 
 
 class JensenShannon(PairBound):
-    """Trained on :func:`jensen_shannon`; its value is :func:`f_divergence` at T + 1.
+    """The f-divergence bound (:class:`MineF`) at T + 1, of a T trained on :func:`jensen_shannon`.
 
-    The optimal T is the log-ratio, so T + 1 is optimal for the f-divergence bound: value is a
-    lower bound on the MI, but one that T was not trained for, so expect a large variance.
+    The T that is optimal there is the log-ratio, so T + 1 is optimal for the f-divergence bound:
+    value is a lower bound on the MI, but one that T was not trained for, so expect a large
+    variance.
 
     Example:
         >>> bound, scores = JensenShannon(), (torch.full((4,), 9.0), torch.full((4, 2), -9.0))
@@ -221,9 +246,17 @@ class JensenShannon(PairBound):
 
 
 class Smile(PairBound):
-    """:func:`smile`, **not** a lower bound; T is trained on :func:`jensen_shannon`.
+    r"""SMILE: Donsker-Varadhan with e^T clipped in its second term; **not** a lower bound. Nats.
 
-    So its authors train it: the clipped value alone is unbounded above in T.
+    .. math:: \hat I = E_{p(x,z)}[T]
+        - \log E_{p(x)p(z)}[\mathrm{clip}(e^T, e^{-\tau}, e^{\tau})]
+
+    The clip (tau) bounds the variance and costs a bias: even under the true log-ratio it misses
+    the MI, in either direction, and a T above tau everywhere raises it without limit. No ceiling.
+    As by its authors T is trained on :func:`jensen_shannon`.
+
+    Arguments:
+        clip: tau.
 
     Raises:
         BadInput: when clip is not positive.
@@ -231,6 +264,11 @@ class Smile(PairBound):
     Example:
         >>> Smile(clip=2.0).value(torch.zeros(4), torch.full((4, 2), -9.0)).item()
         2.0
+
+    References:
+        | Understanding the Limitations of Variational Mutual Information Estimators
+        | (Song & Ermon, 2020), "Improved MI estimation via clipped density ratios"
+        | https://arxiv.org/abs/1910.06222
     """
 
     is_lower_bound = False
@@ -251,33 +289,44 @@ class Smile(PairBound):
         return -jensen_shannon(t_joint, t_marginal)
 
 
-class InfoNCE(nn.Module):
-    """:func:`infonce`; every row is scored against a group of others, hence the score matrix.
+class InfoNCE(Bound):
+    r"""InfoNCE: a lower bound in nats with the ceiling log(k + 1), k partners a row.
+
+    .. math:: I(X; Z) \ge E\Big[\frac{1}{n} \sum_i T_{ii}
+        - \log \frac{1}{k + 1} \big(e^{T_{ii}} + \sum_j e^{T_{ij}}\big)\Big]
+
+    The joint pair counts among its own k + 1 candidates: every row is scored against a group of
+    others. Tight as k grows, at T = log-ratio + any function of x. Low variance; weakness: it
+    cannot exceed the ceiling, whatever the truth.
 
     Example:
         >>> t_joint, t_marginal = torch.full((4,), 100.0), torch.zeros(4, 3)
         >>> round(InfoNCE().value(t_joint, t_marginal).item(), 4)  # the ceiling, log(3 + 1)
         1.3863
+
+    Raises:
+        BadInput: when ``t_marginal`` is not [n, k] with the n of ``t_joint``.
+
+    References:
+        | Representation Learning with Contrastive Predictive Coding (van den Oord et al., 2018),
+        | eq. 4 https://arxiv.org/abs/1807.03748
     """
 
-    needs: ClassVar[Literal["pairs", "matrix"]] = "matrix"
-    is_lower_bound: ClassVar[bool] = True
-    has_ceiling: ClassVar[bool] = True
+    needs = "matrix"
+    has_ceiling = True
 
     def value(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
-        """The number to report, in nats, scalar; at most log(k + 1)."""
-        return infonce(t_joint, t_marginal)
-
-    def objective(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
-        """What an encoder or generator moves, scalar."""
-        return infonce(t_joint, t_marginal)
-
-    def loss(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
-        """What the statistics network descends, scalar."""
-        return -infonce(t_joint, t_marginal)
+        if t_joint.dim() < 1 or t_joint.shape != t_marginal.shape[:-1]:
+            raise BadInput(
+                f"infonce: scores must be [n] and [n, k], "
+                f"not {list(t_joint.shape)} and {list(t_marginal.shape)}"
+            )
+        joint = wide(t_joint)
+        candidates = torch.logaddexp(joint, wide(t_marginal).logsumexp(-1))
+        return (joint - candidates).mean(-1) + math.log(t_marginal.shape[-1] + 1)
 
 
-class OneFormula(nn.Module):
+class OneFormula(Bound):
     """A function ``(t_joint [n], t_marginal [n, k]) -> nats`` of your own as a bound.
 
     Loss, value and objective all come from it. It may carry ``needs`` ("pairs" or "matrix") and
@@ -290,28 +339,17 @@ class OneFormula(nn.Module):
         -1.0
     """
 
-    has_ceiling: ClassVar[bool] = False
-
     def __init__(self, formula: Callable[[Tensor, Tensor], Tensor]) -> None:
         super().__init__()
         self.formula = formula
-        self.needs: str = getattr(formula, "needs", "pairs")
-        self.is_lower_bound: bool = getattr(formula, "is_lower_bound", True)
+        self.needs = getattr(formula, "needs", self.needs)
+        self.is_lower_bound = getattr(formula, "is_lower_bound", self.is_lower_bound)
 
     def value(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
-        """The number to report, in nats, scalar."""
         return self.formula(t_joint, t_marginal)
 
-    def objective(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
-        """What an encoder or generator moves, scalar."""
-        return self.formula(t_joint, t_marginal)
 
-    def loss(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
-        """What the statistics network descends, scalar."""
-        return -self.formula(t_joint, t_marginal)
-
-
-BOUNDS: dict[str, type[nn.Module]] = {
+BOUNDS: dict[str, type[Bound]] = {
     "mine": Mine,
     "dv": DV,
     "mine_f": MineF,
@@ -320,3 +358,50 @@ BOUNDS: dict[str, type[nn.Module]] = {
     "smile": Smile,
     "tuba": Tuba,
 }
+
+
+def as_bound(own: Bound | nn.Module | Callable[[Tensor, Tensor], Tensor]) -> Bound:
+    """Returns a user's function or module as a bound; a `Bound` is returned as it is.
+
+    Arguments:
+        own: A module with ``loss``, ``value`` and ``objective`` is given the attributes of
+            `Bound` that it lacks, and any other callable becomes `OneFormula`.
+    """
+    if isinstance(own, Bound):
+        return own
+    if not hasattr(own, "loss"):
+        return OneFormula(own)
+    for name in Bound.__annotations__:
+        if not hasattr(own, name):
+            setattr(own, name, vars(Bound)[name])
+    return cast(Bound, own)
+
+
+def wide(t: Tensor) -> Tensor:
+    """The same numbers in float64 (float32 on mps, which has no wider), for sums of e^T."""
+    return t.to(torch.float32 if t.device.type == "mps" else torch.float64)
+
+
+def log_mean_exp(t: Tensor) -> Tensor:
+    r""":math:`\log \frac{1}{N} \sum_i e^{t_i}` over the N = n k scores ``[n, k]``, scalar.
+
+    It does not overflow.
+    """
+    return wide(t).logsumexp((-2, -1)) - math.log(t.shape[-2] * t.shape[-1])
+
+
+def jensen_shannon(t_joint: Tensor, t_marginal: Tensor) -> Tensor:
+    r"""Jensen-Shannon objective: a lower bound on 2 JSD(joint || product), not on the MI.
+
+    .. math:: 2\,\mathrm{JSD} \ge E_{p(x,z)}[-\mathrm{sp}(-T)] - E_{p(x)p(z)}[\mathrm{sp}(T)]
+        + \log 4, \quad \mathrm{sp}(t) = \log(1 + e^t)
+
+    Between minus infinity and log 4 nats. Tight at T = log-ratio. Trains steadily since no
+    exponential of T is averaged; weakness: it saturates, so a large MI hardly moves it.
+
+    References:
+        | Learning Deep Representations by Mutual Information Estimation and Maximization
+        | (Hjelm et al., 2019), eq. 4 (without log 4) https://arxiv.org/abs/1808.06670
+    """
+    joint, marginal = -softplus(-wide(t_joint)), softplus(wide(t_marginal))
+    return joint.mean(-1) - marginal.mean((-2, -1)) + math.log(4)

@@ -1,19 +1,53 @@
-"""How pairs from the product of marginals are drawn: for each x, which rows of z stand beside it.
+"""How pairs from the product of the marginals are drawn: which rows of z stand beside each x."""
 
-``pairings(batches, n, generator)`` gives, for so many batches of n rows, [batches, n, num] indices
-into a batch's rows of z, on the generator's device: row i holds the z that x_i is paired with.
-:class:`AllPairs` has none: it crosses whole groups.
-"""
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
 from mine_cli.errors import BadInput
 
-__all__ = ["MARGINALS", "AllPairs", "Derangement", "Independent", "Shuffle"]
+__all__ = [
+    "MARGINALS", "AllPairs", "Derangement", "Independent", "Marginals", "Shuffle", "as_marginals",
+]  # fmt: skip
 
 
-class Shuffle:
+class Marginals:
+    """Pairs each row of a batch with others, or crosses whole groups of rows.
+
+    Attributes:
+        num: How many partners a row is drawn.
+        extra: How many further rows of z the caller appends for each row, behind the batch's own.
+        rows: The most rows of a group, where groups are crossed; None where rows are paired.
+    """
+
+    num: int = 0
+    extra: int = 0
+    rows: int | None = None
+
+    def pairings(self, batches: int, n: int, generator: Generator) -> Tensor | None:
+        """Draws the partners of so many batches of n rows; None where groups are crossed.
+
+        Returns:
+            [batches, n, num] indices into a batch's rows of z, on the generator's device: row i
+            holds the z that x_i is paired with.
+        """
+        return None
+
+    def groups(self, n: int) -> tuple[int, int]:
+        """Returns how n rows are crossed: (groups, rows of each), (0, 0) where they are paired."""
+        if self.rows is None:
+            return 0, 0
+        groups = -(-n // self.rows)
+        return groups, n // groups
+
+    def pairs(self, n: int) -> int:
+        """Returns how many marginal pairs a batch of n rows gives."""
+        groups, size = self.groups(n)
+        return groups * size * (size - 1) or n * (self.num or 1)
+
+
+class Shuffle(Marginals):
     """The batch's own z in random order, ``num`` times; on average one row each keeps its own z.
 
     A row that keeps its own z is a joint pair among the marginal ones and lowers the estimate.
@@ -38,7 +72,7 @@ class Shuffle:
         return permutations(batches * self.num, n, generator).view(batches, self.num, n).mT
 
 
-class Derangement:
+class Derangement(Marginals):
     """The batch's own z, never a row's own; every other row is an equally likely partner.
 
     The ``num`` partners of a row are distinct.
@@ -69,10 +103,8 @@ class Derangement:
         return torch.stack([torch.empty_like(circle).scatter_(1, circle, s) for s in near], 2)
 
 
-class Independent:
-    """``num`` independent draws of z from the data for every row.
-
-    The caller appends the n * num extra rows of z (attribute ``extra`` = num) behind its n rows.
+class Independent(Marginals):
+    """``num`` independent draws of z from the data for every row, each an extra row of z.
 
     Raises:
         BadInput: when num is below 1.
@@ -90,7 +122,7 @@ class Independent:
         return behind.view(n, self.num).expand(batches, n, self.num)
 
 
-class AllPairs:
+class AllPairs(Marginals):
     """Every x against every other z of its group, in groups of at most ``rows`` rows.
 
     Raises:
@@ -107,7 +139,7 @@ class AllPairs:
         self.rows = rows
 
 
-MARGINALS: dict[str, type] = {
+MARGINALS: dict[str, type[Marginals]] = {
     "shuffle": Shuffle,
     "derangement": Derangement,
     "independent": Independent,
@@ -115,8 +147,25 @@ MARGINALS: dict[str, type] = {
 }
 
 
+def as_marginals(own: Any) -> Marginals:
+    """Returns a user's object with ``pairings`` or ``rows`` as marginals, or `Marginals` as is."""
+    return own if isinstance(own, Marginals) else OwnMarginals(own)
+
+
+class OwnMarginals(Marginals):
+    """A user's own way to draw pairs; what it does not state is as in `Marginals`."""
+
+    def __init__(self, own: Any) -> None:
+        self.own = own
+        for name in ("num", "extra", "rows"):
+            setattr(self, name, getattr(own, name, getattr(Marginals, name)))
+
+    def pairings(self, batches: int, n: int, generator: Generator) -> Tensor | None:
+        return None if self.rows else self.own.pairings(batches, n, generator)
+
+
 def permutations(num: int, n: int, generator: Generator) -> Tensor:
-    """So many random orders of n rows, [num, n]."""
+    """Draws so many random orders of n rows, [num, n]."""
     if generator.device.type == "cpu":
         return torch.stack([torch.randperm(n, generator=generator) for _ in range(num)])
     # One call for all of them; equal numbers, whose order is not random, are rare in float64.

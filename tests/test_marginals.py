@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from torch import Generator, Tensor
 
 from mine_cli.errors import BadInput
-from mine_cli.marginals import MARGINALS, AllPairs, Derangement, Independent, Shuffle
+from mine_cli.marginals import (
+    MARGINALS,
+    AllPairs,
+    Derangement,
+    Independent,
+    Shuffle,
+    as_marginals,
+)
 
 SHIPPED = [Shuffle, Derangement, Independent]
 
@@ -25,7 +32,7 @@ def test_a_pairing_is_the_generator_s_and_indexes_rows(make: type, num: int) -> 
     assert pairing.shape == (10, num)
     assert pairing.dtype == torch.long
     assert torch.equal(pairing, make(num).pairings(1, 10, stream(4))[0])
-    rows = 10 * (1 + getattr(make(num), "extra", 0))
+    rows = 10 * (1 + make(num).extra)
     assert 0 <= pairing.min() <= pairing.max() < rows
 
 
@@ -77,9 +84,29 @@ def test_independent_draws_lie_behind_the_batch_and_are_used_once() -> None:
     assert sorted(pairing.flatten().tolist()) == list(range(4, 16))
 
 
-def test_all_pairs_names_its_group_size() -> None:
+def test_all_pairs_crosses_groups_of_at_most_so_many_rows() -> None:
     assert AllPairs().rows == 64
-    assert AllPairs(7).rows == 7
+    assert AllPairs(7).groups(21) == (3, 7)
+    assert AllPairs(7).groups(20) == (3, 6)
+    assert AllPairs(7).pairs(21) == 3 * 7 * 6
+    assert AllPairs(7).pairings(1, 21, stream()) is None
+    assert Shuffle(3).groups(21) == (0, 0)
+    assert Shuffle(3).pairs(21) == 63
+
+
+def test_marginals_of_ones_own_need_no_more_than_their_pairings() -> None:
+    class Next:
+        def pairings(self, batches: int, n: int, generator: Generator) -> Tensor:
+            return torch.arange(n).roll(-1)[None, :, None].expand(batches, n, 1)
+
+    own = as_marginals(Next())
+    assert (own.num, own.extra, own.rows) == (0, 0, None)
+    assert own.pairs(5) == 5
+    pairing = own.pairings(1, 3, stream())
+    assert pairing is not None
+    assert pairing.flatten().tolist() == [1, 2, 0]
+    shuffle = Shuffle()
+    assert as_marginals(shuffle) is shuffle
 
 
 def test_the_options_go_by_name() -> None:

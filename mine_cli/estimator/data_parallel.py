@@ -6,14 +6,14 @@ of the rows, the scores are gathered, and every process takes the loss of all of
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from mine_cli.errors import BadInput
-from mine_cli.estimator.scoring import group_shape, score_groups, score_pairs
+from mine_cli.estimator.scoring import score_groups, score_pairs
+from mine_cli.estimator.term import MutualInformation
 from mine_cli.marginals import AllPairs
 from mine_cli.networks.interface import Noise
 from mine_cli.training.distributed import reaching_others
@@ -41,14 +41,14 @@ class Gathered(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, own: Tensor) -> Tensor:
+    def forward(ctx: object, own: Tensor) -> Tensor:
         parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
         with reaching_others():
             dist.all_gather(parts, own.contiguous())
         return torch.cat(parts)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+    def backward(ctx: object, *grads: Tensor) -> Tensor:
         num_ranks = dist.get_world_size()
         return grads[0].chunk(num_ranks)[dist.get_rank()] * num_ranks
 
@@ -60,7 +60,7 @@ class SharedBatch(nn.Module):
         term: a `MutualInformation` whose weights are the same on all ranks.
     """
 
-    def __init__(self, term: Any) -> None:
+    def __init__(self, term: MutualInformation) -> None:
         super().__init__()
         self.term = term
 
@@ -92,7 +92,7 @@ class SharedBatch(nn.Module):
 
     def own_groups(self, x: Tensor, z: Tensor, noise: Noise | None) -> tuple[Tensor, Tensor]:
         """Whole groups, each crossed by one rank."""
-        groups, rows = group_shape(len(x), self.term.marginals)
+        groups, rows = self.term.marginals.groups(len(x))
         own = own_slice(groups, "groups")
         in_rows = slice(own.start * rows, own.stop * rows)
         if noise is not None:

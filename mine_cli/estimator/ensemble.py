@@ -6,21 +6,25 @@ Each stays a plain module with its own data, pairing and noise; only the arithme
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mine_cli.bounds import BOUNDS
+from mine_cli.bounds import Bound
 from mine_cli.estimator.data_parallel import SharedBatch, average_gradients
 from mine_cli.estimator.scoring import draw, draw_noise, score
-from mine_cli.estimator.stacked_mlp import Perceptrons
+from mine_cli.estimator.stacked_mlp import StackedMLP
 from mine_cli.estimator.term import MutualInformation, frozen
 from mine_cli.networks.interface import Noise
 from mine_cli.training.stack import Stack, fixed, mapped, stack, together
-from mine_cli.training.stacked_adam import StackedAdam, runs
+from mine_cli.training.stacked_adam import StackedAdam, StackMember, runs
 
 __all__ = ["Ensemble", "EnsembleMember", "same"]
+
+Losses = tuple[Tensor, Tensor, Tensor]
+"""Losses ``[R]``, and the detached joint and marginal scores that they come from."""
+Plan = tuple[Tensor, Tensor, Tensor | None, Noise | None]
+"""What one step of a term takes: x, z, pairing and noise; see `MutualInformation.forward`."""
 
 
 class Ensemble:
@@ -43,7 +47,7 @@ class Ensemble:
         terms: Sequence[MutualInformation],
         lr: float | Sequence[float],
         weight_decay: float = 0.0,
-        autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
         compiled: bool = False,
         betas: tuple[float, float] = (0.9, 0.999),
     ) -> None:
@@ -53,12 +57,10 @@ class Ensemble:
         keys = [(same(t.bound), rate) for t, rate in zip(self.terms, rates, strict=True)]
         self.networks = Stack([Scores(term) for term in self.terms])
         self.parts = [Part(self.terms, run) for run in runs(keys)]
-        self.forward: Callable[..., Any] = self.terms[0] if self.alone else self._losses
+        self.forward: Callable[..., Losses] = self.terms[0] if self.alone else self._losses
         if compiled:
             self.forward = torch.compile(self.forward)
-        self.perceptrons = Perceptrons.of(
-            [term.network for term in self.terms], self.networks.state[0]
-        )
+        self.mlp = StackedMLP.of([term.network for term in self.terms], self.networks.state[0])
         self.adam = StackedAdam(
             self.networks.parameters(),
             [part.run for part in self.parts],
@@ -75,7 +77,7 @@ class Ensemble:
         self, pairing: Tensor | None, n: int, generators: Sequence[torch.Generator]
     ) -> Noise | None:
         """Fresh noise of every network on n rows and their pairs, stacked; None without any."""
-        if not hasattr(self.terms[0].network, "draw_noise"):
+        if not self.terms[0].network.takes_noise:
             return None
         of_one = pairing if pairing is None or self.alone else pairing[0]
         drawn = [
@@ -115,16 +117,14 @@ class Ensemble:
         self.adam.step()
         return self.losses
 
-    def _losses(self, *plan: Any) -> tuple[Tensor, Tensor, Tensor]:
-        """The terms' losses ``[R]``, and the detached scores that they come from."""
-        t_joint, t_marginal = self._scores(*plan)
+    def _losses(self, x: Tensor, z: Tensor, pairing: Tensor | None, noise: Noise | None) -> Losses:
+        """Returns the terms' losses ``[R]``, and the detached scores that they come from."""
+        if pairing is not None and self.mlp is not None and self.mlp.takes(x):
+            t_joint, t_marginal = self.mlp(x, z, pairing)
+        else:
+            t_joint, t_marginal = self.networks.forward(x, z, pairing, noise)
         losses = [part.loss(t_joint[part.run], t_marginal[part.run]) for part in self.parts]
         return torch.cat(losses), t_joint.detach(), t_marginal.detach()
-
-    def _scores(self, *plan: Any) -> tuple[Tensor, Tensor]:
-        if self.perceptrons is not None and self.perceptrons.take(*plan):
-            return self.perceptrons(*plan)
-        return self.networks.forward(*plan)
 
     def minimise(
         self, batches: Sequence[tuple[Tensor, Tensor]], generators: Sequence[torch.Generator]
@@ -151,13 +151,12 @@ class Ensemble:
         return self.adam.parameters
 
     def member(self, r: int) -> "EnsembleMember":
-        """What belongs to one term: its parameters with their gradients, and Adam's moments."""
-        part = next(part for part in self.parts if r in range(part.run.start, part.run.stop))
-        return EnsembleMember(self, part, r)
+        """Returns the share of one term: its parameters and gradients, and Adam's moments."""
+        return EnsembleMember(self, r)
 
     def _plans(
         self, batches: Sequence[tuple[Tensor, Tensor]], generators: Sequence[torch.Generator]
-    ) -> list[tuple[Any, ...]]:
+    ) -> list[Plan]:
         """Each batch with a fresh pairing and noise from its own random stream."""
         return [
             (*batch, *draw(term.network, term.marginals, len(batch[0]), generator))
@@ -172,7 +171,7 @@ class Part:
         self.run = run
         self.failure: Exception | None = None
         bounds = [term.bound for term in terms[run]]
-        self.bound: Any = bounds[0]
+        self.bound = bounds[0]
         self.losses = Stack([Loss(bound) for bound in bounds])
         self.own = self.losses.parameters()
 
@@ -196,16 +195,16 @@ class Part:
         if self.losses.alone:
             with frozen(self.bound):
                 return self.bound.objective(t_joint[0], t_marginal[0])[None]
-        state = fixed(self.losses.state)
-        return mapped(Objective(self.bound), state, (t_joint, t_marginal))
+        return mapped(Objective(self.bound), fixed(self.losses.state), (t_joint, t_marginal))
 
 
-class EnsembleMember:
+class EnsembleMember(StackMember):
     """One term's share of an ensemble: what is watched and saved of its training."""
 
-    def __init__(self, ensemble: Ensemble, part: Part, r: int) -> None:
-        self.ensemble, self.part, self.r = ensemble, part, r
-        self.share = ensemble.adam.member(r)
+    def __init__(self, ensemble: Ensemble, r: int) -> None:
+        super().__init__(ensemble.adam, r)
+        self.ensemble, self.r = ensemble, r
+        self.part = next(part for part in ensemble.parts if r < part.run.stop)
 
     @property
     def failure(self) -> Exception | None:
@@ -223,18 +222,6 @@ class EnsembleMember:
             t_joint, t_marginal = t_joint[self.r], t_marginal[self.r]
         return self.ensemble.terms[self.r].bound.value(t_joint, t_marginal).detach()
 
-    def parameters(self) -> Iterable[Tensor]:
-        """The term's own parameters, with the gradients that the latest step left."""
-        return self.share.parameters()
-
-    def moments(self) -> list[dict[str, Tensor]]:
-        """Adam's moments of each parameter; empty before the first step."""
-        return self.share.moments()
-
-    def load_moments(self, moments: Sequence[dict[str, Tensor]]) -> None:
-        """Takes back what `moments` gave."""
-        self.share.load_moments(moments)
-
 
 class Scores(nn.Module):
     """The scores of a term's network, as the forward pass of a module that can be stacked."""
@@ -243,20 +230,18 @@ class Scores(nn.Module):
         super().__init__()
         self.network, self.marginals = term.network, term.marginals
 
-    def forward(self, *plan: Any) -> tuple[Tensor, Tensor]:
-        return score(self.network, self.marginals, *plan)
+    def forward(
+        self, x: Tensor, z: Tensor, pairing: Tensor | None, noise: Noise | None
+    ) -> tuple[Tensor, Tensor]:
+        return score(self.network, self.marginals, x, z, pairing, noise)
 
 
 class Loss(nn.Module):
-    """A bound's loss as a forward pass.
+    """A bound's loss as a forward pass."""
 
-    The bounds of this package take the scores of R networks as they are, which spares `vmap`.
-    """
-
-    def __init__(self, bound: nn.Module) -> None:
+    def __init__(self, bound: Bound) -> None:
         super().__init__()
-        self.bound: Any = bound
-        self.takes_stacks = type(bound) in BOUNDS.values()
+        self.bound = bound
 
     def forward(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
         return self.bound.loss(t_joint, t_marginal)
@@ -269,7 +254,7 @@ class Objective(Loss):
         return self.bound.objective(t_joint, t_marginal)
 
 
-def same(bound: nn.Module) -> Hashable:
+def same(bound: Bound) -> Hashable:
     """What two bounds have in common that are called as one: their kind and settings."""
     settings = {k: v for k, v in vars(bound).items() if not k.startswith("_")}
     return type(bound), repr(sorted(settings.items()))

@@ -7,12 +7,13 @@ column takes part k times and no joint pair counts as a marginal one. Everything
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from mine_cli.networks.interface import embed, head
+from mine_cli.bounds import Bound, PairBound
+from mine_cli.networks.interface import StatisticsNetwork, embed, head
 
 __all__ = ["Evaluation", "evaluate", "log_ratio", "pool"]
 
@@ -87,8 +88,8 @@ class Evaluation:
 
 
 def evaluate(
-    network: nn.Module,
-    bound: Any,
+    network: StatisticsNetwork,
+    bound: Bound,
     x: Tensor,
     z: Tensor,
     *,
@@ -107,46 +108,65 @@ def evaluate(
     """
     n = len(x)
     negatives = min(n - 1, negatives or max(FEWEST_SHIFTS, math.ceil(pairs / n)))
-    shifts = (torch.randperm(n - 1, generator=torch.Generator().manual_seed(0)) + 1)[:negatives]
-    t_joint, t_marginal = cross_scores(network, x, z, shifts.tolist())
+    shifts = random_shifts(n, negatives)
+    t_joint, t_marginal = cross_scores(network, x, z, shifts)
+    joint_mean, plain = t_joint.double().mean().item(), moments(t_marginal, shifts)
+    at_training = None
     if bound.needs == "matrix":
-        found = _contrastive(t_joint, t_marginal, shifts.tolist(), training_negatives)
-    elif hasattr(bound, "marginal_term"):
-        found = _moments_bound(bound, t_joint, t_marginal, shifts.tolist(), constant)
+        found = _contrastive(t_joint.double(), t_marginal, shifts)
+        lower_bound: float | None = found.value  # it is one in expectation
+        if training_negatives is not None:
+            training_negatives = min(training_negatives, negatives)
+            at_training = _infonce(t_joint.double(), t_marginal[:training_negatives])
     else:
-        found = _own_bound(bound, t_joint, t_marginal, shifts.tolist(), constant)
-    return Evaluation(marginal_pairs=n * negatives, negatives=negatives, **found)
+        training_negatives = None
+        lower_bound = _lower_bound(joint_mean, plain.log_mean, constant)
+        if isinstance(bound, PairBound):
+            found = _pair_bound(bound, t_joint.double(), t_marginal, shifts, plain)
+        else:
+            found = _own_bound(bound, t_joint, t_marginal, shifts, plain)
+    return Evaluation(
+        **found._asdict(),
+        joint_mean=joint_mean,
+        log_partition=plain.log_mean,
+        lower_bound=lower_bound,
+        marginal_pairs=n * negatives,
+        negatives=negatives,
+        at_training_negatives=at_training,
+        training_negatives=training_negatives,
+    )
 
 
 def pool(parts: Sequence[Evaluation]) -> Evaluation:
-    """Cross-fitting's pooled evaluation: row-weighted means, and every row's influence once."""
+    """Returns cross-fitting's evaluation: row-weighted means, every row's influence once."""
     if len(parts) == 1:
         return parts[0]
     rows = [p.rows for p in parts]
 
-    def mean(values: Sequence[float | None]) -> float | None:
-        if any(v is None for v in values):
-            return None
-        return sum(r * (v or 0.0) for r, v in zip(rows, values, strict=True)) / sum(rows)
+    def mean(values: list[float | None]) -> float | None:
+        known = [v for v in values if v is not None]
+        whole = len(known) == len(values)
+        return sum(r * v for r, v in zip(rows, known, strict=True)) / sum(rows) if whole else None
 
-    return Evaluation(
-        value=mean([p.value for p in parts]) or 0.0,
-        joint_mean=mean([p.joint_mean for p in parts]) or 0.0,
-        log_partition=mean([p.log_partition for p in parts]) or 0.0,
-        lower_bound=mean([p.lower_bound for p in parts]),
-        influence=torch.cat([p.influence for p in parts]),
-        sampling_variance=mean([p.sampling_variance for p in parts]) or 0.0,
-        row_weight=torch.cat([p.row_weight for p in parts]),
-        column_weight=torch.cat([p.column_weight for p in parts]),
-        marginal_pairs=sum(p.marginal_pairs for p in parts),
-        negatives=min(p.negatives for p in parts),
-        at_training_negatives=mean([p.at_training_negatives for p in parts]),
-        training_negatives=parts[0].training_negatives,
-    )
+    columns = {name: [vars(p)[name] for p in parts] for name in vars(parts[0])}
+    of_rows = ("influence", "row_weight", "column_weight")
+    pooled: dict[str, Any] = {
+        name: torch.cat(values) if name in of_rows else mean(values)
+        for name, values in columns.items()
+    }
+    pooled["marginal_pairs"] = sum(columns["marginal_pairs"])
+    pooled["negatives"] = min(columns["negatives"])
+    pooled["training_negatives"] = parts[0].training_negatives
+    return Evaluation(**pooled)
+
+
+def random_shifts(n: int, k: int) -> list[int]:
+    """Draws k of the n - 1 shifts that pair no row with itself, the same ones every time."""
+    return (torch.randperm(n - 1, generator=torch.Generator().manual_seed(0))[:k] + 1).tolist()
 
 
 def cross_scores(
-    network: nn.Module, x: Tensor, z: Tensor, shifts: Sequence[int]
+    network: StatisticsNetwork, x: Tensor, z: Tensor, shifts: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
     """Scores of the joint pairs ``[n]`` and of rows i with (i + s) mod n, ``[k, n]``, float32."""
     n, device = len(x), x.device
@@ -175,7 +195,7 @@ def neighbours(rows: Tensor, first: int, number: int) -> Tensor:
     return torch.cat([found, rows[:missing]]) if missing else found
 
 
-def embed_rows(network: nn.Module, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+def embed_rows(network: StatisticsNetwork, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
     """The per-row part of the network on any number of rows, in blocks."""
     parts = [
         embed(network, x[start : start + ROWS_AT_ONCE], z[start : start + ROWS_AT_ONCE])
@@ -214,9 +234,19 @@ def moments(scores: Tensor, shifts: Sequence[int]) -> Moments:
     )
 
 
-def _moments_bound(
-    bound: Any, t_joint: Tensor, t_marginal: Tensor, shifts: Sequence[int], constant: float | None
-) -> dict[str, Any]:
+class Found(NamedTuple):
+    """What the kind of a bound decides of an `Evaluation`."""
+
+    value: float
+    influence: Tensor
+    row_weight: Tensor
+    column_weight: Tensor
+    sampling_variance: float = 0.0
+
+
+def _pair_bound(
+    bound: PairBound, t_joint: Tensor, t_marginal: Tensor, shifts: Sequence[int], plain: Moments
+) -> Found:
     r"""A bound E[T] + f(L) of L = log E[e^s]; for Donsker-Varadhan f(L) = -L and s = T.
 
     With r_i and c_i the row and column means of e^s over its grand mean, the influence of row i is
@@ -225,71 +255,45 @@ def _moments_bound(
 
     The pairs share rows, so psi has a part for each role a row plays.
     """
-    t_joint = t_joint.double()
-    found = moments(bound.marginal_scores(t_marginal), shifts)
+    scores = bound.marginal_scores(t_marginal)
+    found = plain if scores is t_marginal else moments(scores, shifts)
     log_mean = torch.tensor(found.log_mean, dtype=torch.float64, requires_grad=True)
     with torch.enable_grad():
         term = bound.marginal_term(log_mean)
         slope = torch.autograd.grad(term, log_mean)[0].item()
-    log_partition = _log_partition(bound, t_marginal, shifts, found)
-    return {
-        "value": (t_joint.mean() + term.item()).item(),
-        "joint_mean": t_joint.mean().item(),
-        "log_partition": log_partition,
-        "lower_bound": _lower_bound(t_joint, log_partition, constant),
-        "influence": t_joint - t_joint.mean() + slope * (found.row + found.column - 2),
-        "sampling_variance": slope**2 * found.variance / len(shifts),
-        "row_weight": found.row,
-        "column_weight": found.column,
-    }
+    return Found(
+        value=(t_joint.mean() + term.item()).item(),
+        influence=t_joint - t_joint.mean() + slope * (found.row + found.column - 2),
+        row_weight=found.row,
+        column_weight=found.column,
+        sampling_variance=slope**2 * found.variance / len(shifts),
+    )
 
 
-def _log_partition(bound: Any, t_marginal: Tensor, shifts: Sequence[int], found: Moments) -> float:
-    """Log mean of e^T itself, where the bound clips its scores."""
-    if bound.marginal_scores(t_marginal) is t_marginal:
-        return found.log_mean
-    return moments(t_marginal, shifts).log_mean
-
-
-def _lower_bound(t_joint: Tensor, log_partition: float, constant: float | None) -> float | None:
+def _lower_bound(joint_mean: float, log_partition: float, constant: float | None) -> float | None:
     if constant is None:
         return None
-    return t_joint.mean().item() - math.exp(min(log_partition - constant, 700.0)) - constant + 1
+    return joint_mean - math.exp(min(log_partition - constant, 700.0)) - constant + 1
 
 
-def _contrastive(
-    t_joint: Tensor, t_marginal: Tensor, shifts: Sequence[int], training_negatives: int | None
-) -> dict[str, Any]:
+def _contrastive(t_joint: Tensor, t_marginal: Tensor, shifts: Sequence[int]) -> Found:
     r"""InfoNCE: row i's log softmax among itself and its k negatives, plus log(k + 1).
 
     The influence of row i is its own term and, as a negative of others, one minus the softmax mass
-    that falls on it. InfoNCE is a lower bound in expectation, so it is its own `lower_bound`.
+    that falls on it.
     """
-    t_joint = t_joint.double()
     own = torch.logaddexp(t_joint, _row_log_sum(t_marginal))
     terms = t_joint - own + math.log(len(shifts) + 1)
     mass = (t_joint - own).exp()
     for s, score in zip(shifts, t_marginal, strict=True):
         mass += (score.double() - own).exp().roll(s)
     value = terms.mean().item()
-    at_training = None
-    if training_negatives is not None:
-        few = t_marginal[:training_negatives]
-        log_sum = torch.logaddexp(t_joint, _row_log_sum(few))
-        training_negatives = len(few)
-        at_training = (t_joint - log_sum).mean().item() + math.log(len(few) + 1)
-    return {
-        "value": value,
-        "joint_mean": t_joint.mean().item(),
-        "log_partition": moments(t_marginal, shifts).log_mean,
-        "lower_bound": value,
-        "influence": terms - value - (mass - 1),
-        "sampling_variance": 0.0,
-        "row_weight": torch.ones_like(mass),
-        "column_weight": mass,
-        "at_training_negatives": at_training,
-        "training_negatives": training_negatives,
-    }
+    return Found(value, terms - value - (mass - 1), torch.ones_like(mass), mass)
+
+
+def _infonce(t_joint: Tensor, t_marginal: Tensor) -> float:
+    log_sum = torch.logaddexp(t_joint, _row_log_sum(t_marginal))
+    return (t_joint - log_sum).mean().item() + math.log(len(t_marginal) + 1)
 
 
 def _row_log_sum(t_marginal: Tensor) -> Tensor:
@@ -302,8 +306,8 @@ def _row_log_sum(t_marginal: Tensor) -> Tensor:
 
 
 def _own_bound(
-    bound: Any, t_joint: Tensor, t_marginal: Tensor, shifts: Sequence[int], constant: float | None
-) -> dict[str, Any]:
+    bound: Bound, t_joint: Tensor, t_marginal: Tensor, shifts: Sequence[int], plain: Moments
+) -> Found:
     """A user's bound, known only by its value: its standard error by a jackknife over rows.
 
     A twentieth of the rows is left out at a time, with every pair that one of them takes part in
@@ -324,32 +328,21 @@ def _own_bound(
         without.append(float(bound.value(t_joint[kept], t.T)))
     value = float(bound.value(t_joint, t_marginal.T))
     spread = torch.tensor(without, dtype=torch.float64, device=device)
-    found = moments(t_marginal, shifts)
     # Scaled so that sd / sqrt(n) is the jackknife's error, sqrt((G - 1) / G sum (v_g - v)^2).
     influence = (spread.mean() - spread)[group] * math.sqrt(n * (len(spread) - 1))
-    return {
-        "value": value,
-        "joint_mean": t_joint.double().mean().item(),
-        "log_partition": found.log_mean,
-        "lower_bound": _lower_bound(t_joint.double(), found.log_mean, constant),
-        "influence": influence,
-        "sampling_variance": 0.0,
-        "row_weight": found.row,
-        "column_weight": found.column,
-    }
+    return Found(value, influence, plain.row, plain.column)
 
 
 def log_ratio(
-    network: nn.Module, bound: Any, x: Tensor, z: Tensor, constant: Tensor | None
+    network: StatisticsNetwork, bound: Bound, x: Tensor, z: Tensor, constant: Tensor | None
 ) -> Tensor:
     """Scores of paired rows ``[n]`` less their constant; see `MutualInformation.pointwise`."""
     if constant is not None and bound.needs == "pairs":
         a, b = embed_rows(network, x, z)
         return (head(network, a, b) - constant).float()
-    n = len(x)
-    shifts = torch.randperm(n - 1, generator=torch.Generator().manual_seed(0))[:FEWEST_SHIFTS] + 1
-    t_joint, t_marginal = cross_scores(network, x, z, shifts.tolist())
+    shifts = random_shifts(len(x), FEWEST_SHIFTS)
+    t_joint, t_marginal = cross_scores(network, x, z, shifts)
     if bound.needs == "matrix":
         log_sum = torch.logaddexp(t_joint.double(), _row_log_sum(t_marginal))
         return (t_joint - log_sum + math.log(len(shifts) + 1)).float()
-    return (t_joint - moments(t_marginal, shifts.tolist()).log_mean).float()
+    return (t_joint - moments(t_marginal, shifts).log_mean).float()

@@ -6,15 +6,14 @@ is the score matrix. Scores are ``t_joint [n]`` and ``t_marginal [n, k]``: row i
 share x_i.
 """
 
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from mine_cli.networks.interface import Noise, embed, head
+from mine_cli.marginals import Marginals
+from mine_cli.networks.interface import Noise, StatisticsNetwork, embed, head
 
-__all__ = ["cross", "draw", "draw_noise", "pairings", "score", "score_groups", "score_pairs"]
+__all__ = ["cross", "draw", "draw_noise", "score", "score_groups", "score_pairs"]
 
 
 # Pairs scored at once where whole groups are crossed: beyond this, row blocks are recomputed in
@@ -23,44 +22,33 @@ PAIRS_AT_ONCE = 2**14
 
 
 def draw(
-    network: Any, marginals: Any, n: int, generator: torch.Generator
+    network: StatisticsNetwork, marginals: Marginals, n: int, generator: torch.Generator
 ) -> tuple[Tensor | None, Noise | None]:
     """A fresh pairing ``[n, k]`` of n rows (None: groups are crossed), and the network's noise."""
-    found = pairings(marginals, 1, n, generator)
+    found = marginals.pairings(1, n, generator)
     pairing = None if found is None else found[0]
     return pairing, draw_noise(network, marginals, n, pairing, generator)
 
 
-def pairings(marginals: Any, batches: int, n: int, generator: torch.Generator) -> Tensor | None:
-    """Fresh pairings ``[batches, n, k]`` of batches of n rows; None: groups are crossed."""
-    crossed = group_shape(n, marginals) != (0, 0)
-    return None if crossed else marginals.pairings(batches, n, generator)
-
-
 def draw_noise(
-    network: Any, marginals: Any, n: int, pairing: Tensor | None, generator: torch.Generator
+    network: StatisticsNetwork,
+    marginals: Marginals,
+    n: int,
+    pairing: Tensor | None,
+    generator: torch.Generator,
 ) -> Noise | None:
     """The noise of a network in training on n rows and their pairs; None where it has none."""
-    if not (network.training and hasattr(network, "draw_noise")):
+    if not (network.training and network.takes_noise):
         return None
-    groups, rows = group_shape(n, marginals)
+    groups, rows = marginals.groups(n)
     pairs = (groups, rows, rows) if pairing is None else (1 + pairing.shape[1], n)
-    num_z = n * (1 + getattr(marginals, "extra", 0))
+    num_z = n * (1 + marginals.extra)
     return network.draw_noise(n, num_z, pairs, generator)
 
 
-def group_shape(n: int, marginals: Any) -> tuple[int, int]:
-    """How n rows are crossed in groups: (groups, rows of each); (0, 0) where they are paired."""
-    limit = getattr(marginals, "rows", None)
-    if limit is None:
-        return 0, 0
-    groups = -(-n // limit)
-    return groups, n // groups
-
-
 def score(
-    network: nn.Module,
-    marginals: Any,
+    network: StatisticsNetwork,
+    marginals: Marginals,
     x: Tensor,
     z: Tensor,
     pairing: Tensor | None = None,
@@ -76,7 +64,7 @@ def score(
 
 
 def score_pairs(
-    network: nn.Module, x: Tensor, z: Tensor, pairing: Tensor, noise: Noise | None = None
+    network: StatisticsNetwork, x: Tensor, z: Tensor, pairing: Tensor, noise: Noise | None = None
 ) -> tuple[Tensor, Tensor]:
     """Joint scores ``[n]`` and those of row i with the z rows ``pairing[i]``, ``[n, k]``."""
     n, k = pairing.shape
@@ -88,13 +76,17 @@ def score_pairs(
 
 
 def score_groups(
-    network: nn.Module, x: Tensor, z: Tensor, marginals: Any, noise: Noise | None = None
+    network: StatisticsNetwork,
+    x: Tensor,
+    z: Tensor,
+    marginals: Marginals,
+    noise: Noise | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Joint scores ``[n]`` and those of row i with every other row of its group ``[n, rows - 1]``.
 
     n is cut to whole groups of one size (at most groups - 1 rows are left out).
     """
-    groups, rows = group_shape(len(x), marginals)
+    groups, rows = marginals.groups(len(x))
     a, b = embed(network, x, z, noise)
     a, b = (side[: groups * rows].unflatten(0, (groups, rows)) for side in (a, b))
     matrix = cross(network, a, b, noise)
@@ -105,7 +97,7 @@ def score_groups(
     return t_joint.flatten(), rest.reshape(groups * rows, rows - 1)
 
 
-def cross(network: nn.Module, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
+def cross(network: StatisticsNetwork, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
     """Score matrices ``[groups, rows, rows]`` of embedded groups, in row blocks."""
     groups, rows = a.shape[:2]
     block = max(1, PAIRS_AT_ONCE // (groups * rows))
@@ -125,5 +117,5 @@ def cross(network: nn.Module, a: Tensor, b: Tensor, noise: Noise | None = None) 
     return torch.cat(parts, dim=1)
 
 
-def trainable(network: nn.Module) -> bool:
+def trainable(network: StatisticsNetwork) -> bool:
     return any(p.requires_grad for p in network.parameters())

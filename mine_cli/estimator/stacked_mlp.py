@@ -2,7 +2,9 @@ r"""R perceptrons of one shape on R batches, with a backward pass written by han
 
 Small networks spend a step in the bookkeeping of autograd and `vmap` rather than in arithmetic.
 The layers of `networks.MLP` are so few that their gradient fits on one screen, and with it a step
-of a stack takes two thirds of the time. Every other network goes through `vmap` (`ensemble`).
+of a stack takes 0.65 of the time for 4 networks of 2 x 64 and batches of 128, 0.75 for 20 and 0.83
+for 32; 0.77 for 2 of 2 x 100 and batches of 512, 0.95 for 5. Every other network goes through
+`vmap` (`ensemble`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,10 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mine_cli.networks import linear
 from mine_cli.networks.mlp import MLP
 
-__all__ = ["Perceptrons"]
+__all__ = ["StackedMLP"]
 
 aten = torch.ops.aten
 # Activation -> its gradient, from the gradient of its output, its input and its output.
@@ -28,7 +29,7 @@ GRADIENTS: dict[type[nn.Module], Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 }
 
 
-class Perceptrons:
+class StackedMLP:
     """The scores of R `MLP` networks, called as one.
 
     Arguments:
@@ -44,19 +45,19 @@ class Perceptrons:
         self.weights = [stacked[f"network.{name}"] for name in names]
 
     @classmethod
-    def of(cls, networks: Sequence[Any], stacked: Mapping[str, Tensor]) -> "Perceptrons | None":
-        """For a stack of several perceptrons; None for any other."""
+    def of(
+        cls, networks: Sequence[nn.Module], stacked: Mapping[str, Tensor]
+    ) -> "StackedMLP | None":
+        """Returns the stack of several `MLP`, and None for anything else."""
         network = networks[0]
         return cls(network, stacked) if len(networks) > 1 and type(network) is MLP else None
 
-    def take(self, x: Tensor, z: Tensor, pairing: Tensor | None, noise: Any) -> bool:
-        """Whether a batch can be scored here: paired rows, without autocast."""
-        return pairing is not None and not torch.is_autocast_enabled(x.device.type)
+    def takes(self, x: Tensor) -> bool:
+        """Whether a batch can be scored here: without autocast."""
+        return not torch.is_autocast_enabled(x.device.type)
 
-    def __call__(
-        self, x: Tensor, z: Tensor, pairing: Tensor, noise: Any = None
-    ) -> tuple[Tensor, Tensor]:
-        """Scores of the joint pairs ``[R, n]`` and of k marginal pairs a row ``[R, n, k]``.
+    def __call__(self, x: Tensor, z: Tensor, pairing: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores the joint pairs ``[R, n]`` and k marginal pairs a row ``[R, n, k]``.
 
         ``x [R, n, ...]``, ``z [R, m, ...]`` and ``pairing [R, n, k]`` as in `scoring.score`.
         """
@@ -97,7 +98,7 @@ class PairScores(torch.autograd.Function):
         for weight, bias in zip(rest[::2], rest[1::2], strict=True):
             s = activation(h)
             layers += [h, s]
-            h = linear.batched(s, weight, bias)
+            h = torch.baddbmm(bias[:, None], s, weight.mT)
         ctx.activation, ctx.depth = type(activation), len(rest) // 2
         ctx.save_for_backward(x, z, rows, *rest[::2], *layers)
         return h.unflatten(1, (1 + k, n)).squeeze(3)
@@ -113,7 +114,7 @@ class PairScores(torch.autograd.Function):
             found = [torch.bmm(grad.mT, s), grad.sum(1), *found]
             # An outer product for the last layer, of width one: cheaper than a matrix product.
             one = weight.shape[1] == 1
-            below = grad * weight if one else linear.batched(grad, weight.mT)
+            below = grad * weight if one else torch.bmm(grad, weight)
             grad = GRADIENTS[ctx.activation](below, h, s)
         grad = grad.unflatten(1, (pairs, n))
         of_b = grad.new_zeros(networks, z.shape[1], grad.shape[3])

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from scipy import stats
 
+from mine_cli.bounds import Bound
 from mine_cli.estimator.evaluation import Evaluation
 
 __all__ = ["NOT_OK", "status", "still_rising"]
@@ -16,7 +17,7 @@ CEILING_MARGIN = 1.0  # nats
 NOT_OK = ("diverged", "high_variance", "at_ceiling", "not_converged")
 
 
-def status(bound: object, evaluation: Evaluation, select_curve: Sequence[float]) -> str:
+def status(bound: Bound, evaluation: Evaluation, select_curve: Sequence[float]) -> str:
     """The first that applies of ``diverged``, ``high_variance``, ``at_ceiling``,
     ``not_converged`` and ``ok``; ``ok`` is no claim that the bound is tight.
 
@@ -29,7 +30,7 @@ def status(bound: object, evaluation: Evaluation, select_curve: Sequence[float])
         return "diverged"
     if high_variance(evaluation):
         return "high_variance"
-    if getattr(bound, "has_ceiling", False) and at_ceiling(evaluation):
+    if bound.has_ceiling and at_ceiling(evaluation):
         return "at_ceiling"
     return "not_converged" if still_rising(select_curve) else "ok"
 

@@ -3,22 +3,24 @@ r"""The MI term: a statistics network, a bound and a way to draw marginals, as o
 The same object estimates mutual information, raises it (`maximise`) and lowers it (`minimise`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from mine_cli.bounds import BOUNDS
+from mine_cli.bounds import BOUNDS, Bound, as_bound
 from mine_cli.errors import BadInput
 from mine_cli.estimator.evaluation import Evaluation, evaluate, log_ratio
-from mine_cli.estimator.scoring import draw, group_shape, score
-from mine_cli.marginals import MARGINALS
-from mine_cli.networks.interface import Noise, Whole
+from mine_cli.estimator.scoring import draw, score
+from mine_cli.marginals import MARGINALS, as_marginals
+from mine_cli.networks.interface import Noise, as_network
 from mine_cli.training.optim import adam
 
 __all__ = ["MutualInformation", "evaluating", "frozen"]
+
+Kind = TypeVar("Kind")
 
 
 class MutualInformation(nn.Module):
@@ -27,9 +29,10 @@ class MutualInformation(nn.Module):
     Arguments:
         network: the statistics network T(x, z): any ``nn.Module`` whose ``forward(x, z)`` scores
             paired rows. One with ``embed`` and ``head`` has its first layer computed once per row.
-        bound: a name (``mine``, ``dv``, ``mine_f``, ...) or a module with ``loss``, ``value`` and
-            ``objective``.
-        marginals: a name (``derangement``, ``shuffle``, ...) or an object of that kind.
+        bound: a name (``mine``, ``dv``, ``mine_f``, ...), a function of the scores, or a module
+            with ``loss``, ``value`` and ``objective``, such as a `Bound`.
+        marginals: a name (``derangement``, ``shuffle``, ...) or an object with ``pairings``, such
+            as `Marginals`.
         lr: learning rate of the statistics network's own Adam.
         seed: of the random pairings and of a noisy network's noise.
 
@@ -53,13 +56,14 @@ class MutualInformation(nn.Module):
         | https://arxiv.org/abs/1801.04062
     """
 
+    bound: Bound
     log_partition: Tensor
     calibrated: Tensor
 
     def __init__(
         self,
         network: nn.Module,
-        bound: str | nn.Module = "mine",
+        bound: str | nn.Module | Callable[[Tensor, Tensor], Tensor] = "mine",
         marginals: Any = "derangement",
         *,
         lr: float = 1e-3,
@@ -70,13 +74,16 @@ class MutualInformation(nn.Module):
             raise BadInput(
                 f"network: want a torch.nn.Module such as MLP((2,), (2,)), not {network!r}"
             )
-        self.network = network if hasattr(network, "head") else Whole(network)
-        self.bound = by_name(bound, BOUNDS, "bound")
-        self.marginals = by_name(marginals, MARGINALS, "marginals")
-        if self.bound.needs == "matrix" and not hasattr(self.marginals, "rows"):
+        self.network = as_network(network)
+        self.bound = as_bound(named(bound, BOUNDS, "bound") if isinstance(bound, str) else bound)
+        chosen = marginals
+        if isinstance(marginals, str):
+            chosen = named(marginals, MARGINALS, "marginals")
+        self.marginals = as_marginals(chosen)
+        if self.bound.needs == "matrix" and self.marginals.rows is None:
             raise BadInput(
                 f"bound={type(self.bound).__name__} needs the score matrix: marginals=all_pairs, "
-                f"not {type(self.marginals).__name__}"
+                f"not {type(chosen).__name__}"
             )
         self.lr = lr
         self.seed = seed
@@ -158,7 +165,7 @@ class MutualInformation(nn.Module):
         on it) as many negatives a row as a training batch gives."""
         if self.bound.needs != "matrix":
             return {"pairs": pairs}
-        _, rows = group_shape(batch_size, self.marginals)
+        _, rows = self.marginals.groups(batch_size)
         return {"negatives": rows - 1, "training_negatives": rows - 1}
 
     @torch.no_grad()
@@ -200,7 +207,7 @@ class MutualInformation(nn.Module):
     def _with_extra(self, x: Tensor, z: Tensor, z_extra: Tensor | None) -> Tensor:
         check_tensors(x, z)
         rows = 0 if z_extra is None else len(z_extra)
-        wanted = len(x) * getattr(self.marginals, "extra", 0)
+        wanted = len(x) * self.marginals.extra
         if len(x) != len(z) or rows != wanted:
             raise BadInput(
                 f"got {len(x)} rows of x, {len(z)} of z and {rows} extra draws of z: x and z are "
@@ -216,20 +223,18 @@ def check_paired(x: Tensor, z: Tensor) -> None:
         raise BadInput(f"x has {len(x)} rows and z has {len(z)}; they are paired row by row")
 
 
-def check_tensors(x: Any, z: Any) -> None:
+def check_tensors(x: object, z: object) -> None:
     """Raise BadInput unless x and z are tensors."""
     for name, rows in (("x", x), ("z", z)):
         if not isinstance(rows, Tensor):
             raise BadInput(f"{name}: want a torch.Tensor, not {type(rows).__name__}")
 
 
-def by_name(choice: Any, known: dict[str, type], what: str) -> Any:
-    """The object itself, or the one that a name stands for with its defaults."""
-    if not isinstance(choice, str):
-        return choice
-    if choice not in known:
-        raise BadInput(f"{what}={choice}: must be one of {', '.join(known)}")
-    return known[choice]()
+def named(name: str, known: dict[str, type[Kind]], what: str) -> Kind:
+    """Returns what a name stands for, with its defaults; raises BadInput for no such name."""
+    if name not in known:
+        raise BadInput(f"{what}={name}: must be one of {', '.join(known)}")
+    return known[name]()
 
 
 @contextmanager

@@ -3,19 +3,18 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mine_cli.errors import BadInput
-from mine_cli.networks.interface import Noise
+from mine_cli.networks.interface import Noise, StatisticsNetwork
 from mine_cli.networks.layers import activate, flat, image_encoder, inner, perceptron, quiet
 
 __all__ = ["ConditionedConv", "Conv"]
 
 
-class ConditionedConv(nn.Module):
+class ConditionedConv(StatisticsNetwork):
     r"""Convolutions of an image x whose biases are linear in z, layer by layer.
 
     .. math:: h_l = \phi(W_l * h_{l-1} + V_l z + v_l), \quad h_0 = x, \quad
@@ -77,8 +76,7 @@ class ConditionedConv(nn.Module):
     @property
     def constant(self) -> Tensor:
         """What is added to every score."""
-        last: Any = self.last
-        return last.bias
+        return self.last.bias
 
     def embed(self, x: Tensor, z: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
         # Maps last, here and below: the layout that convolutions are fastest in.
@@ -94,11 +92,8 @@ class ConditionedConv(nn.Module):
             h = self.activation(convolution(h) + pairs[..., None, None])
         return self.last(h.flatten(1)).reshape(lead)
 
-    def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        return self.head(*self.embed(x, z))
 
-
-class Conv(nn.Module):
+class Conv(StatisticsNetwork):
     r"""Inner product of two encoders, T = <f(x), g(z)>, the one of an image convolutional.
 
     A shape of three dimensions is an image; any other z goes through a perceptron. All pairs
@@ -149,6 +144,3 @@ class Conv(nn.Module):
 
     def head(self, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
         return inner(a, b)
-
-    def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        return self.head(*self.embed(x, z))

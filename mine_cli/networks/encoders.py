@@ -14,7 +14,7 @@ References:
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Generator, Tensor, nn
@@ -23,7 +23,7 @@ from torch.nn.functional import softplus
 from mine_cli.networks.interface import Noise
 from mine_cli.networks.layers import activate, flat
 
-__all__ = ["Additive", "Bottleneck", "Deterministic", "Gaussian", "Propagated"]
+__all__ = ["Additive", "Bottleneck", "Deterministic", "Encoder", "Gaussian", "Propagated"]
 
 VIB_STD = 0.0067  # softplus(-5): where the standard deviations of its authors' encoder start
 LEAST_STD = 1e-8  # added to them, so that none of them underflows and its log stays finite
@@ -50,7 +50,7 @@ class Body(nn.Module):
         self.apply(glorot)
 
     def draw_masks(self, n: int, generator: Generator) -> Noise:
-        """A mask for each hidden layer, 0 or 1 / (1 - dropout); none while evaluating."""
+        """Draws a mask for each hidden layer, 0 or 1 / (1 - dropout); none while evaluating."""
         if not (self.training and self.dropout > 0):
             return {}
         keep = 1 - self.dropout
@@ -71,7 +71,30 @@ class Body(nn.Module):
         return last(h)
 
 
-class Deterministic(nn.Module):
+class Encoder(nn.Module):
+    """Draws a code z for each x by a perceptron and noise that is passed in.
+
+    Attributes:
+        random: Whether z is random given x, dropout apart.
+    """
+
+    body: Body
+    random: bool = True
+
+    def draw_noise(self, n: int, generator: Generator) -> Noise:
+        """Draws what `forward` takes for n rows of x."""
+        return self.body.draw_masks(n, generator)
+
+    def clean(self, x: Tensor) -> Tensor:
+        """Returns the code without noise, a function of x: what a statistics network may see."""
+        return self.body(flat(x), {})
+
+    def forward(self, x: Tensor, noise: Noise) -> Tensor:
+        """Returns codes [n, features] of rows [n, ...]."""
+        return self.body(flat(x), noise)
+
+
+class Deterministic(Encoder):
     """z = f(x): no noise, so that I(x; z) is infinite for inputs with a density.
 
     Arguments:
@@ -95,26 +118,14 @@ class Deterministic(nn.Module):
         super().__init__()
         self.body = Body(math.prod(x_shape), features, widths, activation, dropout)
 
-    def draw_noise(self, n: int, generator: Generator) -> Noise:
-        return self.body.draw_masks(n, generator)
 
-    def clean(self, x: Tensor) -> Tensor:
-        """The code without noise, a function of x: what a statistics network may see of x."""
-        return self.body(flat(x), {})
-
-    def forward(self, x: Tensor, noise: Noise) -> Tensor:
-        return self.body(flat(x), noise)
-
-
-class Additive(nn.Module):
+class Additive(Encoder):
     """z = f(x + sigma eps): Gaussian noise on the input.
 
     Arguments:
         x_shape, features, widths, activation, dropout: As in `Deterministic`.
         sigma: The noise's standard deviation, in units of x. The paper names none.
     """
-
-    random = True
 
     def __init__(
         self,
@@ -132,23 +143,17 @@ class Additive(nn.Module):
     def draw_noise(self, n: int, generator: Generator) -> Noise:
         return self.body.draw_masks(n, generator) | {"x": normal(n, self.size, generator)}
 
-    def clean(self, x: Tensor) -> Tensor:
-        """The code without noise, a function of x."""
-        return self.body(flat(x), {})
-
     def forward(self, x: Tensor, noise: Noise) -> Tensor:
         return self.body(flat(x) + self.sigma * noise["x"], noise)
 
 
-class Propagated(nn.Module):
+class Propagated(Encoder):
     """z = f([x, eps]): Gaussian noise beside the input, which the network may use as it likes.
 
     Arguments:
         x_shape, features, widths, activation, dropout: As in `Deterministic`.
         noise_dim: The number of coordinates of eps. The paper names none.
     """
-
-    random = True
 
     def __init__(
         self,
@@ -167,14 +172,14 @@ class Propagated(nn.Module):
         return self.body.draw_masks(n, generator) | {"x": normal(n, self.noise_dim, generator)}
 
     def clean(self, x: Tensor) -> Tensor:
-        """The code with eps = 0, a function of x."""
+        """Returns the code with eps = 0, a function of x."""
         return self.body(torch.cat([flat(x), x.new_zeros(len(x), self.noise_dim)], 1), {})
 
     def forward(self, x: Tensor, noise: Noise) -> Tensor:
         return self.body(torch.cat([flat(x), noise["x"]], 1), noise)
 
 
-class Gaussian(nn.Module):
+class Gaussian(Encoder):
     r"""z = mean(x) + std(x) eps, with std = softplus(rho(x) + shift).
 
     Its law p(z | x) is known, so that its information can be bounded without a critic
@@ -188,8 +193,6 @@ class Gaussian(nn.Module):
             0.1 a code starts with little information, all of which a critic can see.
         input_noise: Standard deviation of further noise on x, as in `Additive`.
     """
-
-    random = True
 
     def __init__(
         self,
@@ -206,9 +209,8 @@ class Gaussian(nn.Module):
         self.shift = math.log(math.expm1(std))  # where softplus gives std
         self.size, self.features, self.input_noise = math.prod(x_shape), features, input_noise
         self.body = Body(self.size, 2 * features, widths, activation, dropout)
-        last: Any = self.body.layers[-1]
         with torch.no_grad():
-            last.weight.mul_(gain)
+            cast(nn.Linear, self.body.layers[-1]).weight.mul_(gain)
 
     def draw_noise(self, n: int, generator: Generator) -> Noise:
         noise = self.body.draw_masks(n, generator) | {"z": normal(n, self.features, generator)}
@@ -217,7 +219,7 @@ class Gaussian(nn.Module):
         return noise
 
     def law(self, x: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of z given x (and the noise on it), [n, features] each."""
+        """Returns mean and standard deviation of z given x and the noise on it, [n, features]."""
         x = flat(x)
         if "x" in noise:
             x = x + self.input_noise * noise["x"]
@@ -225,7 +227,7 @@ class Gaussian(nn.Module):
         return mean, softplus(rho + self.shift) + LEAST_STD
 
     def clean(self, x: Tensor) -> Tensor:
-        """The mean of the code of x without noise, a function of x."""
+        """Returns the mean of the code of x without noise, a function of x."""
         return self.law(x, {})[0]
 
     def forward(self, x: Tensor, noise: Noise) -> Tensor:
@@ -255,7 +257,7 @@ class Bottleneck(nn.Module):
         glorot(self.decoder)
 
     def forward(self, x: Tensor, noise: Noise) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        r"""Logits [n, C], codes z [n, features], divergences [n] in nats, and what is seen of x.
+        r"""Returns logits [n, C], codes z [n, features], divergences [n] (nats) and what is seen.
 
         The divergence is that of the encoder's law from N(0, 1), 0 where no law is known:
 
@@ -280,12 +282,12 @@ class Bottleneck(nn.Module):
 
 
 def normal(n: int, size: int, generator: Generator) -> Tensor:
-    """Standard Gaussian noise [n, size] on the generator's device."""
+    """Draws standard Gaussian noise [n, size] on the generator's device."""
     return torch.randn(n, size, generator=generator, device=generator.device)
 
 
 def glorot(layer: nn.Module) -> None:
-    """Glorot's uniform law for the weights, 0 for the biases."""
+    """Draws the weights from Glorot's uniform law; biases are 0."""
     if isinstance(layer, nn.Linear):
         nn.init.xavier_uniform_(layer.weight)
         nn.init.zeros_(layer.bias)

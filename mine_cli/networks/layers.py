@@ -3,25 +3,18 @@
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from mine_cli.errors import BadInput
-from mine_cli.networks import linear
 from mine_cli.networks.interface import Noise
 
 __all__ = [
-    "PairLayers",
-    "activate",
-    "flat",
-    "image_encoder",
-    "inner",
-    "perceptron",
-    "quiet",
+    "PairLayers", "activate", "flat", "image_encoder", "inner", "perceptron", "quiet",
     "split_linear",
-]
+]  # fmt: skip
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "elu": nn.ELU,
@@ -33,9 +26,11 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 QUIET = 0.1
 
+Layer = TypeVar("Layer", bound=nn.Module)
 
-def quiet(layer: nn.Module, outputs: int = 1) -> nn.Module:
-    """Shrink the layer through which T leaves a network, so that T starts near zero.
+
+def quiet(layer: Layer, outputs: int = 1) -> Layer:
+    """Shrinks the layer through which T leaves a network, so that T starts near zero.
 
     On independent data the best checkpoint may be the untrained network: its bound, about minus
     half the variance of T, has to be within 0.01 nats of zero. Nothing else is shrunk: the
@@ -106,17 +101,14 @@ class PairLayers(nn.Module):
     @property
     def constant(self) -> Tensor:
         """What is added to every output."""
-        last: Any = self.layers[-1]
-        return last.bias
+        return cast(nn.Linear, self.layers[-1]).bias
 
     def forward(self, h: Tensor, noise: Noise | None = None) -> Tensor:
-        layers: Any = self.layers
-        learning = torch.is_grad_enabled()
-        for i, layer in enumerate(layers):
+        for i, layer in enumerate(self.layers):
             h = self.activation(h)
             if noise is not None:
                 h = h + noise[f"hidden{i}"]
-            h = layer(h) if learning else linear.linear(h, layer.weight, layer.bias)
+            h = layer(h)
         return h.squeeze(-1)
 
 

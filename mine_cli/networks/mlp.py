@@ -1,29 +1,18 @@
-"""Statistics networks T(x, z): plain modules that score pairs and embed each row only once.
-
-``embed(x, z)`` maps n rows of x and m rows of z to a [n, h] and b [m, h]. ``head(a, b)`` scores
-pairs and broadcasts over leading dimensions: ``head(a, b[partner])`` scores n pairs,
-``head(a[:, None], b[None])`` the whole [n, m] matrix. ``forward(x, z)`` scores row i with row i.
-Constructors take the shapes of one x and one z, without the batch dimension; the shape () is a
-scalar. Only :class:`NoisyMLP` uses the noise that embed and head accept.
-"""
+"""Perceptrons over the concatenation of x and z, without and with the paper's noise."""
 
 import math
 from collections.abc import Sequence
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
-from mine_cli.networks.interface import Noise
-from mine_cli.networks.layers import (
-    PairLayers,
-    flat,
-    split_linear,
-)
+from mine_cli.networks.interface import Noise, StatisticsNetwork
+from mine_cli.networks.layers import PairLayers, flat, split_linear
 
 __all__ = ["MLP", "NoisyMLP"]
 
 
-class MLP(nn.Module):
+class MLP(StatisticsNetwork):
     """Multi-layer perceptron over the concatenation of x and z, each flattened.
 
     Arguments:
@@ -68,11 +57,8 @@ class MLP(nn.Module):
     def head(self, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
         return self.rest(a + b)
 
-    def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        return self.head(*self.embed(x, z))
 
-
-class NoisyMLP(nn.Module):
+class NoisyMLP(MLP):
     """The paper's perceptron with Gaussian noise on its input and after every hidden layer.
 
     Noise enters where it is passed, and in ``forward`` while training; never in evaluation mode.
@@ -102,6 +88,8 @@ class NoisyMLP(nn.Module):
         | https://arxiv.org/abs/1801.04062
     """
 
+    takes_noise = True
+
     def __init__(
         self,
         x_shape: Sequence[int],
@@ -111,21 +99,13 @@ class NoisyMLP(nn.Module):
         hidden_noise: float = 0.5,
         activation: str = "elu",
     ) -> None:
-        super().__init__()
-        self.rest = PairLayers(widths, activation)
+        super().__init__(x_shape, z_shape, widths, activation)
         self.size_x, self.size_z, self.widths = math.prod(x_shape), math.prod(z_shape), [*widths]
         self.input_noise, self.hidden_noise = input_noise, hidden_noise
-        self.first_x, self.first_z = split_linear(self.size_x, self.size_z, widths[0])
-
-    @property
-    def constant(self) -> Tensor:
-        """What is added to every score."""
-        return self.rest.constant
 
     def draw_noise(
         self, num_x: int, num_z: int, pairs: tuple[int, ...], generator: Generator | None = None
     ) -> Noise:
-        """Noise for num_x rows of x, num_z rows of z and scores of shape ``pairs``."""
         device = self.first_x.weight.device if generator is None else generator.device
 
         def draw(scale: float, *shape: int) -> Tensor:

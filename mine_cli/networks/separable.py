@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mine_cli.networks.interface import Noise
+from mine_cli.networks.interface import Noise, StatisticsNetwork
 from mine_cli.networks.layers import flat, inner, perceptron, quiet
 
 __all__ = ["Bilinear", "Separable", "SeparableQuadratic"]
 
 
-class Separable(nn.Module):
+class Separable(StatisticsNetwork):
     """Inner product of two perceptrons, T = <f(x), g(z)>: all pairs cost one matrix product.
 
     Arguments:
@@ -51,11 +51,8 @@ class Separable(nn.Module):
     def head(self, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
         return inner(a, b)
 
-    def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        return self.head(*self.embed(x, z))
 
-
-class SeparableQuadratic(nn.Module):
+class SeparableQuadratic(Separable):
     r"""Separable network with own terms in x and in z, so that it knows the Gaussian family.
 
     .. math:: T = \langle f(x) + Fx,\, g(z) + Gz \rangle
@@ -82,15 +79,12 @@ class SeparableQuadratic(nn.Module):
         features: int = 32,
         activation: str = "gelu",
     ) -> None:
-        super().__init__()
+        super().__init__(x_shape, z_shape, widths, features, activation)
         size_x, size_z = math.prod(x_shape), math.prod(z_shape)
-        self.f = perceptron(size_x, widths, features, activation)
-        self.g = perceptron(size_z, widths, features, activation)
         self.straight_x = nn.Linear(size_x, features, bias=False)
         self.straight_z = quiet(nn.Linear(size_z, features, bias=False), features)
         self.own_x, self.own_z = nn.Linear(size_x, size_x), nn.Linear(size_z, size_z)
         self.constant = nn.Parameter(torch.zeros(1))
-        quiet(self.g[-1], features)
         for parameter in (*self.own_x.parameters(), *self.own_z.parameters()):
             nn.init.zeros_(parameter)
 
@@ -103,14 +97,8 @@ class SeparableQuadratic(nn.Module):
         b = torch.cat([self.g(z) + self.straight_z(z), torch.ones_like(own_z), own_z], -1)
         return a, b
 
-    def head(self, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
-        return inner(a, b)
 
-    def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        return self.head(*self.embed(x, z))
-
-
-class Bilinear(nn.Module):
+class Bilinear(StatisticsNetwork):
     r"""One matrix and a constant, :math:`T = x^\top W z + c`: fast, and rarely enough.
 
     Example:
@@ -129,6 +117,3 @@ class Bilinear(nn.Module):
 
     def head(self, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
         return inner(a, b) + self.constant
-
-    def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        return self.head(*self.embed(x, z))

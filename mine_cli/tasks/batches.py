@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mine_cli.estimator.scoring import pairings
+from mine_cli.marginals import Marginals
 from mine_cli.training.rng import go_on
 
 __all__ = ["Ahead", "FixedRows", "FreshDraws", "SideBySide"]
@@ -113,7 +113,7 @@ class Ahead:
     def __init__(
         self,
         feed: FixedRows | FreshDraws,
-        marginals: Any,
+        marginals: Marginals,
         generator: torch.Generator,
         numbers: int,
     ) -> None:
@@ -131,7 +131,7 @@ class Ahead:
         """The next block."""
         self.before = self.now()
         x, z = self.feed.batches(self.steps, self.generator)
-        self.block = (x, z, pairings(self.marginals, self.steps, x.shape[1], self.generator))
+        self.block = (x, z, self.marginals.pairings(self.steps, x.shape[1], self.generator))
         self.taken = 0
 
     def now(self) -> dict[str, Any]:

@@ -11,14 +11,13 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from mine_cli.bounds import OneFormula
+from mine_cli.bounds import Bound, as_bound
 from mine_cli.data.split import group_column
 from mine_cli.errors import BadInput
-from mine_cli.estimator.scoring import group_shape
 from mine_cli.estimator.term import MutualInformation
-from mine_cli.networks.interface import Bounded, Whole
+from mine_cli.networks.interface import Bounded
 
-__all__ = ["dataset_of", "files_of", "make", "module", "pairs_a_batch", "term", "type_name"]
+__all__ = ["dataset_of", "files_of", "make", "module", "term", "type_name"]
 
 # The checks before a run and the run itself need the same data: a large file is read once.
 _latest: dict[str, Any] = {}
@@ -74,18 +73,16 @@ def term(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = make(cfg.network, "network", x_shape, z_shape)
-        bound = make(cfg.bound, "bound")
+        bound = as_bound(make(cfg.bound, "bound"))
     start_at_independence(network, bound)
     if limit is not None:
-        network = Bounded(network if hasattr(network, "head") else Whole(network), limit)
-    if not hasattr(bound, "loss"):
-        bound = OneFormula(bound)
+        network = Bounded(network, limit)
     marginals = make(cfg.marginals, "marginals")
     return MutualInformation(network, bound, marginals, lr=cfg.trainer.lr, seed=seed)
 
 
 @torch.no_grad()
-def start_at_independence(network: nn.Module, bound: Any) -> None:
+def start_at_independence(network: nn.Module, bound: Bound) -> None:
     """Adds to T the score that the bound wants where x and z have nothing in common.
 
     That is 1 for MINE-f. From a start at 0 the first steps raise T, through every weight there is;
@@ -93,13 +90,7 @@ def start_at_independence(network: nn.Module, bound: Any) -> None:
     """
     constant = getattr(network, "constant", None)
     if constant is not None:
-        constant += getattr(bound, "at_independence", 0.0)
-
-
-def pairs_a_batch(marginals: Any, batch_size: int) -> int:
-    """How many marginal pairs a training batch gives."""
-    groups, size = group_shape(batch_size, marginals)
-    return groups * size * (size - 1) or batch_size * getattr(marginals, "num", 1)
+        constant += bound.at_independence
 
 
 def type_name(node: DictConfig) -> str:

@@ -7,7 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-__all__ = ["Stack", "fixed", "mapped", "stack", "together"]
+__all__ = ["AT_ONCE_ON_CPU", "Stack", "State", "fixed", "mapped", "stack", "together"]
+
+# Modules stepped as one on a CPU: the more, the less bookkeeping, until they outgrow its caches.
+AT_ONCE_ON_CPU = 32
+
+State = tuple[dict[str, Tensor], dict[str, Tensor]]
+"""Parameters and buffers by name, of one module or ``[R, ...]`` of a stack."""
 
 
 class Stack:
@@ -20,16 +26,16 @@ class Stack:
         modules: On one device, where they stay.
     """
 
+    state: State
+    forward: Callable[..., Any]
+
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         self.modules = list(modules)
         self.alone = len(self.modules) == 1
         if self.alone:
             (module,) = self.modules
-            self.state: tuple[dict[str, Any], dict[str, Any]] = (
-                dict(module.named_parameters()),
-                dict(module.named_buffers()),
-            )
-            self.forward: Callable[..., Any] = module
+            self.state = dict(module.named_parameters()), dict(module.named_buffers())
+            self.forward = module
         else:
             self.state = stack_module_state(self.modules)
             self._share()
@@ -43,17 +49,17 @@ class Stack:
                 own[name].data = stacked.data[r]
 
     def parameters(self) -> list[Tensor]:
-        """The tensors that an optimiser moves."""
+        """Returns the tensors that an optimiser moves."""
         return list(self.state[0].values())
 
     def __call__(self, calls: Sequence[Sequence[Any]]) -> Any:
-        """What each module makes of its own arguments; for several ``[R, ...]``."""
+        """Calls each module on its own arguments; for several what is returned is ``[R, ...]``."""
         if self.alone:
             return self.forward(*calls[0])
         return self.forward(*stack(calls))
 
     def on(self, *stacked: Tensor) -> Tensor:
-        """The same for arguments ``[R, ...]`` that are stacked already; always ``[R, ...]``."""
+        """Calls them on arguments ``[R, ...]`` that are stacked already; always ``[R, ...]``."""
         if self.alone:
             return self.forward(*(part[0] for part in stacked))[None]
         return self.forward(*stacked)
@@ -63,20 +69,18 @@ class Stack:
         return mapped(self.modules[0], self.state, arguments)
 
 
-def mapped(module: nn.Module, state: tuple[Any, Any], arguments: Sequence[Any]) -> Any:
-    """A module with R states on R arguments; an argument that is None is None for all."""
-    if getattr(module, "takes_stacks", False):
-        return functional_call(module, state, tuple(arguments))
+def mapped(module: nn.Module, state: State, arguments: Sequence[Any]) -> Any:
+    """Calls a module with R states on R arguments; one that is None is None for all."""
 
-    def one(parameters: Any, buffers: Any, *own: Any) -> Any:
+    def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], *own: Any) -> Any:
         return functional_call(module, (parameters, buffers), own)
 
     in_dims = tuple(None if part is None else 0 for part in arguments)
     return vmap(one, in_dims=(0, 0, *in_dims))(*state, *arguments)
 
 
-def fixed(state: tuple[dict[str, Tensor], dict[str, Tensor]]) -> tuple[Any, Any]:
-    """A stack's state with no gradient into it, and buffers that stay as they are."""
+def fixed(state: State) -> State:
+    """Returns a stack's state with no gradient into it, and buffers that stay as they are."""
     parameters, buffers = state
     return (
         {name: value.detach() for name, value in parameters.items()},
@@ -85,12 +89,12 @@ def fixed(state: tuple[dict[str, Tensor], dict[str, Tensor]]) -> tuple[Any, Any]
 
 
 def stack(parts: Sequence[Sequence[Any]]) -> list[Any]:
-    """Each argument of the R calls, stacked."""
+    """Stacks each argument of R calls."""
     return [together(values) for values in zip(*parts, strict=True)]
 
 
 def together(values: Sequence[Any]) -> Any:
-    """One argument of R calls: tensors as one ``[R, ...]``, dictionaries key by key, or None."""
+    """Stacks one argument of R calls: tensors, dictionaries key by key; None stays None."""
     if values[0] is None:
         return None
     if isinstance(values[0], dict):

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any
+from types import EllipsisType
 
 import torch
 from torch import Tensor
@@ -62,7 +62,7 @@ class StackedAdam:
         descend(self.optimizer)
 
     def member(self, r: int) -> "StackMember":
-        """The share of one member."""
+        """Returns the share of one member."""
         return StackMember(self, r)
 
 
@@ -93,8 +93,9 @@ class StackMember:
         self.optimizer, self.tensors = stacked.optimizer, group.parameters
         row, single = r - group.run.start, group.run.stop - group.run.start == 1
         # What is not stacked is the member's own as a whole.
-        self.rows: list[Any] = [... if stacked.alone else row] * len(stacked.stacked)
-        self.rows += [... if single else row] * len(group.own)
+        shared: int | EllipsisType = ... if stacked.alone else row
+        own: int | EllipsisType = ... if single else row
+        self.rows = [shared] * len(stacked.stacked) + [own] * len(group.own)
 
     def parameters(self) -> Iterable[Tensor]:
         """The member's own, with the gradients that the latest step left."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from mine_cli.bounds import BOUNDS, DV, InfoNCE, MineF, OneFormula, Smile, donsker_varadhan
+from mine_cli.bounds import BOUNDS, DV, InfoNCE, MineF, OneFormula, Smile
 from mine_cli.data.gaussian import Gaussian
 from mine_cli.estimator.evaluation import Evaluation, cross_scores, evaluate, pool
 from tests.conftest import GaussianLogRatio
@@ -21,7 +21,7 @@ def options(bound: nn.Module) -> dict[str, int]:
 @pytest.mark.parametrize("name", [*BOUNDS, pytest.param("own", marks=pytest.mark.slow)])
 def test_standard_error_is_the_spread_over_redraws(name: str) -> None:
     law, generator = Gaussian(dim=2, rho=0.8), torch.Generator().manual_seed(1)
-    bound = OneFormula(donsker_varadhan) if name == "own" else BOUNDS[name]()
+    bound = OneFormula(DV().value) if name == "own" else BOUNDS[name]()
     network = GaussianLogRatio(2, 0.8)
     found = [
         evaluate(network, bound, *law.sample(1000, generator), **options(bound))

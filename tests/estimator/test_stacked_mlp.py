@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mine_cli.estimator.scoring import score_pairs
-from mine_cli.estimator.stacked_mlp import PairScores, Perceptrons
+from mine_cli.estimator.stacked_mlp import PairScores, StackedMLP
 from mine_cli.networks.layers import ACTIVATIONS
 from mine_cli.networks.mlp import MLP, NoisyMLP
 
@@ -41,7 +41,7 @@ def test_scores_and_gradients_are_autograd_s(
     own = networks(widths, activation)
     weights = stacked(own)
     x, z, pairing = batch(k, rows_of_z)
-    found = Perceptrons(own[0], weights)(x, z, pairing)
+    found = StackedMLP(own[0], weights)(x, z, pairing)
     upstream = [torch.randn_like(t) for t in found]
     sum((t * u).sum() for t, u in zip(found, upstream, strict=True)).backward()
     for r, network in enumerate(own):
@@ -55,7 +55,7 @@ def test_scores_and_gradients_are_autograd_s(
 
 def test_gradient_by_differences() -> None:
     own = networks([3, 3], "tanh")
-    weights = Perceptrons(own[0], stacked(own)).weights
+    weights = StackedMLP(own[0], stacked(own)).weights
     x, z, pairing = batch(1)
 
     def scores(*weights: Tensor) -> Tensor:
@@ -66,17 +66,16 @@ def test_gradient_by_differences() -> None:
 
 def test_only_stacks_of_plain_perceptrons_are_taken() -> None:
     own = networks([4], "gelu")
-    assert Perceptrons.of(own, stacked(own)) is not None
-    assert Perceptrons.of(own[:1], stacked(own)) is None
+    assert StackedMLP.of(own, stacked(own)) is not None
+    assert StackedMLP.of(own[:1], stacked(own)) is None
     noisy: list[Any] = [NoisyMLP((2,), (2,), [4]) for _ in range(2)]
-    assert Perceptrons.of(noisy, {}) is None
+    assert StackedMLP.of(noisy, {}) is None
 
 
 def test_under_autocast_vmap_does_it() -> None:
     own = networks([4], "gelu")
-    found = Perceptrons(own[0], stacked(own))
-    x, z, pairing = batch(1)
-    assert found.take(x, z, pairing, None)
-    assert not found.take(x, z, None, None)
+    found = StackedMLP(own[0], stacked(own))
+    x, *_ = batch(1)
+    assert found.takes(x)
     with torch.autocast("cpu", torch.bfloat16):
-        assert not found.take(x, z, pairing, None)
+        assert not found.takes(x)

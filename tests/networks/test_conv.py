@@ -1,4 +1,4 @@
-"""The conditioned convolutions: the paper's layers, z in each of them, the networks' protocol."""
+"""The networks of images: the paper's layers with z in each of them, and every pixel seen."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from mine_cli.estimator.ensemble import Ensemble
 from mine_cli.estimator.scoring import score_groups, score_pairs
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.marginals import AllPairs
-from mine_cli.networks.conv import ConditionedConv
+from mine_cli.networks.conv import ConditionedConv, Conv
 
 Shape = tuple[int, ...]
 
@@ -123,6 +123,10 @@ def test_it_learns_that_an_images_brightness_is_its_code(copies: int) -> None:
 @pytest.mark.parametrize(
     ("make", "line"),
     [
+        (lambda: Conv((20,), (10,)), r"x must be an image .*, not of shape \(20,\); network=mlp"),
+        (lambda: Conv((28, 28), (10,)), r"x must be an image .*, not of shape \(28, 28\)"),
+        (lambda: Conv((1, 3, 28), (10,)), "x is a 3 x 28 image, too small .* at least 4 x 4"),
+        (lambda: Conv((1, 28, 28), (1, 28, 2)), "z is a 28 x 2 image, too small for 2 layers"),
         (lambda: ConditionedConv((20,), (10,)), r"conditioned_conv: x must be an image .*\(20,\)"),
         (lambda: ConditionedConv((28, 28), (10,)), r"not of shape \(28, 28\); network=mlp takes"),
         (lambda: ConditionedConv((1, 8, 8), (2,), []), "channels needs at least one layer"),
@@ -139,3 +143,20 @@ def test_one_layer_and_small_images_will_do() -> None:
     for side, channels in ((1, [4]), (2, [4, 4, 4]), (5, [4])):
         network = ConditionedConv((1, side, side), (2,), channels)
         assert network(torch.randn(3, 1, side, side), torch.randn(3, 2)).isfinite().all()
+
+
+def test_convolutions_see_every_pixel() -> None:
+    # Odd and even sides: the border next to the other half of an image must not be dropped.
+    for make in (Conv, ConditionedConv):
+        for shape in [(1, 14, 28), (1, 28, 14), (1, 13, 15)]:
+            x = torch.randn(4, *shape, requires_grad=True)
+            make(shape, (10,))(x, torch.randn(4, 10)).square().sum().backward()
+            assert (x.grad != 0).all()
+
+
+def test_the_smallest_image_of_every_depth_is_accepted() -> None:
+    for depth in (1, 2, 3):
+        side = 2**depth
+        network = Conv((1, side, side), (10,), channels=[4] * depth)
+        scores = network(torch.randn(3, 1, side, side), torch.randn(3, 10))
+        assert scores.isfinite().all()

@@ -66,7 +66,7 @@ def trained(case: tuple[str, str, str], shared: bool) -> dict[str, Tensor]:
     found, losses = {}, []
     for step in range(3):
         x = torch.randn(BATCH, 2, generator=generator, dtype=torch.float64)
-        z = x.repeat(1 + getattr(term.marginals, "extra", 0), 1)
+        z = x.repeat(1 + term.marginals.extra, 1)
         z = 0.8 * z + 0.6 * torch.randn(z.shape, generator=generator, dtype=z.dtype)
         losses.append(ensemble.step([(x, z)], [generator]))
         if step == 0:

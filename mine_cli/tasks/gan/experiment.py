@@ -113,7 +113,7 @@ class GANExperiment:
             name: f"{sum(p.numel() for p in model.parameters()):,} parameters"
             for name, model in models.items()
         }
-        pairs = build.pairs_a_batch(models["term"].marginals, cfg.trainer.batch_size)
+        pairs = models["term"].marginals.pairs(cfg.trainer.batch_size)
         return {
             "dataset": f"{type(self.dataset).__name__}; x {self.shape}",
             "latent": f"{self.latent.dim} {self.latent.law}, {self.latent.code_dim} of them code",

@@ -241,7 +241,7 @@ class GAN:
 
     def _extra_codes(self) -> Tensor | None:
         """The independent draws of codes that ``marginals=independent`` asks for."""
-        extra = getattr(self.term.marginals, "extra", 0)
+        extra = self.term.marginals.extra
         if not extra:
             return None
         return self.latent.code(self.latent.draw(self.trainer.batch_size * extra, self.random))

@@ -155,7 +155,7 @@ class InfoBottleneckExperiment:
         if self.informed:
             term = self.term(0)
             weights = sum(p.numel() for p in term.parameters())
-            pairs = build.pairs_a_batch(term.marginals, cfg.trainer.batch_size)
+            pairs = term.marginals.pairs(cfg.trainer.batch_size)
             shown |= {
                 "network": f"{build.type_name(cfg.network)}, {weights:,} parameters",
                 "bound": build.type_name(cfg.bound),

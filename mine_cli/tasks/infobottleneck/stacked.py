@@ -9,13 +9,12 @@ from torch import Generator, Tensor
 
 from mine_cli.config.schemas import InfoBottleneckConf, MethodConf, TrainerConf
 from mine_cli.estimator.ensemble import Ensemble, same
-from mine_cli.estimator.scoring import group_shape
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.networks.encoders import Bottleneck
 from mine_cli.tasks.batches import FixedRows
 from mine_cli.training.ema import MovingAverage
 from mine_cli.training.optim import set_rate
-from mine_cli.training.stack import Stack
+from mine_cli.training.stack import AT_ONCE_ON_CPU, Stack
 from mine_cli.training.stacked_adam import StackedAdam, runs
 
 __all__ = ["Batched", "Share", "Together", "objective"]
@@ -24,7 +23,6 @@ __all__ = ["Batched", "Share", "Together", "objective"]
 # one thread: as one model R take a quarter of their time in turn where one has 5,000 of them, 0.8
 # of it at 60,000, all of it at 200,000 and twice of it at a million.
 FLOATS_AT_ONCE_ON_CPU = 2**19
-AT_ONCE_ON_CPU = 32
 
 
 class Steppable(Protocol):
@@ -161,7 +159,7 @@ class Batched:
         x = [rows for rows, _ in batches]
         extra = 0
         if self.ensemble is not None:
-            extra = getattr(self.tasks[0].term.marginals, "extra", 0)
+            extra = self.tasks[0].term.marginals.extra
         if extra:
             further = [self.draw(task, extra) for task in self.tasks]
             x = [torch.cat(pair) for pair in zip(x, further, strict=True)]
@@ -205,7 +203,7 @@ class Share:
         self.term = batched.ensemble.member(r) if batched.ensemble else None
         self.parts = {"bottleneck": batched.adam.member(r)}
         if self.term:
-            self.parts["statistics"] = self.term.share
+            self.parts["statistics"] = self.term
 
     def metrics(self) -> dict[str, Tensor]:
         """What the latest step says of this task.
@@ -234,7 +232,7 @@ def at_once(task: "Steppable") -> int:
     floats = sum(p.numel() for p in task.bottleneck.parameters())
     if task.informed:
         weights = list(task.term.network.parameters())
-        groups, rows = group_shape(task.trainer.batch_size, task.term.marginals)
+        groups, rows = task.term.marginals.groups(task.trainer.batch_size)
         widest = max((len(w) for w in weights if w.dim() > 1), default=1)
         floats += sum(w.numel() for w in weights) + groups * rows**2 * widest
     return max(1, min(AT_ONCE_ON_CPU, FLOATS_AT_ONCE_ON_CPU // max(1, floats)))

@@ -95,13 +95,13 @@ class MIEstimateExperiment:
         count = sum(p.numel() for p in found.parameters())
         truth = "not known" if data.true_mi is None else f"{data.true_mi:.4f} nats"
         rows = "fresh draws" if data.rows is None else f"{len(data.rows)} rows"
-        pairs = build.pairs_a_batch(found.marginals, cfg.trainer.batch_size)
+        pairs = found.marginals.pairs(cfg.trainer.batch_size)
         return {
             "dataset": f"{type(data.dataset).__name__}, {rows}; x {x_shape}, z {z_shape}",
             "truth": truth,
             "network": f"{build.type_name(cfg.network)}, {count:,} parameters",
             "bound": build.type_name(cfg.bound),
-            "marginals": f"{type(found.marginals).__name__}, {pairs:,} pairs a batch",
+            "marginals": f"{build.type_name(cfg.marginals)}, {pairs:,} pairs a batch",
             "training": f"{cfg.trainer.steps} steps of {cfg.trainer.batch_size} rows on "
             f"{device(cfg.trainer.device)}, {cfg.folds} network(s)",
         }

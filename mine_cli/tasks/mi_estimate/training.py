@@ -25,13 +25,12 @@ from mine_cli.tasks.mi_estimate.parts import Parts
 from mine_cli.training import distributed
 from mine_cli.training.optim import set_rate
 from mine_cli.training.rng import go_on, stream
+from mine_cli.training.stack import AT_ONCE_ON_CPU
 
 __all__ = ["MIEstimate", "Member", "Together"]
 
 log = logging.getLogger("mine_cli")
 
-# Networks stepped as one on a CPU: the more, the less bookkeeping, until they outgrow its caches.
-AT_ONCE_ON_CPU = 32
 CONTRASTIVE_NEGATIVES = 4096  # of InfoNCE at the end: its ceiling is then log 4097 = 8.3 nats
 
 
@@ -58,7 +57,7 @@ class Member:
         if self.exhausted(patience):
             return False
         quality = found.value
-        if not getattr(self.term.bound, "is_lower_bound", True):
+        if not self.term.bound.is_lower_bound:
             # A value that is no lower bound rises with overconfidence: the Donsker-Varadhan
             # value of the same scores chooses instead.
             quality = found.joint_mean - found.log_partition
@@ -193,15 +192,15 @@ class MIEstimate:
 
     def _member(self, term: MutualInformation, parts: Parts, seeds: tuple[int, int]) -> Member:
         device, size = parts.select[0].device, self.trainer.batch_size
-        extra = getattr(term.marginals, "extra", 0)
+        extra = term.marginals.extra
         feed: FixedRows | FreshDraws
         if parts.law is None:
             feed = FixedRows(*parts.fit, size, extra)
         else:
             feed = FreshDraws(parts.law, size, extra)
         drawing, noise = (torch.Generator(device).manual_seed(seed) for seed in seeds)
-        partners = getattr(term.marginals, "num", 0)
-        numbers = sum(side[0].numel() for side in parts.select) * (1 + extra) + 2 * partners
+        numbers = sum(side[0].numel() for side in parts.select) * (1 + extra)
+        numbers += 2 * term.marginals.num
         return Member(
             term.to(device), parts, Ahead(feed, term.marginals, drawing, size * numbers), noise
         )
