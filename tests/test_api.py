@@ -18,6 +18,7 @@ import mine_cli
 from mine_cli.api import composed, keep_configuration
 from mine_cli.errors import BadInput
 from mine_cli.tasks import run
+from mine_cli.tasks.registry import checked
 
 QUICK: dict[str, Any] = {
     "trainer.steps": 60,
@@ -281,7 +282,7 @@ def adversarial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     cfg = composed(["task=gan", *few])
     keep_configuration(cfg, folder / "run")
-    run.run(cfg, folder / "run")
+    run.run(checked(cfg), folder / "run")
     return folder / "run"
 
 
