@@ -18,6 +18,7 @@ import mine_cli
 from mine_cli.api import composed, keep_configuration
 from mine_cli.errors import BadInput
 from mine_cli.tasks import run as runs
+from mine_cli.tasks.registry import checked
 from tests.program import run
 
 QUICK: dict[str, Any] = {
@@ -282,7 +283,7 @@ def adversarial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     cfg = composed(["task=gan", *few])
     keep_configuration(cfg, folder / "run")
-    runs.run(cfg, folder / "run")
+    runs.run(checked(cfg), folder / "run")
     return folder / "run"
 
 

@@ -28,9 +28,9 @@ from mine_cli.config.validation import schema_of
 from mine_cli.errors import BadInput
 from mine_cli.estimator.status import NOT_OK
 from mine_cli.results.summary import heading
-from mine_cli.sweep.sweeper import but_for_seed
+from mine_cli.sweep.planning import but_for_seed
 from mine_cli.tasks.build import dataset_of
-from mine_cli.tasks.registry import dry_run
+from mine_cli.tasks.registry import checked, dry_run
 from tests.options import chosen
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -228,7 +228,7 @@ def test_every_command_composes_and_builds(command: str) -> None:
     configurations = [composed(overrides) for overrides in jobs(command)]
     for cfg in {but_for_seed(cfg): cfg for cfg in configurations}.values():
         if can_be_built(cfg):
-            assert "one forward pass ran" in dry_run(cfg)
+            assert "one forward pass ran" in dry_run(checked(cfg))
 
 
 @pytest.mark.parametrize("command", [c for c in RESUMED if "resume=FOLDER" not in c])

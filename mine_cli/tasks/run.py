@@ -13,7 +13,6 @@ from mine_cli.results import checkpoint
 from mine_cli.results.files import write_json
 from mine_cli.results.folder import SCHEMA, RunFolder, commit, peak_memory, summary, versions
 from mine_cli.results.provenance import fingerprints, own_targets
-from mine_cli.tasks import registry
 from mine_cli.tasks.objective import objective
 from mine_cli.tasks.protocol import Experiment
 from mine_cli.training import distributed
@@ -26,8 +25,8 @@ __all__ = ["Run", "check_inputs", "fingerprint_of", "run", "run_experiment"]
 log = logging.getLogger("mine_cli")
 
 
-def check_inputs(cfg: DictConfig, folder: Path) -> None:
-    """Raise BadInput where a run would go on with other data or classes than it was trained on.
+def check_inputs(experiment: Experiment, folder: Path) -> None:
+    """Raises BadInput where a run would go on with other data or classes than it was trained on.
 
     The split of other data would make report rows of what was trained on. Without a checkpoint
     the run starts over, and may do so with anything.
@@ -35,24 +34,25 @@ def check_inputs(cfg: DictConfig, folder: Path) -> None:
     saved = checkpoint.latest(folder)
     if saved is None:
         return
-    experiment = registry.experiment_of(cfg)
     known = saved.get("trained_on")
     if known is None:  # a checkpoint from before they said so
         said = "its checkpoint does not say on which data; that they are the same is not checked"
         print(f"mine-run: resume={folder}: {said}", file=sys.stderr)
     elif known != fingerprints_of(experiment)[1]:
-        inputs = [*own_targets(resolved(cfg)), *map(str, experiment.files())]
+        inputs = [*own_targets(resolved(experiment.cfg)), *map(str, experiment.files())]
         raise BadInput(
             f"resume={folder}: {', '.join(inputs)}: not as when the run was trained; put back "
             "what was changed, or start a run in another folder"
         )
 
 
-def run(cfg: DictConfig, folder: Path) -> dict[str, Any]:
-    """Run a configuration in its folder; the result, which also stands in result.json."""
-    registry.check(cfg)
-    distributed.join(device(cfg.trainer.device))
-    return run_experiment(registry.experiment_of(cfg), distributed.broadcast(folder))
+def run(experiment: Experiment, folder: Path) -> dict[str, Any]:
+    """Runs a checked experiment in its folder, shared by all processes of this run.
+
+    Returns the result, which also stands in result.json; raises as `run_experiment`.
+    """
+    distributed.join(device(experiment.cfg.trainer.device))
+    return run_experiment(experiment, distributed.broadcast(folder))
 
 
 def run_experiment(experiment: Experiment, folder: Path | None) -> dict[str, Any]:

@@ -247,11 +247,11 @@ def fail_in_second_check() -> None:
     from mine_cli.errors import BadInput
     from mine_cli.tasks import registry
 
-    def check(cfg: Any) -> None:
+    def check(cfg: Any, datasets: Any = None) -> None:
         raise BadInput("trainer.device=cuda:1: there is no such device here")
 
     if os.environ["RANK"] == "1":
-        registry.check = check
+        registry.prepared = check
 
 
 def test_what_stops_another_rank_before_the_start_is_told_by_rank_0(cwd: Path) -> None:

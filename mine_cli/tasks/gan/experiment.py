@@ -16,6 +16,7 @@ from mine_cli.results.folder import RunFolder
 from mine_cli.tasks import build
 from mine_cli.tasks.common import UNKNOWN, common, drawn, forward_pass, sections
 from mine_cli.tasks.gan.training import GAN, SHOWN_IMAGES, Latent, as_bytes
+from mine_cli.tasks.protocol import Experiment
 from mine_cli.training.device import autocast, device
 from mine_cli.training.rng import stream
 
@@ -35,9 +36,10 @@ INFINITE = (
 NOT_KNOWN = "not known: part of the latent is noise; the estimate is a diagnostic, not a result"
 
 
-class GANExperiment:
+class GANExperiment(Experiment):
     """A generator, a discriminator and the information between code and samples."""
 
+    metrics = ("kl", "modes", "high_quality", "js")
     charts: Mapping[str, Any] = {
         "generator": {
             "modes captured": ["Multiline", ["^gan/modes$"]],
@@ -51,15 +53,13 @@ class GANExperiment:
         }
     }
 
-    def __init__(self, cfg: DictConfig) -> None:
-        self.cfg = cfg
-        self.dataset = build.dataset_of(cfg)
+    def __init__(self, cfg: DictConfig, dataset: Any) -> None:
+        super().__init__(cfg, dataset)
         if not callable(getattr(self.dataset, "draw", None)):
             raise BadInput(
                 f"dataset: {type(self.dataset).__name__} has no draw(n, generator): task=gan "
                 "wants samples, not pairs, such as dataset=gaussian_grid or stacked_mnist"
             )
-        self.warnings: list[str] = []
         few = self.dataset.draw(2, torch.Generator().manual_seed(0))
         self.shape = tuple(few.shape[1:])
         self.images = len(self.shape) == 3
@@ -128,9 +128,6 @@ class GANExperiment:
             f"{device(cfg.trainer.device)}",
         }
 
-    def alike(self) -> None:
-        return None
-
     def start(self, where: torch.device) -> GAN:
         cfg = self.cfg
         task_conf: Any = OmegaConf.to_object(cfg.task)
@@ -158,12 +155,6 @@ class GANExperiment:
             | {"latent_dim": self.latent.dim, "code_dim": self.latent.code_dim},
         }
 
-    def files(self) -> list[Path]:
-        return build.files_of(self.dataset)
-
-    def content(self) -> str | None:
-        return getattr(self.dataset, "content", None)
-
     def begin(self, files: RunFolder) -> None:
         """Samples of the data, to be seen beside the generator's."""
         random = torch.Generator().manual_seed(stream(self.cfg.seed, "shown"))
@@ -174,9 +165,6 @@ class GANExperiment:
     def look(self, folder: Path, step: int) -> Mapping[str, Path]:
         return drawn(folder, "samples")
 
-    def after(self, result: dict[str, Any], seconds: float) -> dict[str, Any]:
-        return {}
-
     def pictures(self, folder: Path) -> Mapping[str, Path]:
         return drawn(folder, "samples", "training", "density", "histogram", "progress")
 
@@ -186,11 +174,6 @@ class GANExperiment:
             "beta": cfg.task.beta, "clip": cfg.task.clip, "seed": cfg.seed,
             "lr": cfg.trainer.lr, "batch_size": cfg.trainer.batch_size,
         }  # fmt: skip
-
-    def compared(self, result: Mapping[str, Any]) -> dict[str, float | None]:
-        metrics = result["metrics"]
-        names = ("kl", "modes", "high_quality", "js")
-        return {f"result/{name}": metrics.get(name) for name in names}
 
 
 def compare(sweep: Path) -> None:
