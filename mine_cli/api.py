@@ -1,14 +1,10 @@
 """The program from Python: the same code path and defaults as the command line."""
 
-import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-import numpy
-import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
@@ -24,7 +20,7 @@ from mine_cli.errors import BadInput, Diverged
 from mine_cli.sweep.folder import saved_sweep
 from mine_cli.tasks import run
 from mine_cli.tasks.mi_estimate.experiment import MIEstimateExperiment
-from mine_cli.training import rng
+from mine_cli.tasks.run import undisturbed
 
 __all__ = ["Estimate", "estimate"]
 
@@ -139,25 +135,6 @@ def estimate(
     return Estimate(
         mi=result.get("estimate"), status=result["status"], curve=curve, result=result, **kept
     )
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Puts the caller's random streams and number of threads back, which a run sets for itself."""
-    python, with_numpy, with_torch = (
-        random.getstate(),
-        numpy.random.get_state(),
-        rng.random_state(),
-    )
-    deterministic, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        numpy.random.set_state(with_numpy)
-        rng.restore_random_state(with_torch)
-        torch.use_deterministic_algorithms(deterministic)
-        torch.set_num_threads(threads)
 
 
 def composed(overrides: Sequence[str]) -> DictConfig:

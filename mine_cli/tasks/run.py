@@ -1,10 +1,14 @@
 """A run from start to end: check, train, report, and write down what was found."""
 
 import logging
+import random
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy
 import torch
 from omegaconf import DictConfig, OmegaConf
 
@@ -13,14 +17,15 @@ from mine_cli.results import checkpoint
 from mine_cli.results.files import write_json
 from mine_cli.results.folder import SCHEMA, RunFolder, commit, peak_memory, summary, versions
 from mine_cli.results.provenance import fingerprints, own_targets
+from mine_cli.tasks import run
 from mine_cli.tasks.objective import objective
 from mine_cli.tasks.protocol import Experiment
-from mine_cli.training import distributed
+from mine_cli.training import distributed, rng
 from mine_cli.training.device import device, keep_memory
 from mine_cli.training.rng import seed_everything
 from mine_cli.training.trainer import Trainer
 
-__all__ = ["Run", "check_inputs", "fingerprint_of", "run", "run_experiment"]
+__all__ = ["Run", "check_inputs", "fingerprint_of", "run", "run_experiment", "undisturbed"]
 
 log = logging.getLogger("mine_cli")
 
@@ -212,3 +217,22 @@ def fingerprints_of(experiment: Experiment) -> tuple[str, str]:
 def resolved(cfg: DictConfig) -> Any:
     """A configuration as a plain dictionary."""
     return OmegaConf.to_container(cfg, resolve=True)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Puts the caller's random streams and number of threads back, which a run sets for itself."""
+    python, with_numpy, with_torch = (
+        random.getstate(),
+        numpy.random.get_state(),
+        rng.random_state(),
+    )
+    deterministic, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        numpy.random.set_state(with_numpy)
+        rng.restore_random_state(with_torch)
+        torch.use_deterministic_algorithms(deterministic)
+        torch.set_num_threads(threads)
