@@ -17,7 +17,6 @@ from mine_cli.results import checkpoint
 from mine_cli.results.files import write_json
 from mine_cli.results.folder import SCHEMA, RunFolder, commit, peak_memory, summary, versions
 from mine_cli.results.provenance import fingerprints, own_targets
-from mine_cli.tasks import run
 from mine_cli.tasks.objective import objective
 from mine_cli.tasks.protocol import Experiment
 from mine_cli.training import distributed, rng
