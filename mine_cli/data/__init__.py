@@ -1,26 +1,49 @@
-"""Where pairs (x, z) come from: laws that can be sampled for ever, and finite tables of rows.
+"""Data sets: what each of them offers, and the finite rows of one.
 
-A data set is any object with one of two faces, and needs no base class:
+A data set needs no base class; what it has decides what it is good for:
 
-- a *law* has ``sample(n, generator) -> (x, z)`` (float32, on the generator's device), and
-  ``true_mi`` (nats), ``true_mi_note``, ``n`` and ``seed``; with ``n`` set it is used as a fixed
-  sample of n rows;
-- *finite* data has ``rows() -> Rows``.
+- a sampler of pairs (x, z) without end has `Sampler`'s ``sample(n, generator)``; where it also
+  has an `n` that is set, it is used as a fixed sample of n rows, drawn from its `seed`;
+- finite pairs have `Finite`'s ``rows()``;
+- what generators imitate has `Samples`' ``draw(n, generator)``, and `Judge`'s ``judge(x)`` where
+  there are modes;
+- inputs with labels have `Supervised`'s ``labelled()``.
+
+Beside these it may tell its mutual information (`HasTruth`), the files that it reads
+(`HasFiles`), and a hash of what was in memory (`HasContent`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from mine_cli.errors import BadInput
 
-__all__ = ["Rows", "finite_rows"]
+if TYPE_CHECKING:
+    from mine_cli.data.labelled import Labelled
+    from mine_cli.data.samples import Verdict
+
+__all__ = [
+    "Finite",
+    "HasContent",
+    "HasFiles",
+    "HasTruth",
+    "Judge",
+    "Rows",
+    "Sampler",
+    "Samples",
+    "Supervised",
+    "finite_rows",
+]
 
 
 @dataclass
 class Rows:
-    """Finite data: row i of `x` belongs to row i of `z`.
+    """Holds finite data: row i of `x` belongs to row i of `z`.
 
     Arguments:
         x: First variable, [n, ...], float32.
@@ -58,33 +81,118 @@ class Rows:
         return len(self.x)
 
 
-def finite_rows(dataset: object) -> Rows | None:
-    """Return a data set's rows, or None for a law that gives fresh draws for ever.
+@runtime_checkable
+class Sampler(Protocol):
+    """A sampler of pairs without end."""
 
-    A law with `n` set is drawn once, on the CPU from its own seed, so that the rows are the same
-    on every device.
+    def sample(self, n: int, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Draws n rows of x and z, float32, on the generator's device."""
+        ...
+
+
+@runtime_checkable
+class Finite(Protocol):
+    """Finite pairs."""
+
+    def rows(self) -> Rows:
+        """Returns all of them, the same at each call."""
+        ...
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """Samples for a generator to imitate."""
+
+    def draw(self, n: int, generator: Generator) -> Tensor:
+        """Draws n samples, [n, ...] float32, on the generator's device."""
+        ...
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """Modes by which samples are told apart, and their true shares, [modes]."""
+
+    modes: int
+    true_histogram: Tensor
+
+    def judge(self, x: Tensor) -> "Verdict":
+        """Returns the mode of each sample of x, [n, ...], and how good it is."""
+        ...
+
+
+@runtime_checkable
+class Supervised(Protocol):
+    """Inputs with labels, in a training and a test part."""
+
+    def labelled(self) -> "Labelled":
+        """Returns both parts, the same at each call."""
+        ...
+
+
+@runtime_checkable
+class HasSize(Protocol):
+    """The number of rows of a fixed sample; None for fresh draws."""
+
+    n: int | None
+
+
+@runtime_checkable
+class HasSeed(Protocol):
+    """The seed of a fixed sample."""
+
+    seed: int
+
+
+@runtime_checkable
+class HasTruth(Protocol):
+    """The mutual information of a data set in nats; None where it is not known."""
+
+    true_mi: float | None
+
+
+@runtime_checkable
+class HasTruthNote(Protocol):
+    """Why the mutual information is known, or not."""
+
+    true_mi_note: str
+
+
+@runtime_checkable
+class HasFiles(Protocol):
+    """The files whose contents decide what a data set gives."""
+
+    @property
+    def files(self) -> Sequence[Path]: ...
+
+
+@runtime_checkable
+class HasContent(Protocol):
+    """A hash of data that are in no file, for a run's fingerprint."""
+
+    @property
+    def content(self) -> str: ...
+
+
+def finite_rows(dataset: object) -> Rows | None:
+    """Returns a data set's rows, or None for a sampler without end.
+
+    A sampler with `n` set is drawn once, on the CPU from its own seed, so that the rows are the
+    same on every device.
     """
-    rows = getattr(dataset, "rows", None)
-    if callable(rows):
-        found = rows()
-        if not isinstance(found, Rows):
-            kind = type(dataset).__name__
-            raise BadInput(f"dataset: {kind}.rows() gave {type(found).__name__}: want data.Rows")
-        return found
-    sample = getattr(dataset, "sample", None)
-    if not callable(sample):
-        kind = type(dataset).__name__
+    kind = type(dataset).__name__
+    if isinstance(dataset, Finite) and callable(dataset.rows):  # no number of rows
+        rows = dataset.rows()
+        if not isinstance(rows, Rows):
+            raise BadInput(f"dataset: {kind}.rows() gave {type(rows).__name__}: want data.Rows")
+        return rows
+    if not isinstance(dataset, Sampler):
         raise BadInput(
             f"dataset: {kind} has neither rows() nor sample(n, generator): want one of them"
         )
-    n = getattr(dataset, "n", None)
+    n = dataset.n if isinstance(dataset, HasSize) else None
     if n is None:
         return None
-    generator = torch.Generator().manual_seed(int(getattr(dataset, "seed", 0)))
-    x, z = sample(int(n), generator)
-    return Rows(
-        x,
-        z,
-        true_mi=getattr(dataset, "true_mi", None),
-        true_mi_note=getattr(dataset, "true_mi_note", ""),
-    )
+    seed = int(dataset.seed) if isinstance(dataset, HasSeed) else 0
+    truth = dataset.true_mi if isinstance(dataset, HasTruth) else None
+    note = dataset.true_mi_note if isinstance(dataset, HasTruthNote) else ""
+    return Rows(*dataset.sample(int(n), torch.Generator().manual_seed(seed)), truth, note)

@@ -22,7 +22,7 @@ Names = str | int | Sequence[str | int] | None
 
 
 class Arrays:
-    """Rows of a .npz, a pair of .npy files, a .csv or a .parquet file.
+    """Reads rows of a .npz, a pair of .npy files, a .csv or a .parquet file.
 
     Arguments:
         path: The file, or [x.npy, z.npy].
@@ -57,19 +57,19 @@ class Arrays:
 
     @property
     def files(self) -> list[Path]:
-        """The files that are read."""
+        """Returns the files that are read."""
         tested = [] if self.test_path is None else files_of(self.test_path)
         return [*files_of(self.path), *tested]
 
     def rows(self) -> Rows:
-        """Read and check the file once; raise BadInput with every fault found."""
+        """Reads and checks the file once; raises BadInput with every fault found."""
         if self._rows is None:
             table = open_table(self.path)
             self._rows = _rows(self._read(table, *self._chosen(table)), self.categorical)
         return self._rows
 
     def labelled(self) -> Labelled:
-        """Read and check the files once as features x and labels z, which are classes anyway."""
+        """Reads and checks the files once as features x and labels z, which are classes anyway."""
         if self._labelled is None:
             table = open_table(self.path)
             x, z = self._chosen(table)
@@ -82,7 +82,7 @@ class Arrays:
         return self._labelled
 
     def _tests(self, train: Sheet) -> Table:
-        """Open the test file; raise BadInput where it lacks columns."""
+        """Opens the test file; raises BadInput where it lacks columns."""
         assert self.test_path is not None
         table = open_table(self.test_path, "dataset.test_path")
         missing = [name for name in (*train.x, *train.z) if name not in table.names]
@@ -108,7 +108,7 @@ class Arrays:
         )
 
     def _chosen(self, table: Table) -> tuple[list[str], list[str]]:
-        """Return the names that make x and z; raise BadInput with every fault in the choice."""
+        """Returns the names that make x and z; raises BadInput with every fault in the choice."""
         there = f"{table.where} has {listed(table.names)}"
         want = f"{there}: want one or a list of these"
         faults = []
@@ -145,7 +145,7 @@ class Arrays:
 
 
 class InMemory:
-    """Rows that are in memory already, checked; made by `from_memory`."""
+    """Holds rows that are in memory already, checked; made by `from_memory`."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
@@ -155,7 +155,7 @@ class InMemory:
 
     @property
     def content(self) -> str:
-        """A SHA-256 of the numbers, for the run's fingerprint."""
+        """Returns a SHA-256 of the numbers, for the run's fingerprint."""
         digest = hashlib.sha256()
         for side in (self._rows.x, self._rows.z):
             digest.update(f"{tuple(side.shape)}".encode())
@@ -166,7 +166,7 @@ class InMemory:
 def from_memory(
     x: object, z: object, categorical: Sequence[str] = (), groups: object = None
 ) -> InMemory:
-    """Take NumPy arrays, tensors (or what becomes an array) as x and z, with a file's checks.
+    """Takes NumPy arrays, tensors (or what becomes an array) as x and z, with a file's checks.
 
     Arguments:
         x: [n] or [n, ...]; only as text where `categorical` names it.
@@ -211,7 +211,7 @@ def _rows(sheet: Sheet, categorical: Collection[str]) -> Rows:
 
 
 def _unlike_indexes(given: Mapping[str, object]) -> list[str]:
-    """Say where the rows of Series or DataFrames are not those of the first of these."""
+    """Says where the rows of Series or DataFrames are not those of the first of these."""
     if "pandas" not in sys.modules:
         return []  # then none of them is of pandas, which takes half a second
     from pandas import DataFrame, Series
@@ -226,7 +226,7 @@ def _unlike_indexes(given: Mapping[str, object]) -> list[str]:
 
 
 def _array(values: object) -> Array:
-    """Make an array of what the user has, on the CPU, and of text where it is all text."""
+    """Makes an array of what the user has, on the CPU, and of text where it is all text."""
     if isinstance(values, torch.Tensor):
         kept = values.detach().cpu()
         return (kept.float() if kept.dtype == torch.bfloat16 else kept).numpy()

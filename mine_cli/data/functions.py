@@ -3,10 +3,10 @@
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 from scipy.special import xlogy
 from torch import Generator, Tensor
@@ -15,8 +15,10 @@ from mine_cli.errors import BadInput
 
 __all__ = ["FUNCTIONS", "SIGMAS", "Functions", "information"]
 
+Floats = NDArray[np.float64]
+
 # Each rises over [-1, 1]; beside it, its inverse.
-FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Any], Any]]] = {
+FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Floats], Floats]]] = {
     "x": (lambda x: x, lambda y: y),
     "cube": (lambda x: x**3, np.cbrt),
     "sin": (torch.sin, np.arcsin),
@@ -56,7 +58,7 @@ class Functions:
         self.true_mi_note = "dim * (h(Y) - h(sigma eps)), integrated numerically"
 
     def sample(self, n: int, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Draw n rows, x [n, dim] and y [n, dim], on the generator's device."""
+        """Draws n rows, x [n, dim] and y [n, dim], on the generator's device."""
         shape, device = (n, self.dim), generator.device
         x = 2 * torch.rand(shape, generator=generator, device=device, dtype=torch.float32) - 1
         noise = torch.randn(shape, generator=generator, device=device, dtype=torch.float32)
@@ -64,7 +66,7 @@ class Functions:
 
 
 def check(f: str, sigma: float, dim: int, n: int | None) -> None:
-    """Raise BadInput with every fault of the parameters."""
+    """Raises BadInput with every fault of the parameters."""
     faults = []
     low, high = SIGMAS
     if f not in FUNCTIONS:
@@ -86,7 +88,7 @@ def check(f: str, sigma: float, dim: int, n: int | None) -> None:
 
 @cache
 def information(f: str, sigma: float) -> float:
-    r"""Return the mutual information in nats of one coordinate, h(Y) - h(sigma eps).
+    r"""Returns the mutual information in nats of one coordinate, h(Y) - h(sigma eps).
 
     The law of f(X) is put on a grid exactly, by the inverse of f; its convolution with the noise
     is the density of Y, of which the entropy is taken. The spread inside the grid's bins, which

@@ -59,7 +59,7 @@ class Gaussian:
         self.true_mi_note = "closed form of the Gaussian: -dim/2 log(1 - rho^2)"
 
     def sample(self, n: int, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Draw n rows, x [n, dim] and z [n, dim], on the generator's device."""
+        """Draws n rows, x [n, dim] and z [n, dim], on the generator's device."""
         shape, device = (2, n, self.dim), generator.device
         x, noise = torch.randn(shape, generator=generator, device=device, dtype=torch.float32)
         z = noise.mul_(self.noise).add_(x, alpha=self.rho)
@@ -69,7 +69,7 @@ class Gaussian:
 
 
 def check(dim: int, rho: float | None, mi: float | None, n: int | None) -> None:
-    """Raise BadInput with every fault of a Gaussian's parameters."""
+    """Raises BadInput with every fault of a Gaussian's parameters."""
     faults = []
     if dim < 1:
         faults.append(f"dataset.dim={dim}: want at least 1")

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
-from mine_cli.data.samples import Pool, Verdict
+from mine_cli.data.samples import Pool, Verdict, drawn
 from mine_cli.errors import BadInput
 
 __all__ = ["GaussianGrid", "GaussianRing", "Mixture"]
@@ -26,7 +26,7 @@ class Mixture:
     Arguments:
         centres: [modes, 2].
         sigma: Standard deviation of every coordinate around its centre.
-        n: Number of fixed samples, drawn once from the seed; None: fresh draws for ever.
+        n: Number of fixed samples, drawn once from the seed; None: every draw is fresh.
         seed: Seed of the fixed samples.
 
     References:
@@ -47,25 +47,21 @@ class Mixture:
         self.true_histogram = torch.full((self.modes,), 1 / self.modes, dtype=torch.float64)
         self.files: list[Path] = []
         self._centres = Pool(self.centres)
-        self._fixed = (
-            None if n is None else Pool(self.fresh(n, torch.Generator().manual_seed(seed)))
-        )
+        self._draw = drawn(self.fresh, n, seed)
 
     @property
     def extent(self) -> tuple[float, float]:
-        """Both ends of both axes of a square plot that holds the data with room around them."""
+        """Returns both ends of both axes of a square plot with room around the data."""
         reach = float(self.centres.abs().max())
         end = reach + max(reach / 4, 4 * self.sigma)
         return -end, end
 
     def draw(self, n: int, generator: Generator) -> Tensor:
-        """Draw n points, [n, 2], on the generator's device: fixed samples, or fresh ones."""
-        if self._fixed is None:
-            return self.fresh(n, generator)
-        return self._fixed.draw(n, generator)
+        """Draws n points, [n, 2], on the generator's device: fixed samples, or fresh ones."""
+        return self._draw(n, generator)
 
     def fresh(self, n: int, generator: Generator) -> Tensor:
-        """Draw n points of the law itself, [n, 2], on the generator's device."""
+        """Draws n points of the distribution itself, [n, 2], on the generator's device."""
         centres = self._centres.draw(n, generator)
         noise = torch.randn(
             (n, 2), generator=generator, device=generator.device, dtype=torch.float32
@@ -73,7 +69,7 @@ class Mixture:
         return noise.mul_(self.sigma).add_(centres)
 
     def judge(self, x: Tensor) -> Verdict:
-        """The centre nearest to each point of x, [n, 2], and whether it is within 3 sigma."""
+        """Returns the centre nearest to each point of x, [n, 2], and whether within 3 sigma."""
         centres = self._centres.on(x.device)
         # Distances by a matrix product would lose the digits that decide at 3 sigma.
         distances = torch.cdist(
@@ -90,7 +86,7 @@ class GaussianGrid(Mixture):
         side: Number of centres along each axis.
         spacing: Distance of neighbouring centres.
         sigma: Standard deviation of every coordinate around its centre.
-        n: Number of fixed samples, drawn once from the seed; None: fresh draws for ever.
+        n: Number of fixed samples, drawn once from the seed; None: every draw is fresh.
         seed: Seed of the fixed samples.
 
     References:
@@ -125,7 +121,7 @@ class GaussianRing(Mixture):
         modes: Number of centres.
         radius: Of the circle.
         sigma: Standard deviation of every coordinate around its centre.
-        n: Number of fixed samples, drawn once from the seed; None: fresh draws for ever.
+        n: Number of fixed samples, drawn once from the seed; None: every draw is fresh.
         seed: Seed of the fixed samples.
 
     References:
@@ -153,7 +149,7 @@ class GaussianRing(Mixture):
 
 
 def check(centres: Tensor, sigma: float, n: int | None) -> None:
-    """Raise BadInput with every fault of a mixture's parameters."""
+    """Raises BadInput with every fault of a mixture's parameters."""
     faults = []
     if n is not None and n < 1:
         faults.append(f"dataset.n={n}: want at least 1, or null for fresh draws")

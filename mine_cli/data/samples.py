@@ -1,15 +1,18 @@
 """Rows from which a generator's training batches are drawn, on whatever device it trains."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 
-__all__ = ["Pool", "Verdict"]
+__all__ = ["Draw", "Pool", "Verdict", "drawn"]
+
+Draw = Callable[[int, Generator], Tensor]
 
 
 class Pool:
-    """A fixed set of rows, drawn from at random with replacement; a copy stays on each device.
+    """Draws from a fixed set of rows with replacement; a copy stays on each device.
 
     Arguments:
         rows: The rows, [n, ...], of any dtype, on the CPU.
@@ -23,21 +26,26 @@ class Pool:
         return len(self.rows)
 
     def on(self, device: torch.device) -> Tensor:
-        """All rows, on that device."""
+        """Returns all rows, on that device."""
         if device not in self._copies:
             self._copies[device] = self.rows.to(device)
         return self._copies[device]
 
     def draw(self, n: int, generator: Generator) -> Tensor:
-        """Draw n of them, [n, ...], on the generator's device."""
+        """Draws n of them, [n, ...], on the generator's device."""
         device = generator.device
         which = torch.randint(len(self.rows), (n,), generator=generator, device=device)
         return self.on(device)[which]
 
 
+def drawn(fresh: Draw, n: int | None, seed: int) -> Draw:
+    """Returns `fresh` itself, or with `n` what draws from n samples that it gave from the seed."""
+    return fresh if n is None else Pool(fresh(n, Generator().manual_seed(seed))).draw
+
+
 @dataclass
 class Verdict:
-    """What a data set says of n samples, on their device.
+    """Holds what a data set says of n samples, on their device.
 
     Arguments:
         mode: The mode that each belongs to, [n] int64.

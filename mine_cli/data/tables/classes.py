@@ -14,7 +14,7 @@ MOST_CLASSES = 1000
 
 
 def classes(column: Array) -> tuple[Array, Array, str]:
-    """Find the classes in a column, [n], of numbers or text.
+    """Finds the classes in a column, [n], of numbers or text.
 
     Text is compared as text: ``007`` and ``7`` are two classes.
 
@@ -37,7 +37,7 @@ def classes(column: Array) -> tuple[Array, Array, str]:
 
 
 def numbered(column: Array, values: Array) -> tuple[Array, list[str]]:
-    """Number the rows of a column, [n], by classes that were found in other rows.
+    """Numbers the rows of a column, [n], by classes that were found in other rows.
 
     Text and numbers are the same class where the text writes that number, and no other class does.
 
@@ -58,13 +58,13 @@ def numbered(column: Array, values: Array) -> tuple[Array, list[str]]:
 
 
 def class_names(values: Array) -> list[str]:
-    """Return classes as they are shown: whole numbers without a decimal point."""
+    """Returns classes as they are shown: whole numbers without a decimal point."""
     shown = [str(value) for value in values]
     return [name.removesuffix(".0") for name in shown] if values.dtype.kind == "f" else shown
 
 
 def _number(value: str) -> int | float | None:
-    """Return the finite number that a text writes: whole ones exactly, however large."""
+    """Returns the finite number that a text writes: whole ones exactly, however large."""
     for kind in (int, float):
         with suppress(ValueError):
             number = kind(value)

@@ -27,7 +27,7 @@ COARSE = 1e-3
 
 @dataclass
 class Sheet:
-    """The columns of one file, or of what is in memory.
+    """Holds the columns of one file, or of what is in memory.
 
     Arguments:
         where: The file, for messages; empty in memory.
@@ -43,11 +43,11 @@ class Sheet:
 
     @property
     def prefix(self) -> str:
-        """What every message begins with."""
+        """Returns what every message begins with."""
         return f"{self.where}: " if self.where else ""
 
     def faults(self, fewest: int = MIN_ROWS) -> list[str]:
-        """Return the faults in the numbers of rows; raise BadInput where there is no value."""
+        """Returns the faults in the numbers of rows; raises BadInput where there is no value."""
         found = {name: len(array) for name, array in (self.x | self.z).items() if array.ndim}
         if self.groups is not None:
             found["the groups"] = len(self.groups) if self.groups.ndim else 1
@@ -65,7 +65,7 @@ class Sheet:
 
 @dataclass
 class Variable:
-    """x or z: its values, [n, ...] float32, with what was found on the way."""
+    """Holds x or z: its values, [n, ...] float32, with what was found on the way."""
 
     values: Tensor = field(default_factory=lambda: torch.empty(0, 0))
     names: list[str] = field(default_factory=list)
@@ -79,7 +79,7 @@ class Variable:
 def variable(
     where: str, arrays: Columns, categorical: Collection[str], known: Columns | None = None
 ) -> Variable:
-    """Join arrays of n rows into one variable; those named in `categorical` are one-hot coded.
+    """Joins arrays of n rows into one variable; those named in `categorical` are one-hot coded.
 
     A single array keeps its shape, [n, ...]; several are joined as columns, and a one-dimensional
     array is one column. The faults leave out `constant`: what is the same in every row.
@@ -116,7 +116,7 @@ def variable(
 
 
 def unusable(array: Array, categorical: bool, alone: bool) -> str:
-    """Say why an array cannot be used, or nothing."""
+    """Says why an array cannot be used, or nothing."""
     kinds = "biufUS" if categorical else "biuf"
     if array.ndim == 0:
         return "a single value: want one value a row"
@@ -130,7 +130,7 @@ def unusable(array: Array, categorical: bool, alone: bool) -> str:
 
 
 def _columns(name: str, array: Array) -> Columns:
-    """Return the columns of an array by name; all numbers at once of more dimensions than two."""
+    """Returns the columns of an array by name; all numbers at once of more dimensions than two."""
     if array.ndim == 2 and array.shape[1] > 1:
         return {f"{name}[{i}]": column for i, column in enumerate(array.T)}
     return {name: array.reshape(-1)}
@@ -138,7 +138,7 @@ def _columns(name: str, array: Array) -> Columns:
 
 @np.errstate(over="ignore", invalid="ignore")  # of which the faults tell
 def _numbers(made: Variable, name: str, names: list[str], array: Array) -> Array:
-    """Return numbers, [n, columns] or [n, ...], in float32, and note what is wrong with them."""
+    """Returns numbers, [n, columns] or [n, ...], in float32, and notes what is wrong with them."""
     flat = array if array.ndim == 2 else array.reshape(-1, 1)
     narrow = flat.astype(np.float32)
     low, high = narrow.min(axis=0), narrow.max(axis=0)
@@ -163,7 +163,7 @@ def _numbers(made: Variable, name: str, names: list[str], array: Array) -> Array
 
 
 def _code(made: Variable, name: str, column: Array, known: Columns | None) -> Array:
-    """Return the one-hot code of a column of classes, and note what is wrong with it."""
+    """Returns the one-hot code of a column of classes, and notes what is wrong with it."""
     if known is None:
         values, index, fault = classes(column)
         if len(values) == 1:
@@ -181,7 +181,7 @@ def _code(made: Variable, name: str, column: Array, known: Columns | None) -> Ar
 
 
 def _one_hot(values: Array) -> bool:
-    """Whether the columns, [n, columns], are together a one-hot code already."""
+    """Tells whether the columns, [n, columns], are together a one-hot code already."""
     if values.ndim != 2 or values.shape[1] < 2:
         return False
     return bool(((values == 0) | (values == 1)).all() and (values.sum(axis=1) == 1).all())
@@ -193,7 +193,7 @@ def _few_whole_numbers(column: Array) -> bool:
 
 
 def group_labels(values: Array) -> Tensor:
-    """Number the groups of rows, [n] int64, by a column of text or numbers, [n] or [n, 1]."""
+    """Numbers the groups of rows, [n] int64, by a column of text or numbers, [n] or [n, 1]."""
     if values.dtype.kind not in "biufUS" or values.size != len(values):
         told = f"shape {list(values.shape)}, type {values.dtype}"
         raise BadInput(f"groups: {told}: want one number or text a row")
@@ -201,7 +201,7 @@ def group_labels(values: Array) -> Tensor:
 
 
 def twins(x: Variable, z: Variable) -> list[str]:
-    """Warn of columns of x, [n, columns], that are also columns of z."""
+    """Warns of columns of x, [n, columns], that are also columns of z."""
     if x.values.dim() != 2 or z.values.dim() != 2 or x.categorical or z.categorical:
         return []
     found = {_digest(column): name for name, column in zip(x.names, x.values.T, strict=True)}

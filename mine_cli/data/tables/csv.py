@@ -31,7 +31,7 @@ ENCODING = "utf-8-sig"  # with or without a byte order mark
 
 
 def read_header(file: Path) -> list[str]:
-    """Return the names in the first line; raise BadInput where it is not a line of names."""
+    """Returns the names in the first line; raises BadInput where it is not a line of names."""
     line, row = next(_rows(file), (1, []))
     names, fault = [name.strip() for name in row], ""
     if not any(names):
@@ -48,7 +48,7 @@ def read_header(file: Path) -> list[str]:
 def read_columns(
     file: Path, names: Sequence[str], wanted: Sequence[str], text: Collection[str]
 ) -> "Columns":
-    """Read the columns `wanted`, [n] each: those in `text` as they stand, the others as float64.
+    """Reads the columns `wanted`, [n] each: those in `text` as they stand, the others as float64.
 
     Raises BadInput with one line for every column with a bad cell, which names the first of them.
     """
@@ -87,13 +87,13 @@ def read_columns(
 
 
 def _text(cells: "Series") -> tuple["Array", list[int]]:
-    """Return cells as text, and the rows of those that are empty."""
+    """Returns cells as text, and the rows of those that are empty."""
     stripped = cells.str.strip()
     return np.array(stripped.tolist(), np.str_), cells.index[stripped == ""].tolist()
 
 
 def _floats(cells: "Series") -> tuple["Array", list[int]]:
-    """Return cells as float64, exactly, and the rows of those that are no numbers."""
+    """Returns cells as float64, exactly, and the rows of those that are no numbers."""
     with suppress(ValueError):
         if "_" not in "".join(cells):  # float() takes 1_000 for a number
             return cells.to_numpy().astype(np.float64), []
@@ -101,7 +101,7 @@ def _floats(cells: "Series") -> tuple["Array", list[int]]:
 
 
 def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield each row, the names first, with the number of its line; blank lines are passed over.
+    """Yields each row, the names first, with the number of its line; blank lines are passed over.
 
     Raises BadInput where a row is shorter or longer than the names, or a quote swallows rows.
     """
@@ -128,7 +128,7 @@ def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _swallows_rows(cell: str, width: int) -> bool:
-    """Whether a cell of several lines has the commas of as many rows."""
+    """Tells whether a cell of several lines has the commas of as many rows."""
     lines = [line for line in cell.split("\n") if line.strip()]
     return cell.count(",") >= max(1, len(lines) - 1) * (width - 1)
 

@@ -21,7 +21,7 @@ TEST_SHARE = 0.1
 def labelled_from(
     sheet: Sheet, categorical: Collection[str], test: Sheet | None = None, seed: int = 0
 ) -> Labelled:
-    """Make training and test rows of one file or two, whose z is one column of labels.
+    """Makes training and test rows of one file or two, whose z is one column of labels.
 
     Features are brought to mean 0 and variance 1, as measured on the training rows.
 
@@ -49,7 +49,7 @@ def labelled_from(
 
 
 def _coded(sheet: Sheet, categorical: Collection[str]) -> tuple[Variable, Tensor, Array]:
-    """Return features, the number of each row's class, and the classes; refuse every fault."""
+    """Returns features, the number of each row's class, and the classes; refuses every fault."""
     faults = sheet.faults()
     x = variable(sheet.prefix, sheet.x, categorical)
     faults += x.faults
@@ -73,7 +73,7 @@ def _coded(sheet: Sheet, categorical: Collection[str]) -> tuple[Variable, Tensor
 def _coded_alike(
     sheet: Sheet, categorical: Collection[str], train: Sheet, known: Variable, found: Array
 ) -> tuple[Tensor, Tensor]:
-    """Code the rows of a test file as those that train; refuse every fault in them."""
+    """Codes the rows of a test file as those that train; refuses every fault in them."""
     given = f"dataset.test_path={sheet.where}: "
     ((name, labels),) = sheet.z.items()
     faults, fault = sheet.faults(fewest=1), _unfit(labels)
@@ -108,7 +108,7 @@ def _coded_alike(
 
 
 def _unfit(labels: Array) -> str:
-    """Say why a column cannot be labels, or nothing."""
+    """Says why a column cannot be labels, or nothing."""
     fault = unusable(labels, categorical=True, alone=True)
     if not fault and labels.size != len(labels):
         fault = f"shape {list(labels.shape)}: want one label a row"

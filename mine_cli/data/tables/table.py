@@ -42,13 +42,13 @@ class Table:
 
 
 def files_of(path: PathLike | Sequence[PathLike]) -> list[Path]:
-    """Return the one or two files of a path."""
+    """Returns the one or two files of a path."""
     parts = [path] if isinstance(path, str | Path) else path
     return [Path(part).expanduser() for part in parts]
 
 
 def open_table(path: PathLike | Sequence[PathLike], key: str = "dataset.path") -> Table:
-    """Look into a file, or a pair of .npy files; raise BadInput where that cannot be read.
+    """Looks into a file, or a pair of .npy files; raises BadInput where that cannot be read.
 
     Arguments:
         path: The file or files.
@@ -74,13 +74,13 @@ def open_table(path: PathLike | Sequence[PathLike], key: str = "dataset.path") -
 
 
 def listed(names: Sequence[str], most: int = 20) -> str:
-    """Write names in a row, the first `most` of them."""
+    """Writes names in a row, the first `most` of them."""
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown}, ... ({len(names)} in all)"
 
 
 def plain(values: object) -> Array:
-    """Return values as an array, of text where all of them are text."""
+    """Returns values as an array, of text where all of them are text."""
     array: Array = np.asarray(values)
     if array.dtype == object and all(isinstance(value, str) for value in array.flat):
         return array.astype(np.str_)
@@ -89,7 +89,7 @@ def plain(values: object) -> Array:
 
 @contextmanager
 def _readable(file: Path, part: str = "") -> Iterator[None]:
-    """Raise BadInput in place of what a damaged file raises."""
+    """Raises BadInput in place of what a damaged file raises."""
     try:
         yield
     except UNREADABLE as fault:
