@@ -3,9 +3,19 @@
 import os
 import sys
 import traceback
+from collections.abc import Iterable
 from types import FrameType
 
-__all__ = ["BadInput", "Diverged", "Interrupted", "RunFailed", "error_lines", "interrupt", "tell"]
+__all__ = [
+    "BadInput",
+    "Diverged",
+    "Interrupted",
+    "RunFailed",
+    "error_lines",
+    "interrupt",
+    "refuse",
+    "tell",
+]
 
 
 class RunFailed(Exception):
@@ -25,6 +35,12 @@ class BadInput(RunFailed):
     def __init__(self, *faults: str) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
+
+
+def refuse(faults: Iterable[str]) -> None:
+    """Raises BadInput with all of these faults, if there are any."""
+    if told := tuple(faults):
+        raise BadInput(*told)
 
 
 class Diverged(RunFailed):

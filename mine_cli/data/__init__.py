@@ -28,17 +28,9 @@ if TYPE_CHECKING:
     from mine_cli.data.samples import Verdict
 
 __all__ = [
-    "Finite",
-    "HasContent",
-    "HasFiles",
-    "HasTruth",
-    "Judge",
-    "Rows",
-    "Sampler",
-    "Samples",
-    "Supervised",
-    "finite_rows",
-]
+    "Finite", "HasContent", "HasFiles", "HasSeed", "HasSize", "HasTruth", "HasTruthNote", "Judge",
+    "Rows", "Sampler", "Samples", "Supervised", "finite_rows",
+]  # fmt: skip
 
 
 @dataclass
@@ -83,83 +75,73 @@ class Rows:
 
 @runtime_checkable
 class Sampler(Protocol):
-    """A sampler of pairs without end."""
+    """Draws n pairs without end: rows of x and z, float32, on the generator's device."""
 
-    def sample(self, n: int, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Draws n rows of x and z, float32, on the generator's device."""
-        ...
+    def sample(self, n: int, generator: Generator) -> tuple[Tensor, Tensor]: ...
 
 
 @runtime_checkable
 class Finite(Protocol):
-    """Finite pairs."""
+    """Returns finite pairs, the same at each call."""
 
-    def rows(self) -> Rows:
-        """Returns all of them, the same at each call."""
-        ...
+    def rows(self) -> Rows: ...
 
 
 @runtime_checkable
 class Samples(Protocol):
-    """Samples for a generator to imitate."""
+    """Draws n samples for a generator to imitate, [n, ...] float32, on its generator's device."""
 
-    def draw(self, n: int, generator: Generator) -> Tensor:
-        """Draws n samples, [n, ...] float32, on the generator's device."""
-        ...
+    def draw(self, n: int, generator: Generator) -> Tensor: ...
 
 
 @runtime_checkable
 class Judge(Protocol):
-    """Modes by which samples are told apart, and their true shares, [modes]."""
+    """Tells the modes of samples, [n, ...], apart, and knows their true shares, [modes]."""
 
     modes: int
     true_histogram: Tensor
 
-    def judge(self, x: Tensor) -> "Verdict":
-        """Returns the mode of each sample of x, [n, ...], and how good it is."""
-        ...
+    def judge(self, x: Tensor) -> "Verdict": ...
 
 
 @runtime_checkable
 class Supervised(Protocol):
-    """Inputs with labels, in a training and a test part."""
+    """Returns inputs with labels, in a training and a test part, the same at each call."""
 
-    def labelled(self) -> "Labelled":
-        """Returns both parts, the same at each call."""
-        ...
+    def labelled(self) -> "Labelled": ...
 
 
 @runtime_checkable
 class HasSize(Protocol):
-    """The number of rows of a fixed sample; None for fresh draws."""
+    """Has the number of rows of a fixed sample; None for fresh draws."""
 
     n: int | None
 
 
 @runtime_checkable
 class HasSeed(Protocol):
-    """The seed of a fixed sample."""
+    """Has the seed of a fixed sample."""
 
     seed: int
 
 
 @runtime_checkable
 class HasTruth(Protocol):
-    """The mutual information of a data set in nats; None where it is not known."""
+    """Has its mutual information in nats; None where it is not known."""
 
     true_mi: float | None
 
 
 @runtime_checkable
 class HasTruthNote(Protocol):
-    """Why the mutual information is known, or not."""
+    """Has the reason why its mutual information is known, or not."""
 
     true_mi_note: str
 
 
 @runtime_checkable
 class HasFiles(Protocol):
-    """The files whose contents decide what a data set gives."""
+    """Has the files whose contents decide what it gives."""
 
     @property
     def files(self) -> Sequence[Path]: ...
@@ -167,7 +149,7 @@ class HasFiles(Protocol):
 
 @runtime_checkable
 class HasContent(Protocol):
-    """A hash of data that are in no file, for a run's fingerprint."""
+    """Has a hash of its data, which lie in no file, for a run's fingerprint."""
 
     @property
     def content(self) -> str: ...

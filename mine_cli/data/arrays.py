@@ -14,7 +14,7 @@ from mine_cli.data.labelled import Labelled
 from mine_cli.data.tables.columns import Sheet, group_labels, twins, variable
 from mine_cli.data.tables.supervised import labelled_from
 from mine_cli.data.tables.table import Array, Columns, Table, files_of, listed, open_table, plain
-from mine_cli.errors import BadInput
+from mine_cli.errors import BadInput, refuse
 
 __all__ = ["Arrays", "InMemory", "from_memory"]
 
@@ -139,8 +139,7 @@ class Arrays:
         group = self.group_column
         if group is not None and not (table.named and group in table.names):
             faults.append(f"split=groups:{group}: not there: {there}")
-        if faults:
-            raise BadInput(*faults)
+        refuse(faults)
         return x, z
 
 
@@ -185,8 +184,7 @@ def from_memory(
             arrays[name] = _array(values)
         except ValueError as fault:
             faults.append(f"{name}: {fault}: want an array of numbers")
-    if faults:
-        raise BadInput(*faults)
+    refuse(faults)
     sheet = Sheet("", {"x": arrays["x"]}, {"z": arrays["z"]}, arrays.get("groups"))
     return InMemory(_rows(sheet, categorical))
 
@@ -195,8 +193,7 @@ def _rows(sheet: Sheet, categorical: Collection[str]) -> Rows:
     faults = sheet.faults()
     x, z = (variable(sheet.prefix, side, categorical) for side in (sheet.x, sheet.z))
     faults += [*x.faults, *x.constant, *z.faults, *z.constant]
-    if faults:
-        raise BadInput(*faults)
+    refuse(faults)
     return Rows(
         x.values,
         z.values,

@@ -1,5 +1,6 @@
 """Digits and stacks of three digits as data for generators; a classifier names their modes."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -7,7 +8,7 @@ from torch import Generator, Tensor, nn
 
 from mine_cli.data.mnist import DATASETS, NUM_LABELS, load, to_signed
 from mine_cli.data.samples import Pool, Verdict, drawn
-from mine_cli.errors import BadInput
+from mine_cli.errors import BadInput, refuse
 from mine_cli.networks.classifier import ACCURATE, load_classifier
 
 __all__ = ["Digits", "StackedMNIST"]
@@ -63,7 +64,7 @@ class StackedMNIST:
         n: int | None = 128_000,
         seed: int = 0,
     ) -> None:
-        check(name, n)
+        refuse(unfit(name, n))
         self.name, self.n, self.seed = name, n, seed
         self.files = [Path(classifier).expanduser()]
         self.true_histogram = torch.full((self.modes,), 1 / self.modes, dtype=torch.float64)
@@ -106,7 +107,7 @@ class Digits:
     def __init__(
         self, name: str = "mnist", data_dir: str | Path = "data", *, classifier: str | Path
     ) -> None:
-        check(name)
+        refuse(unfit(name))
         self.name = name
         self.files = [Path(classifier).expanduser()]
         self._classifier, pixels, labels = classified(name, data_dir, self.files[0])
@@ -143,15 +144,12 @@ def classified(name: str, data_dir: str | Path, path: Path) -> tuple[nn.Module, 
     return classifier, pixels, labels
 
 
-def check(name: str, n: int | None = None) -> None:
-    """Raises BadInput with every fault of the parameters."""
-    faults = []
+def unfit(name: str, n: int | None = None) -> Iterator[str]:
+    """Yields every fault of the parameters."""
     if name not in DATASETS:
-        faults.append(f"dataset.name={name}: want {' or '.join(DATASETS)}")
+        yield f"dataset.name={name}: want {' or '.join(DATASETS)}"
     if n is not None and n < 1:
-        faults.append(f"dataset.n={n}: want at least 1, or null for fresh draws")
-    if faults:
-        raise BadInput(*faults)
+        yield f"dataset.n={n}: want at least 1, or null for fresh draws"
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """Noisy functions of a uniform variable, whose mutual information is integrated numerically."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import numpy as np
@@ -11,7 +11,7 @@ from scipy.signal import fftconvolve
 from scipy.special import xlogy
 from torch import Generator, Tensor
 
-from mine_cli.errors import BadInput
+from mine_cli.errors import refuse
 
 __all__ = ["FUNCTIONS", "SIGMAS", "Functions", "information"]
 
@@ -52,7 +52,7 @@ class Functions:
     def __init__(
         self, f: str = "sin", sigma: float = 0.3, dim: int = 2, n: int | None = None, seed: int = 0
     ) -> None:
-        check(f, sigma, dim, n)
+        refuse(unfit(f, sigma, dim, n))
         self.f, self.sigma, self.dim, self.n, self.seed = f, float(sigma), dim, n, seed
         self.true_mi = dim * information(f, self.sigma)
         self.true_mi_note = "dim * (h(Y) - h(sigma eps)), integrated numerically"
@@ -65,25 +65,22 @@ class Functions:
         return x, FUNCTIONS[self.f][0](x) + self.sigma * noise
 
 
-def check(f: str, sigma: float, dim: int, n: int | None) -> None:
-    """Raises BadInput with every fault of the parameters."""
-    faults = []
+def unfit(f: str, sigma: float, dim: int, n: int | None) -> Iterator[str]:
+    """Yields every fault of the parameters."""
     low, high = SIGMAS
     if f not in FUNCTIONS:
-        faults.append(f"dataset.f={f}: want one of {', '.join(FUNCTIONS)}")
+        yield f"dataset.f={f}: want one of {', '.join(FUNCTIONS)}"
     if sigma == 0:
-        faults.append(
+        yield (
             f"dataset.sigma={sigma}: without noise the mutual information is infinite: want "
             f"{low:g} to {high:g}"
         )
     elif not low <= sigma <= high:
-        faults.append(f"dataset.sigma={sigma}: want {low:g} to {high:g}")
+        yield f"dataset.sigma={sigma}: want {low:g} to {high:g}"
     if dim < 1:
-        faults.append(f"dataset.dim={dim}: want at least 1")
+        yield f"dataset.dim={dim}: want at least 1"
     if n is not None and n < 1:
-        faults.append(f"dataset.n={n}: want at least 1, or null for fresh draws")
-    if faults:
-        raise BadInput(*faults)
+        yield f"dataset.n={n}: want at least 1, or null for fresh draws"
 
 
 @cache

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mine_cli.data import Supervised
 from mine_cli.data.split import found_among
-from mine_cli.errors import BadInput
+from mine_cli.errors import BadInput, refuse
 
 __all__ = ["Labelled", "labelled_data", "overlap"]
 
@@ -38,9 +38,7 @@ class Labelled:
     warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        faults = [*self._faults()]
-        if faults:
-            raise BadInput(*(f"dataset: {fault}" for fault in faults))
+        refuse(f"dataset: {fault}" for fault in self._faults())
 
     def _faults(self) -> Iterator[str]:
         if self.num_classes < 2:

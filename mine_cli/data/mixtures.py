@@ -1,13 +1,14 @@
 """Mixtures of Gaussians in the plane, on which a collapsing generator is seen at a glance."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Generator, Tensor
 
 from mine_cli.data.samples import Pool, Verdict, drawn
-from mine_cli.errors import BadInput
+from mine_cli.errors import BadInput, refuse
 
 __all__ = ["GaussianGrid", "GaussianRing", "Mixture"]
 
@@ -41,7 +42,7 @@ class Mixture:
     def __init__(
         self, centres: Tensor, sigma: float, n: int | None = 100_000, seed: int = 0
     ) -> None:
-        check(centres, sigma, n)
+        refuse(unfit(centres, sigma, n))
         self.centres, self.sigma, self.n, self.seed = centres.float(), sigma, n, seed
         self.modes = len(centres)
         self.true_histogram = torch.full((self.modes,), 1 / self.modes, dtype=torch.float64)
@@ -148,18 +149,15 @@ class GaussianRing(Mixture):
         super().__init__(radius * torch.stack([angle.cos(), angle.sin()], 1), sigma, n, seed)
 
 
-def check(centres: Tensor, sigma: float, n: int | None) -> None:
-    """Raises BadInput with every fault of a mixture's parameters."""
-    faults = []
+def unfit(centres: Tensor, sigma: float, n: int | None) -> Iterator[str]:
+    """Yields every fault of a mixture's parameters."""
     if n is not None and n < 1:
-        faults.append(f"dataset.n={n}: want at least 1, or null for fresh draws")
+        yield f"dataset.n={n}: want at least 1, or null for fresh draws"
     gap = float(torch.pdist(centres.double()).min()) if len(centres) > 1 else math.inf
     if not 0 < sigma < math.inf:
-        faults.append(f"dataset.sigma={sigma}: want a spread above 0")
+        yield f"dataset.sigma={sigma}: want a spread above 0"
     elif sigma > gap / APART:
-        faults.append(
+        yield (
             f"dataset.sigma={sigma}: the modes run into one another: want at most "
             f"{gap / APART:.4g}, a sixth of the distance of neighbouring centres"
         )
-    if faults:
-        raise BadInput(*faults)

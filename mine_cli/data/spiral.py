@@ -1,6 +1,7 @@
 """A spiral in the plane: one connected curve, of which a collapsing generator leaves out parts."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -8,7 +9,7 @@ from torch import Generator, Tensor
 
 from mine_cli.data.mixtures import NEAR
 from mine_cli.data.samples import Pool, Verdict, drawn
-from mine_cli.errors import BadInput
+from mine_cli.errors import refuse
 
 __all__ = ["Spiral"]
 
@@ -68,7 +69,7 @@ class Spiral:
         n: int | None = 100_000,
         seed: int = 0,
     ) -> None:
-        check(turns, radius, sigma, bins, n)
+        refuse(unfit(turns, radius, sigma, bins, n))
         self.turns, self.radius, self.sigma = turns, radius, sigma
         self.modes, self.n, self.seed = bins, n, seed
         self.true_histogram = torch.full((bins,), 1 / bins, dtype=torch.float64)
@@ -135,21 +136,18 @@ def angle_at(arc: Tensor) -> Tensor:
     return angle
 
 
-def check(turns: float, radius: float, sigma: float, bins: int, n: int | None) -> None:
-    """Raises BadInput with every fault of a spiral's parameters."""
-    faults = [
-        f"dataset.{name}={value}: want a number above 0"
-        for name, value in (("turns", turns), ("radius", radius), ("sigma", sigma))
-        if not 0 < value < math.inf
-    ]
-    if not faults and sigma > radius / turns / APART:
-        faults.append(
+def unfit(turns: float, radius: float, sigma: float, bins: int, n: int | None) -> Iterator[str]:
+    """Yields every fault of a spiral's parameters."""
+    sizes = {"turns": turns, "radius": radius, "sigma": sigma}
+    bad = [name for name, value in sizes.items() if not 0 < value < math.inf]
+    for name in bad:
+        yield f"dataset.{name}={sizes[name]}: want a number above 0"
+    if not bad and sigma > radius / turns / APART:
+        yield (
             f"dataset.sigma={sigma}: the windings run into one another: want at most "
             f"{radius / turns / APART:.4g}, radius / turns / {APART:g}"
         )
     if bins < 1:
-        faults.append(f"dataset.bins={bins}: want at least 1")
+        yield f"dataset.bins={bins}: want at least 1"
     if n is not None and n < 1:
-        faults.append(f"dataset.n={n}: want at least 1, or null for fresh draws")
-    if faults:
-        raise BadInput(*faults)
+        yield f"dataset.n={n}: want at least 1, or null for fresh draws"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mine_cli.errors import BadInput
+from mine_cli.errors import BadInput, refuse
 
 if TYPE_CHECKING:
     from pandas import Series
@@ -81,8 +81,7 @@ def read_columns(
         want = "a value" if name in text else "a number, or the column in dataset.categorical"
         line = f"{file} line {lines[bad[name][0]]}"
         faults.append(f"{line}, column {name}: {what}{more}: want {want}")
-    if faults:
-        raise BadInput(*faults)
+    refuse(faults)
     return {name: np.concatenate(part) for name, part in parts.items()}
 
 

@@ -10,7 +10,7 @@ from mine_cli.data.split import Standardise, found_among, identical_rows, two_wa
 from mine_cli.data.tables.classes import class_names, classes, numbered
 from mine_cli.data.tables.columns import Sheet, Variable, unusable, variable
 from mine_cli.data.tables.table import Array, listed
-from mine_cli.errors import BadInput
+from mine_cli.errors import refuse
 
 __all__ = ["labelled_from"]
 
@@ -65,8 +65,7 @@ def _coded(sheet: Sheet, categorical: Collection[str]) -> tuple[Variable, Tensor
             fault = f"the label {only} in every row: want at least two classes"
     if fault:
         faults.append(f"{sheet.prefix}{name}: {fault}")
-    if faults:
-        raise BadInput(*faults)
+    refuse(faults)
     return x, torch.from_numpy(index), found
 
 
@@ -86,8 +85,7 @@ def _coded_alike(
                 f"{given}{feature} has rows of shape {shape}, in {train.where} of shape {wanted}: "
                 "want the same"
             )
-    if faults:
-        raise BadInput(*faults)
+    refuse(faults)
     x = variable(sheet.prefix, sheet.x, categorical, known.classes)
     index, unknown = numbered(labels.reshape(-1), found)
     faults += x.faults
@@ -102,8 +100,7 @@ def _coded_alike(
             f"{given}{len(shared)} of its rows are among the training rows ({train.where}), the "
             f"first of them row {shared[0] + 1}: want rows that were not trained on"
         )
-    if faults:
-        raise BadInput(*faults)
+    refuse(faults)
     return x.values, torch.from_numpy(index)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mine_cli.data.tables.csv import read_columns, read_header
-from mine_cli.errors import BadInput
+from mine_cli.errors import BadInput, refuse
 
 __all__ = ["Array", "Columns", "Table", "files_of", "listed", "open_table", "plain"]
 
@@ -65,8 +65,7 @@ def open_table(path: PathLike | Sequence[PathLike], key: str = "dataset.path") -
         for file in files
         if not file.is_file()
     ]
-    if missing:
-        raise BadInput(*missing)
+    refuse(missing)
     if len(files) == 2:
         return _npy_pair(where, files)
     with _readable(files[0]):
@@ -164,8 +163,7 @@ def _parquet(file: Path) -> Table:
             elif pa.types.is_decimal(column.type):
                 column = column.cast(pa.float64())
             found[name] = plain(column.to_pandas())
-        if faults:
-            raise BadInput(*faults)
+        refuse(faults)
         return found
 
     return Table(str(file), names, load)
