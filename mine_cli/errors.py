@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import traceback
+from collections.abc import Iterable
 from types import FrameType
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "error_lines",
     "interrupt",
     "printable",
+    "refuse",
     "tell",
 ]
 
@@ -35,6 +37,12 @@ class BadInput(RunFailed):
     def __init__(self, *faults: str) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
+
+
+def refuse(faults: Iterable[str]) -> None:
+    """Raises BadInput with all of these faults, if there are any."""
+    if told := tuple(faults):
+        raise BadInput(*told)
 
 
 class Diverged(RunFailed):

@@ -30,14 +30,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Rule:
-    """A test on a value, and what to say where it fails: `must be ...`."""
+    """Holds a test on a value, and what to say where it fails: `must be ...`."""
 
     holds: Callable[[Any], bool]
     says: str
 
 
 def ruled(default: Any, rule: Rule | None, says: str) -> Any:
-    """A dataclass field: its default, the rule that its value obeys, and a sentence about it.
+    """Returns a dataclass field: its default, the rule of its value, and a sentence about it.
 
     `mine-run --help` and the reference of keys show the sentence, and the rule behind it.
     """
@@ -52,7 +52,7 @@ def at_least(low: float) -> Rule:
 
 
 def between(low: float, high: float) -> Rule:
-    """Both ends excluded."""
+    """Returns the rule of an open interval: both ends excluded."""
     return Rule(lambda value: low < value < high, f"must lie strictly between {low} and {high}")
 
 
@@ -62,7 +62,7 @@ def within(low: int, high: int) -> Rule:
 
 
 def one_of(*patterns: str, shown: str = "") -> Rule:
-    """One of the words; a pattern that is no plain word is shown to the user as `shown`."""
+    """Returns the rule of a choice of words; a pattern that is no word is shown as `shown`."""
     words = [*(p for p in patterns if not shown or p.isidentifier()), *([shown] if shown else [])]
     return Rule(
         lambda value: any(re.fullmatch(pattern, value) for pattern in patterns),
@@ -75,7 +75,7 @@ def or_none(rule: Rule) -> Rule:
 
 
 def list_of(rule: Rule) -> Rule:
-    """A list that is not empty, each of whose elements obeys the rule."""
+    """Returns the rule of a list that is not empty, each of whose elements obeys the rule."""
     return Rule(
         lambda value: len(value) > 0 and all(rule.holds(element) for element in value),
         f"must be a list that is not empty; each element {rule.says}",
@@ -83,7 +83,7 @@ def list_of(rule: Rule) -> Rule:
 
 
 def each(rule: Rule) -> Rule:
-    """A list, each of whose elements obeys the rule; it may be empty."""
+    """Returns the rule of a list, maybe empty, each of whose elements obeys the rule."""
     return Rule(
         lambda value: all(rule.holds(element) for element in value),
         f"must be a list; each element {rule.says}",
