@@ -5,8 +5,8 @@ A data set needs no base class; what it has decides what it is good for:
 - a sampler of pairs (x, z) without end has `Sampler`'s ``sample(n, generator)``; where it also
   has an `n` that is set, it is used as a fixed sample of n rows, drawn from its `seed`;
 - finite pairs have `Finite`'s ``rows()``;
-- what generators imitate has `Samples`' ``draw(n, generator)``, and `samples.Judge`'s ``judge(x)`` where
-  there are modes;
+- what generators imitate has `Samples`' ``draw(n, generator)``, and `samples.Judge`'s
+  ``judge(x)`` where there are modes;
 - inputs with labels have `labelled.Supervised`'s ``labelled()``.
 
 Beside these it may tell its mutual information (`HasTruth`), the files that it reads

@@ -11,9 +11,10 @@ import torch
 
 from mine_cli.data import Rows
 from mine_cli.data.labelled import Labelled
+from mine_cli.data.tables import Array, Columns
 from mine_cli.data.tables.columns import Sheet, group_labels, twins, variable
 from mine_cli.data.tables.supervised import labelled_from
-from mine_cli.data.tables.table import Array, Columns, Table, files_of, listed, open_table, plain
+from mine_cli.data.tables.table import Table, files_of, listed, open_table, plain
 from mine_cli.errors import BadInput, refuse
 
 __all__ = ["Arrays", "InMemory", "from_memory"]

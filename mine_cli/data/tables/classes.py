@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from mine_cli.data.tables.table import Array
+from mine_cli.data.tables import Array
 
 __all__ = ["class_names", "classes", "numbered"]
 

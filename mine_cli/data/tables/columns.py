@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mine_cli.data.tables import Array, Columns
 from mine_cli.data.tables.classes import class_names, classes, numbered
-from mine_cli.data.tables.table import Array, Columns, listed
+from mine_cli.data.tables.table import listed
 from mine_cli.errors import BadInput
 
 __all__ = ["MIN_ROWS", "Sheet", "Variable", "group_labels", "twins", "unusable", "variable"]

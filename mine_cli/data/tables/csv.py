@@ -14,7 +14,7 @@ from mine_cli.errors import BadInput, refuse
 if TYPE_CHECKING:
     from pandas import Series
 
-    from mine_cli.data.tables.table import Array, Columns
+    from mine_cli.data.tables import Array, Columns
 
 __all__ = ["read_columns", "read_header"]
 

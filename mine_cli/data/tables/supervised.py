@@ -7,9 +7,10 @@ from torch import Generator, Tensor
 
 from mine_cli.data.labelled import Labelled
 from mine_cli.data.split import Standardise, found_among, identical_rows, two_way
+from mine_cli.data.tables import Array
 from mine_cli.data.tables.classes import class_names, classes, numbered
 from mine_cli.data.tables.columns import Sheet, Variable, unusable, variable
-from mine_cli.data.tables.table import Array, listed
+from mine_cli.data.tables.table import listed
 from mine_cli.errors import refuse
 
 __all__ = ["labelled_from"]

@@ -6,17 +6,15 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from mine_cli.data.tables import Array, Columns
 from mine_cli.data.tables.csv import read_columns, read_header
 from mine_cli.errors import BadInput, refuse
 
-__all__ = ["Array", "Columns", "Table", "files_of", "listed", "open_table", "plain"]
+__all__ = ["Table", "files_of", "listed", "open_table", "plain"]
 
-Array = np.ndarray[Any, Any]
-Columns = dict[str, Array]
 PathLike = str | Path
 
 KINDS = ".npz, .csv, .parquet or a pair [x.npy, z.npy]"
