@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mine_cli.errors import RunFailed
-from mine_cli.results.files import write_atomically
+from mine_cli.results.files import Result, write_atomically
 from mine_cli.results.provenance import commit, fingerprint, peak_memory, versions
 from mine_cli.results.summary import summary
 
@@ -99,7 +99,7 @@ class RunFolder:
         path: Path | str,
         resume_step: int | None = None,
         tensorboard: bool = True,
-        charts: Mapping[str, Any] | None = None,
+        charts: Result | None = None,
     ) -> None:
         self.path = Path(path)
         self.metrics_csv = self.path / "metrics.csv"
@@ -142,7 +142,7 @@ class RunFolder:
         if self.writer is not None:
             self.writer.add_text(tag, markdown, self.resume_step or 0)
 
-    def keep(self, name: str, arrays: Mapping[str, Any]) -> None:
+    def keep(self, name: str, arrays: Result) -> None:
         """Arrays to look at, as `samples/NAME.npz`; whole or not at all."""
         import numpy
 
@@ -162,7 +162,7 @@ class RunFolder:
         shown = Summary(value=[Summary.Value(tag=tag, image=image)])
         self.writer._get_file_writer().add_summary(shown, step)
 
-    def hparams(self, settings: Mapping[str, Any], metrics: Mapping[str, float | None]) -> None:
+    def hparams(self, settings: Result, metrics: Mapping[str, float | None]) -> None:
         """One row of TensorBoard's HParams table, without a second run directory.
 
         `SummaryWriter.add_hparams` would open another writer and thereby another run.

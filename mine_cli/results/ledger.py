@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
 
 import yaml
 
-from mine_cli.results.files import read_json, write_csv
-from mine_cli.results.numbers import known, standard_error
+from mine_cli.results.files import Result, read_json, write_csv
+from mine_cli.results.metrics import NUMBERS, Metric, compared
+from mine_cli.results.numbers import WITH_OWN, known, standard_error
 
 __all__ = ["UNFINISHED", "WITHOUT_NUMBERS", "Ledger", "Row", "Setting", "counted"]
 
@@ -23,9 +23,6 @@ UNFINISHED = ("failed", "interrupted", "pending")
 
 WITHOUT_NUMBERS = ("diverged", *UNFINISHED)
 """The rows that are counted, and averaged with no others."""
-
-NUMBERS = ("estimate", "standard_error", "true_mi", "error")
-AVERAGED = ("estimate", "error")
 
 
 @dataclass(frozen=True)
@@ -45,8 +42,8 @@ class Row:
     name: str
     folder: Path
     overrides: Mapping[str, str]
-    result: Mapping[str, Any]
-    record: Mapping[str, Any]
+    result: Result
+    record: Result
 
     @classmethod
     def read(cls, job: int, name: str, sweep: Path, overrides: Sequence[str] | None) -> "Row":
@@ -100,7 +97,7 @@ class Row:
         kinds = (int, float)
         return {k: v for k, v in found.items() if isinstance(v, kinds) and not isinstance(v, bool)}
 
-    def line(self, keys: Sequence[str], numbers: Sequence[str]) -> dict[str, Any]:
+    def line(self, keys: Sequence[str], numbers: Sequence[str]) -> dict[str, object]:
         """One line of results.csv."""
         return {
             "job": self.job,
@@ -160,22 +157,27 @@ class Setting:
         return standard_error(name, self.known)
 
     @property
-    def statuses(self) -> str:
-        """How the jobs ended, such as "9 ok, 1 diverged"."""
-        return counted(self.rows)
+    def truth(self) -> float | None:
+        """The true information in nats; a diverged job knows it as well."""
+        return next(iter(self.known("true_mi")), None)
 
-    def line(self, numbers: Sequence[str]) -> dict[str, Any]:
+    @cached_property
+    def statuses(self) -> Counter[str]:
+        """Status -> how many of the jobs ended so."""
+        return Counter(row.status for row in self.rows)
+
+    def line(self, numbers: Sequence[str]) -> dict[str, object]:
         """One line of summary.csv."""
-        found: dict[str, Any] = {
+        found: dict[str, object] = {
             **self.values,
             "n": len(self.rows),
             "n_ok": sum(row.status == "ok" for row in self.rows),
             "n_averaged": len(self.averaged),
-            "statuses": self.statuses,
+            "statuses": counted(self.rows),
             "true_mi": self.mean("true_mi"),
         }
         metrics = [name for name in numbers if name not in NUMBERS]
-        for name in (*AVERAGED, *metrics):
+        for name in (*WITH_OWN, *metrics):
             found |= {f"{name}_mean": self.mean(name), f"{name}_sd": self.sd(name)}
             if name == "estimate":
                 found["estimate_se"] = self.standard_error(name)
@@ -213,15 +215,28 @@ class Ledger:
         return list(dict.fromkeys(name for row in self.rows for name in row.numbers))
 
     @cached_property
+    def metrics(self) -> list[Metric]:
+        """The numbers by which the jobs are compared; the first is what they are judged by."""
+        tasks = (str(row.result["task"]) for row in self.rows if "task" in row.result)
+        return compared(dict.fromkeys(tasks), self.numbers)
+
+    @cached_property
     def settings(self) -> list[Setting]:
         """The jobs gathered by everything that was swept but the seed, in their order."""
+        return self.gathered(self.keys)
+
+    @cached_property
+    def points(self) -> list[Setting]:
+        """The settings, or where nothing but the seed was swept the jobs of each seed."""
+        return self.settings if self.keys else self.gathered(["seed"])
+
+    def gathered(self, keys: Sequence[str]) -> list[Setting]:
+        """Returns the jobs gathered by the values of these keys, in their order."""
         found: dict[tuple[str | None, ...], list[Row]] = {}
         for row in self.rows:
-            found.setdefault(tuple(row.overrides.get(key) for key in self.keys), []).append(row)
-        return [
-            Setting(dict(zip(self.keys, values, strict=True)), rows)
-            for values, rows in found.items()
-        ]
+            values = {**row.overrides, "seed": row.seed}
+            found.setdefault(tuple(values.get(key) for key in keys), []).append(row)
+        return [Setting(dict(zip(keys, each, strict=True)), rows) for each, rows in found.items()]
 
     def of(self, *statuses: str) -> list[Row]:
         """The jobs with one of these status words."""
@@ -245,7 +260,7 @@ def counted(rows: Sequence[Row]) -> str:
     return ", ".join(f"{count} {status}" for status, count in counts.most_common())
 
 
-def present(sweep: Path) -> list[dict[str, Any]]:
+def present(sweep: Path) -> list[Result]:
     """The jobs whose folders are there, in the order of their numbers."""
     traces = ("job.json", "result.json", ".hydra/overrides.yaml")
     found = {path.relative_to(sweep).parts[0] for t in traces for path in sweep.glob(f"*/{t}")}

@@ -1,11 +1,12 @@
 """How sure a mean over seeds is: one rule for a sweep's table, its summary and its pictures."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean, stdev
-from typing import Any
 
-__all__ = ["in_words", "is_loose", "known", "per_nat", "standard_error"]
+from mine_cli.results.files import Result
+
+__all__ = ["WITH_OWN", "in_words", "is_loose", "known", "per_nat", "standard_error"]
 
 WITH_OWN = ("estimate", "error")
 """The numbers that a job knows the standard error of."""
@@ -56,7 +57,7 @@ def is_loose(upper: float | None) -> bool:
     return upper is None or upper >= LOOSE
 
 
-def known(values: Mapping[str, Any], key: str) -> float | None:
+def known(values: Result, key: str) -> float | None:
     """A finite number, or None for what is missing, null or infinite."""
     found = values.get(key)
     return float(found) if found is not None and math.isfinite(found) else None

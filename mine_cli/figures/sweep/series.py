@@ -1,5 +1,6 @@
 """The series of a sweep's picture: their looks, their points with intervals, marks of statuses."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,12 +14,12 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation, Transform
 
 from mine_cli.figures import style
-from mine_cli.figures.sweep.points import Point, SweepTable
-from mine_cli.results.ledger import WITHOUT_NUMBERS
+from mine_cli.results.ledger import WITHOUT_NUMBERS, Setting
+from mine_cli.results.metrics import Metric
 
 __all__ = [
     "APART", "AT_LEAST", "CLOSE", "NESTED", "Look", "Place", "Series", "draw_missing",
-    "draw_points", "handle", "range_of", "status_handles",
+    "draw_points", "is_number", "range_of", "status_handles", "values_of",
 ]  # fmt: skip
 
 COLOURS = (style.BLUE, style.ORANGE, style.GREEN, style.PINK, style.SKY, style.YELLOW, style.BLACK)
@@ -40,7 +41,7 @@ LARGER = 4.0  # points of print, the first of nested series than the last
 BEFORE = 10.0  # points of print
 
 Range = tuple[float, float]
-Place = Callable[[Point], float | None]
+Place = Callable[[Setting], float | None]
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,19 @@ class Look:
     larger: float = 0.0
 
 
+def values_of(points: Sequence[Setting], key: str) -> list[str]:
+    """The values of a swept key: numbers ascending, else in the order of the jobs."""
+    found = list(dict.fromkeys(point.values[key] or "" for point in points))
+    return sorted(found, key=float) if all(map(is_number, found)) else found
+
+
+def is_number(value: str) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except ValueError:
+        return False
+
+
 class Series:
     """The settings told apart by their looks.
 
@@ -66,15 +80,15 @@ class Series:
     marker and dashes.
 
     Arguments:
-        table: All settings.
+        points: All settings.
         keys: By which they are told apart.
         width: What they share at one place, in points of print.
     """
 
-    def __init__(self, table: SweepTable, keys: Sequence[str], width: float) -> None:
+    def __init__(self, points: Sequence[Setting], keys: Sequence[str], width: float) -> None:
         self.keys = list(keys)
-        self.first = table.values(keys[0]) if keys else [""]
-        self.rest = list(dict.fromkeys(self.name(point)[1] for point in table.points))
+        self.first = values_of(points, keys[0]) if keys else [""]
+        self.rest = list(dict.fromkeys(self.name(point)[1] for point in points))
         names = [(first, rest) for first in self.first for rest in self.rest]
         colours, gap = colours_of(len(self.first)), width / max(4, len(names))
         self.looks: dict[tuple[str, str], Look] = {}
@@ -87,19 +101,19 @@ class Series:
             dash = DASHES[other % len(DASHES)]
             self.looks[first, rest] = Look(colours[one], marker, dash, aside, larger)
 
-    def name(self, point: Point) -> tuple[str, str]:
-        first = point.values[self.keys[0]] if self.keys else ""
-        return first, ", ".join(f"{key}={point.values[key]}" for key in self.keys[1:])
+    def name(self, point: Setting) -> tuple[str, str]:
+        first = point.values[self.keys[0]] or "" if self.keys else ""
+        return first, ", ".join(f"{key}={point.values[key] or ''}" for key in self.keys[1:])
 
-    def of(self, points: Sequence[Point]) -> list[tuple[Look, list[Point]]]:
+    def of(self, points: Sequence[Setting]) -> list[tuple[Look, list[Setting]]]:
         """The points of each series that has any, in the order of the legend."""
-        found: dict[tuple[str, str], list[Point]] = {name: [] for name in self.looks}
+        found: dict[tuple[str, str], list[Setting]] = {name: [] for name in self.looks}
         for point in points:
             found[self.name(point)].append(point)
         return [(self.looks[name], points) for name, points in found.items() if points]
 
     def handles(self) -> list[Line2D]:
-        """The legend: a line for each colour and, where they tell something else, each marker."""
+        """Returns the legend: a line for each colour and, where they tell more, each marker."""
         if not self.keys:
             return []
         several = len(self.rest) > 1
@@ -107,11 +121,12 @@ class Series:
         for value in self.first:
             look = self.looks[value, self.rest[0]]
             label, marker = f"{self.keys[0]}={value or 'none'}", "" if several else look.marker
-            found.append(handle(label, color=look.colour, marker=marker, linestyle="-"))
+            found.append(style.handle(label, color=look.colour, marker=marker, linestyle="-"))
         for rest in self.rest if several else ():
             look = self.looks[self.first[0], rest]
-            shown: dict[str, Any] = {"marker": look.marker, "linestyle": look.dash}
-            found.append(handle(rest, color=style.GREY, **shown))
+            found.append(
+                style.handle(rest, color=style.GREY, marker=look.marker, linestyle=look.dash)
+            )
         return found
 
 
@@ -122,13 +137,9 @@ def colours_of(count: int) -> list[str]:
     return [to_hex(colormaps["viridis"](share)) for share in numpy.linspace(0, 0.95, count)]
 
 
-def handle(label: str, **looks: Any) -> Line2D:
-    """A line of a legend."""
-    every: dict[str, Any] = {"linestyle": "None", "markersize": 5.5} | looks
-    return Line2D([], [], label=label, **every)
-
-
-def range_of(points: Sequence[Point], name: str, factor: float, beside: Sequence[float]) -> Range:
+def range_of(
+    points: Sequence[Setting], metric: Metric, units: str, beside: Sequence[float]
+) -> Range:
     """What the axes should show: all that is near the values of runs that ended `ok`.
 
     A run that ended otherwise may lie anywhere, and would squeeze the others into a line.
@@ -137,41 +148,35 @@ def range_of(points: Sequence[Point], name: str, factor: float, beside: Sequence
         beside: Values that are to be seen as well, such as the truth.
     """
     sound = [point for point in points if point.statuses["ok"]] or points
-    values = [factor * value for point in sound for value in point.known(name)] + [*beside]
+    factor = metric.factor(units)
+    values = [factor * value for point in sound for value in point.known(metric.column)]
+    values += beside
     low, high = min(values, default=0.0), max(values, default=1.0)
     span = max(high - low, abs(high), abs(low)) or 1.0
     return low - span, high + span
 
 
 def draw_points(
-    axes: Axes,
-    points: Sequence[Point],
-    look: Look,
-    place: Place,
-    name: str,
-    factor: float,
-    shown: Range,
-    joined: bool = True,
-    at_least: Callable[[Point], bool] | None = None,
-) -> None:
-    """One series: means with intervals, joined in order; signs about what is not `ok`.
+    axes: Axes, points: Sequence[Setting], look: Look, place: Place, metric: Metric, units: str,
+    shown: Range, joined: bool = True,
+) -> None:  # fmt: skip
+    """Draws one series: means with intervals, joined in order; signs about what is not `ok`.
 
     Arguments:
         place: Where a point stands on the horizontal axis; None where that is not known.
-        name: The number of results.csv that is drawn, times the factor.
+        metric: The number that is drawn.
         shown: Values outside are drawn as arrows at the edge.
-        at_least: Whether a point's number is only known to be exceeded.
     """
     there, edge = (moved(axes, of, look) for of in (axes.transData, axes.get_xaxis_transform()))
-    inside = []
+    inside, factor = [], metric.factor(units)
     for x, point in placed(points, place):
-        if (mean := point.mean(name)) is None:
+        if (mean := point.mean(metric.column)) is None:
             continue
         y = factor * mean
         if shown[0] <= y <= shown[1]:
-            inside.append((x, y, factor * point.interval(name)))
+            inside.append((x, y, 2 * factor * (point.standard_error(metric.column) or 0.0)))
             encircle(axes, x, y, point, there)
-            if at_least and at_least(point):
+            if metric.or_more(point.mean):
                 before = there + ScaledTranslation(-BEFORE / 72, 0, axes.figure.dpi_scale_trans)
                 axes.plot(x, y, color=look.colour, transform=before, zorder=4, **AT_LEAST)
         else:
@@ -194,15 +199,17 @@ def draw_points(
 
 def point_beyond(axes: Axes, x: float, y: float, look: Look, edge: Transform, high: bool) -> None:
     """An arrow at the edge to a value that is far outside, and the value."""
-    size = 7 + look.larger
-    arrow: dict[str, Any] = {"color": look.colour, "markersize": size, "clip_on": False}
-    axes.plot(x, float(high), "^" if high else "v", transform=edge, **arrow)
-    words: dict[str, Any] = {"fontsize": 8, "color": look.colour, "ha": "center"}
-    place, side = (0.965, "top") if high else (0.035, "bottom")
-    axes.text(x, place, f"{y:.3g}", va=side, transform=edge, **words)
+    arrow, place, side = ("^", 0.965, "top") if high else ("v", 0.035, "bottom")
+    axes.plot(
+        x, float(high), arrow, transform=edge, color=look.colour, markersize=7 + look.larger,
+        clip_on=False,
+    )  # fmt: skip
+    axes.text(
+        x, place, f"{y:.3g}", va=side, ha="center", transform=edge, fontsize=8, color=look.colour
+    )
 
 
-def draw_missing(axes: Axes, points: Sequence[Point], look: Look, place: Place) -> None:
+def draw_missing(axes: Axes, points: Sequence[Setting], look: Look, place: Place) -> None:
     """One series' signs at the foot for jobs that have no numbers."""
     edge = moved(axes, axes.get_xaxis_transform(), look)
     for x, point in placed(points, place):
@@ -218,13 +225,13 @@ def moved(axes: Axes, where: Transform, look: Look) -> Transform:
     return where + ScaledTranslation(look.aside / 72, 0, axes.figure.dpi_scale_trans)
 
 
-def placed(points: Sequence[Point], place: Place) -> list[tuple[float, Point]]:
+def placed(points: Sequence[Setting], place: Place) -> list[tuple[float, Setting]]:
     """The points whose places are known, from left to right."""
     found = [(x, point) for point in points if (x := place(point)) is not None]
     return sorted(found, key=lambda item: item[0])
 
 
-def encircle(axes: Axes, x: float, y: float, point: Point, where: Transform) -> None:
+def encircle(axes: Axes, x: float, y: float, point: Setting, where: Transform) -> None:
     """A sign about a point for each status but `ok` of the jobs that it is the mean of."""
     for status in point.statuses:
         if status != "ok" and status not in WITHOUT_NUMBERS:
@@ -238,12 +245,12 @@ def sign_of(status: str) -> dict[str, Any]:
     return sign | {"color": style.BLACK, "markerfacecolor": "none", "linestyle": "None"}
 
 
-def status_handles(table: SweepTable) -> list[Line2D]:
-    """A line of the legend for each status but `ok`, with the number of its jobs."""
-    counts: Counter[str] = sum((point.statuses for point in table.points), Counter())
+def status_handles(points: Sequence[Setting]) -> list[Line2D]:
+    """Returns a line of the legend for each status but `ok`, with the number of its jobs."""
+    counts: Counter[str] = sum((point.statuses for point in points), Counter())
     jobs = counts.total()
     return [
-        handle(f"{status}: {counts[status]} of {jobs} jobs", **sign_of(status))
+        style.handle(f"{status}: {counts[status]} of {jobs} jobs", **sign_of(status))
         for status in MARKS
         if counts[status]
     ]
