@@ -1,16 +1,19 @@
 """What all pictures share: colours, quiet axes, lines of a legend, a whole PNG."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.container import Container
+from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
@@ -19,7 +22,7 @@ from mine_cli.results.files import write_atomically
 
 __all__ = [
     "BLACK", "BLUE", "ESTIMATORS", "GREEN", "GREY", "ORANGE", "PINK", "SKY", "TRUTH", "YELLOW",
-    "apart", "handle", "logarithmic", "paler", "panel", "paper", "quiet", "save", "whole",
+    "explain", "handle", "logarithmic", "paler", "panel", "paper", "quiet", "save", "whole",
 ]  # fmt: skip
 
 # Okabe and Ito's colours, told apart by every kind of colour vision.
@@ -31,9 +34,16 @@ ESTIMATORS = {"mine": BLUE, "mine_f": ORANGE, "ksg": GREEN}
 TRUTH = BLACK
 
 
-def paper(width: float, height: float) -> Figure:
-    """An empty figure, in inches, that keeps its parts apart."""
-    return Figure(figsize=(width, height), dpi=150, layout="constrained")
+def paper(
+    width: float, height: float, apart: tuple[float | None, float | None] = (None, None)
+) -> Figure:
+    """Returns an empty figure, in inches, that keeps its parts apart.
+
+    Arguments:
+        apart: Room about its panels, to the sides and above, in inches; None for the usual.
+    """
+    layout = ConstrainedLayoutEngine(w_pad=apart[0], h_pad=apart[1])
+    return Figure(figsize=(width, height), dpi=150, layout=layout)
 
 
 def panel(width: float, height: float) -> tuple[Figure, Axes]:
@@ -46,11 +56,11 @@ def panel(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, figure.add_axes((left, bottom, 1 - left - right, 1 - bottom - top))
 
 
-def apart(figure: Figure | SubFigure, width: float, height: float | None = None) -> None:
-    """More room about the panels of a figure, in inches."""
-    engine = figure.get_layout_engine()
-    assert isinstance(engine, ConstrainedLayoutEngine)
-    engine.set(w_pad=width, h_pad=height)
+def explain(figure: Figure, handles: Sequence[Artist | Container], columns: int = 2) -> None:
+    """Puts a legend below the axes."""
+    figure.legend(
+        handles=handles, frameon=False, fontsize=8.5, loc="outside lower left", ncols=columns
+    )
 
 
 def quiet(axes: Axes) -> None:

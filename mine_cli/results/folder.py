@@ -17,23 +17,11 @@ from typing import TYPE_CHECKING
 
 from mine_cli.errors import RunFailed
 from mine_cli.results.files import Result, write_atomically
-from mine_cli.results.provenance import commit, fingerprint, peak_memory, versions
-from mine_cli.results.summary import summary
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-__all__ = [
-    "SCHEMA",
-    "RunFolder",
-    "commit",
-    "fingerprint",
-    "log_file",
-    "peak_memory",
-    "speaking",
-    "summary",
-    "versions",
-]
+__all__ = ["SCHEMA", "RunFolder", "log_file", "speaking"]
 
 # The folder of the run that is at work, where several runs take turns in one process.
 speaker: ContextVar[Path | None] = ContextVar("speaker", default=None)

@@ -19,20 +19,21 @@ class Metric:
     """A number of a result, and how it is shown.
 
     Arguments:
-        column: Its column in results.csv: its key in result.json, behind "metrics." where it is
-            one of the metrics there.
-        title: What it is called in a sweep's table and at an axis.
+        key: In result.json.
+        title: What it is called in a sweep's table and at an axis; empty where in neither.
         kind: nats, shown in the unit of display; a share, in per cent; a count.
         label: What it is called in a run's summary; empty where it does not stand there.
         note: What explains it there; what is in braces differs from run to run.
         decimals: Of a share in a run's summary.
-        tag: Its column in metrics.csv.
-        measure: How it knows I(X; Z), in words, where it does.
+        tag: Of a measure of I(X; Z), its column in metrics.csv.
+        measure: How such a measure knows it, in words.
         upper: The column of its upper end, where it is the lower end of an interval.
         sign: "+" where a number above 0 is shown with it, as that of a difference is.
+        within: What stands before the key in the columns of results.csv: nothing for a number at
+            the top of the result.
     """
 
-    column: str
+    key: str
     title: str = ""
     kind: Literal["nats", "share", "count"] = "nats"
     label: str = ""
@@ -42,11 +43,12 @@ class Metric:
     measure: str = ""
     upper: str | None = None
     sign: Literal["", "+"] = ""
+    within: Literal["", "metrics."] = "metrics."
 
     @property
-    def key(self) -> str:
-        """Its key in result.json, at the top or among the metrics."""
-        return self.column.removeprefix("metrics.")
+    def column(self) -> str:
+        """Its column in results.csv."""
+        return self.within + self.key
 
     def factor(self, units: str) -> float:
         """Returns what a number of results.csv is multiplied by to be shown."""
@@ -87,81 +89,65 @@ class Metric:
         return "≥ " if self.upper is not None and is_loose(find(self.upper)) else ""
 
 
-def of(*metrics: Metric) -> dict[str, Metric]:
-    """The metrics of a task by their keys."""
-    return {metric.key: metric for metric in metrics}
-
-
 AT_LEAST, AT_MOST = (f"{'I(X; Z)':<15}{sign}" for sign in "≥≤")
-
-METRICS: dict[str, dict[str, Metric]] = {
-    "mi-estimate": of(
-        Metric("estimate", "estimate"),
-        Metric("true_mi", "true MI"),
-        Metric("error", "error", sign="+"),
+EVERY: dict[str, tuple[Metric, ...]] = {
+    "mi-estimate": (
+        Metric("estimate", "estimate", within=""),
+        Metric("true_mi", "true MI", within=""),
+        Metric("error", "error", within="", sign="+"),
     ),
-    "gan": of(
-        Metric("metrics.modes", "modes", "count"),
+    "gan": (
+        Metric("modes", "modes", "count"),
         Metric(
-            "metrics.high_quality", "high quality", "share", "high quality",
+            "high_quality", "high quality", "share", "high quality",
             "of the samples, within 3 sigma of a mode", decimals=1,
         ),
         Metric(
-            "metrics.confidence", "confidence", "share", "confidence",
-            "of the classifier, on average", decimals=1,
+            "confidence", "", "share", "confidence", "of the classifier, on average", decimals=1
+        ),
+        Metric("kl", "KL", "nats", "KL", "from the data's shares of the modes, all samples"),
+        Metric(
+            "kl_floor", "", "nats", "  its floor", "what as many draws from the data would score"
         ),
         Metric(
-            "metrics.kl", "KL", "nats", "KL", "from the data's shares of the modes, all samples"
+            "kl_high_quality", "", "nats", "  high quality", "from the high-quality samples alone"
         ),
-        Metric(
-            "metrics.kl_floor", "KL of the data", "nats", "  its floor",
-            "what as many draws from the data would score",
-        ),
-        Metric(
-            "metrics.kl_high_quality", "KL, high quality", "nats", "  high quality",
-            "from the high-quality samples alone",
-        ),
-        Metric("metrics.js", "JS", "nats", "JS", "the same as Jensen-Shannon divergence"),
+        Metric("js", "JS", "nats", "JS", "the same as Jensen-Shannon divergence"),
     ),
-    "infobottleneck": of(
-        Metric("metrics.error", "error", "share", "error", "{on}one posterior sample"),
+    "infobottleneck": (
+        Metric("error", "", "share", "error", "{on}one posterior sample"),
         Metric(
-            "metrics.error_averaged", "error, samples averaged", "share", "  averaged",
+            "error_averaged", "error, samples averaged", "share", "  averaged",
             "over the probabilities of {samples:.0f} posterior samples",
         ),
-        Metric("metrics.cross_entropy", "cross-entropy"),
+        Metric("cross_entropy"),
         Metric(
-            "metrics.cross_entropy_averaged", "cross-entropy, samples averaged", "nats",
-            "cross-entropy", "of the averaged probabilities",
+            "cross_entropy_averaged", "", "nats", "cross-entropy", "of the averaged probabilities"
         ),
-        Metric("metrics.calibration", "calibration error", "share"),
+        Metric("calibration", "", "share"),
         Metric(
-            "metrics.calibration_averaged", "calibration error, samples averaged", "share",
-            "calibration", "expected error of the averaged confidence",
-        ),
-        Metric(
-            "metrics.i_xz_term", "I(X;Z) by the term", "nats", "I(X; Z)",
-            "by the MI term ({status})", tag="mi/estimate", measure="held-out MI term",
+            "calibration_averaged", "", "share", "calibration",
+            "expected error of the averaged confidence",
         ),
         Metric(
-            "metrics.i_xz_reference", "I(X;Z) by the law", "nats", AT_LEAST,
+            "i_xz_term", "I(X;Z) by the term", "nats", "I(X; Z)", "by the MI term ({status})",
+            tag="mi/estimate", measure="held-out MI term",
+        ),
+        Metric(
+            "i_xz_reference", "I(X;Z) by the law", "nats", AT_LEAST,
             "by the encoder's own law; cannot say more than log n", tag="mi/reference",
             measure="critic-free reference, lower end", upper="metrics.i_xz_reference_upper",
         ),
+        Metric("i_xz_reference_upper", "", "nats", AT_MOST, "by the same law"),
         Metric(
-            "metrics.i_xz_reference_upper", "I(X;Z) by the law, upper end", "nats", AT_MOST,
-            "by the same law", tag="mi/reference_upper",
-        ),
-        Metric(
-            "metrics.kl", "KL", "nats", AT_MOST, "by the divergence from N(0, 1)", tag="mi/kl",
+            "kl", "", "nats", AT_MOST, "by the divergence from N(0, 1)", tag="mi/kl",
             measure="KL, an upper bound",
         ),
-        Metric(
-            "metrics.i_zy", "I(Z;Y)", "nats", "I(Z; Y)", "at least; H(Y) is {h_y}", tag="mi/z_y"
-        ),
+        Metric("i_zy", "I(Z;Y)", "nats", "I(Z; Y)", "at least; H(Y) is {h_y}"),
     ),
-    "classifier": of(Metric("metrics.accuracy", "accuracy", "share", "accuracy")),
+    "classifier": (Metric("accuracy", "accuracy", "share"),),
 }  # fmt: skip
+METRICS = {task: {metric.key: metric for metric in found} for task, found in EVERY.items()}
 """Task -> key -> metric, in the order in which they are written."""
 
 COMPARED: dict[str, tuple[str, ...]] = {

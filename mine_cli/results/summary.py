@@ -141,9 +141,9 @@ def of_classifier(result: Result, units: str) -> list[str]:
     accuracy, images = known(metrics, "accuracy"), known(metrics, "test_images")
     shown = " unknown" if accuracy is None else f" {100 * accuracy:.2f} %"
     beside = "" if images is None else f" on {images:,.0f} test images"
-    kept = row("kept as", f" {result.get('classifier')}")
-    end = explained(STATUS_ADVICE.get(status, "")) or [kept]
-    return [row("accuracy", shown, f"status: {status}{beside}"), *end]
+    kept = [row("kept as", f" {result.get('classifier')}")]
+    told = explained(STATUS_ADVICE.get(status, "")) or kept
+    return [row("accuracy", shown, f"status: {status}{beside}"), *told]
 
 
 def of_bottleneck(result: Result, units: str) -> list[str]:

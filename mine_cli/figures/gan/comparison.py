@@ -36,25 +36,20 @@ def compare_generators(sweep: Path) -> Path | None:
         The path of `compare.png` in that folder; None where no run with samples has ended.
     """
     found = arms_of(sweep, "gan", GanRun, lambda run: run.beta)
-    arms = {arm.runs[0].beta: arm for arm in found}
-    arms = {beta: arms[beta] for beta in sorted(arms)}
-    shown = [run for arm in arms.values() if (run := first_with_samples(arm))]
+    arms = {arm.runs[0].beta: arm for arm in sorted(found, key=lambda arm: arm.runs[0].beta)}
+    sampled = [[run for run in arm.runs if run.steps] for arm in arms.values()]
+    shown = [runs[0] for runs in sampled if runs]
     if not shown:
         return None
     panels = len(arms) + 1
     width = max(3.9 * panels + 0.6, 10.0)
     panel = width / panels - (0.0 if shown[0].images() else 0.4)  # less the ticks and the scale
     heights = [panel + 0.9, 3.6 + 0.2 * len(arms)]  # room for titles, for a legend
-    figure = style.paper(width, sum(heights))
+    figure = style.paper(width, sum(heights), (0.1 if shown[0].images() else None, None))
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
     draw_pictures(above, shown)
     draw_scores(below, arms)
     return style.save(figure, sweep / "compare.png", shared=True)
-
-
-def first_with_samples(arm: Arm[GanRun]) -> GanRun | None:
-    """The first seed that kept samples."""
-    return next((run for run in arm.runs if run.steps), None)
 
 
 def colours_of(betas: Sequence[float]) -> dict[float, str]:
@@ -77,7 +72,6 @@ def draw_pictures(figure: SubFigure, shown: Sequence[GanRun]) -> None:
         head = "Samples at the last step, first seed of each arm"
         for axes, images in zip(panels, pictures, strict=True):
             draw_images(axes, images, rows=8)
-        style.apart(figure, 0.1)
     else:
         kernel = draw_densities(figure, panels, pictures, square(pictures[0]))
         head = f"Density of the points at the last step, first seed of each arm ({kernel})"
@@ -110,29 +104,26 @@ def draw_scores(figure: SubFigure, arms: Arms) -> None:
 def draw_arms(axes: Axes, arms: Arms, key: str) -> None:
     """One score of all runs: thin lines for the seeds, a thick one for the mean of an arm."""
     for beta, colour in colours_of([*arms]).items():
-        arm = arms[beta]
+        arm, tag = arms[beta], f"gan/{key}"
         for run in arm.runs:
-            axes.plot(*run.curve(f"gan/{key}"), color=colour, linewidth=0.8, alpha=0.5)
+            axes.plot(*run.curve(tag), color=colour, linewidth=0.8, alpha=0.5)
+        # The mean of those that ended well, at the steps that all of them logged.
+        curves = [dict(zip(*run.curve(tag), strict=True)) for run in ended(arm, key)]
+        steps = sorted(set.intersection(*map(set, curves))) if curves else []
+        means = [fmean(curve[step] for curve in curves) for step in steps]
         label = f"{arm_name(beta)}: {mean_in_words(arm, key)}"
-        axes.plot(*mean_curve(arm, key), color=colour, linewidth=2.4, label=label)
+        axes.plot(steps, means, color=colour, linewidth=2.4, label=label)
 
 
-def scored(arm: Arm[GanRun], key: str) -> list[GanRun]:
+def ended(arm: Arm[GanRun], key: str) -> list[GanRun]:
     """The runs that ended with a score; one that diverged did not, whatever it had before."""
     return [run for run in arm.runs if run.status != "diverged" and run.metric(key) is not None]
-
-
-def mean_curve(arm: Arm[GanRun], key: str) -> tuple[list[int], list[float]]:
-    """The mean over the runs that ended well, at the steps that all of them logged."""
-    curves = [dict(zip(*run.curve(f"gan/{key}"), strict=True)) for run in scored(arm, key)]
-    steps = sorted(set.intersection(*map(set, curves))) if curves else []
-    return steps, [fmean(curve[step] for curve in curves) for step in steps]
 
 
 def mean_in_words(arm: Arm[GanRun], key: str) -> str:
     """How an arm ended, such as "mean 21.3 modes (20 to 23), 3 seeds, 1 more diverged"."""
     found, mean = arm.known(key), arm.mean(key)
-    lost = [str(run.status) for run in arm.runs if run not in scored(arm, key)]
+    lost = [str(run.status) for run in arm.runs if run not in ended(arm, key)]
     parts = []
     if mean is not None:
         low, high = in_words(min(found), key), in_words(max(found), key)

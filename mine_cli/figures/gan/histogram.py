@@ -29,8 +29,7 @@ def histogram(folder: Path) -> Path | None:
     run = GanRun.read(folder)
     if run.modes is None:
         return None
-    step = run.steps[-1]
-    kept = run.at(step)
+    kept = run.at(run.steps[-1])
     counts = kept["histogram"]
     figure = style.paper(8.4, 4.2)
     axes = figure.add_subplot()
@@ -38,7 +37,7 @@ def histogram(folder: Path) -> Path | None:
         draw_bars(axes, counts, kept.get("good_histogram"), run.colour, mode_label(run))
     else:
         draw_sorted(axes, counts, run.colour)
-    axes.set_title(run.titled("samples", step, floor=True), loc="left", fontsize=10)
+    axes.set_title(run.titled(floor=True), loc="left", fontsize=10)
     style.quiet(axes)
     figure.legend(frameon=False, fontsize=9, loc="outside lower center", ncols=3)
     return style.save(figure, folder / "figures" / "histogram.png")

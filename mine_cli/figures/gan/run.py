@@ -8,7 +8,6 @@ from typing import Self
 import numpy
 from numpy import ndarray
 
-from mine_cli.errors import BadInput
 from mine_cli.figures import style
 from mine_cli.figures.run import Run
 
@@ -71,14 +70,7 @@ class GanRun(Run):
 
     def at(self, step: int) -> dict[str, ndarray]:
         """Returns what was kept at a step: ``x``, if judged ``histogram``, for points
-        ``good_histogram``.
-
-        Raises:
-            BadInput: nothing was kept at that step.
-        """
-        if step not in self.steps:
-            kept = ", ".join(map(str, self.steps)) or "none"
-            raise BadInput(f"step={step}: no samples in {self.folder}/samples; there: {kept}")
+        ``good_histogram``."""
         return load(self.folder / "samples" / f"{step:08d}.npz")
 
     def images(self) -> bool:
@@ -86,20 +78,15 @@ class GanRun(Run):
         x = self.at(self.steps[-1])["x"] if self.steps else self.data
         return x is not None and x.ndim == 4
 
-    def scores(self, step: int) -> dict[str, float]:
-        """Returns modes, KL (nats) and high-quality share at a step, those that are known: those
-        of the last step as the result has them, where the run ended well."""
+    def scored(self, step: int, floor: bool = False) -> str:
+        """Returns the known scores at a step in words, such as "25 of 25 modes, KL 0.012, high
+        quality 63 %": those of the last step as the result has them, where the run ended well;
+        with the floor, what KL chance alone leaves a perfect generator."""
         curves = {key: dict(zip(*self.curve(f"gan/{key}"), strict=True)) for key in SCORES}
         found = {key: curve[step] for key, curve in curves.items() if step in curve}
-        if self.steps and step == self.steps[-1]:
+        if step == self.steps[-1]:
             found |= {key: v for key in SCORES if (v := self.metric(key)) is not None}
-        return found
-
-    def scored(self, step: int, floor: bool = False) -> str:
-        """Returns the scores at a step in words, such as "25 of 25 modes, KL 0.012, high quality
-        63 %"; with the floor, what KL chance alone leaves a perfect generator."""
-        found, least = self.scores(step), self.metric("kl_floor") if floor else None
-        parts = []
+        least, parts = self.metric("kl_floor") if floor else None, []
         if "modes" in found:
             there = "" if self.modes is None else f" of {self.modes:,}"
             parts.append(f"{found['modes']:,.0f}{there} modes")
@@ -110,9 +97,10 @@ class GanRun(Run):
             parts.append(f"high quality {percent(found['high_quality'])}")
         return ", ".join(parts)
 
-    def titled(self, what: str, step: int, floor: bool = False) -> str:
-        """Returns two lines: the run, and below it what is seen of a step with its scores."""
-        said = ": ".join(filter(None, [f"{what} of step {step:,}", self.scored(step, floor)]))
+    def titled(self, floor: bool = False) -> str:
+        """Returns two lines: the run, and below it its last samples' step and scores."""
+        step = self.steps[-1]
+        said = ": ".join(filter(None, [f"samples of step {step:,}", self.scored(step, floor)]))
         return "\n".join(filter(None, [self.name, said]))
 
 

@@ -4,7 +4,6 @@ import math
 from pathlib import Path
 
 import numpy
-from numpy import ndarray
 
 from mine_cli.figures import style
 from mine_cli.figures.gan.panels import draw_densities, draw_images, draw_points, square
@@ -15,32 +14,27 @@ __all__ = ["density", "samples", "training"]
 PANELS = 6  # of the training, at most
 
 
-def samples(folder: Path, step: int | None = None) -> Path | None:
-    """Draws the samples of one step: points over the data's, or an 8 x 8 grid of images.
+def samples(folder: Path) -> Path | None:
+    """Draws the samples of the last step: points over the data's, or an 8 x 8 grid of images.
 
     Arguments:
         folder: A run, with samples/*.npz and, where they exist, result.json and metrics.csv.
-        step: One whose samples were kept; None is the last.
 
     Returns:
         The path of the PNG, `figures/samples.png` in that folder; None of a run without samples.
-
-    Raises:
-        BadInput: no samples were kept at that step.
     """
     run = GanRun.read(folder)
-    if step is None and not run.steps:
+    if not run.steps:
         return None
-    step = run.steps[-1] if step is None else step
-    x = run.at(step)["x"]
+    x = run.at(run.steps[-1])["x"]
     figure = style.paper(5.7, 6.2 if run.images() else 6.6)
     axes = figure.add_subplot()
     if run.images():
         draw_images(axes, x, rows=8)
     else:
-        draw_points(axes, x, run.data, frame_of(run, x), run.colour, size=5)
+        draw_points(axes, x, run.data, square(x if run.data is None else run.data), run.colour, 5)
         figure.legend(frameon=False, fontsize=9, loc="outside lower right", ncols=2, markerscale=2)
-    axes.set_title(run.titled("samples", step), loc="left", fontsize=10)
+    axes.set_title(run.titled(), loc="left", fontsize=10)
     return style.save(figure, folder / "figures" / "samples.png")
 
 
@@ -58,9 +52,10 @@ def training(folder: Path) -> Path | None:
     steps = spread(run.steps, PANELS)
     columns = min(len(steps), 3)
     rows = math.ceil(len(steps) / columns)
-    figure = style.paper(max(3.3 * columns, 7.0), 3.6 * rows + 0.4)
+    figure = style.paper(max(3.3 * columns, 7.0), 3.6 * rows + 0.4, apart=(0.12, 0.08))
     panels = figure.subplots(rows, columns, squeeze=False).flatten()
-    limits = None if run.images() else frame_of(run, run.at(steps[-1])["x"])
+    framed = run.at(steps[-1])["x"] if run.data is None else run.data
+    limits = None if run.images() else square(framed)
     for axes, step in zip(panels, steps, strict=False):
         x = run.at(step)["x"]
         if limits is None:
@@ -72,7 +67,6 @@ def training(folder: Path) -> Path | None:
         axes.set_axis_off()
     shown = "generated images" if limits is None else "generated points over the data (grey)"
     figure.suptitle(run.headed(f"{shown} during training"), fontsize=11)
-    style.apart(figure, 0.12, 0.08)
     return style.save(figure, folder / "figures" / "training.png")
 
 
@@ -98,11 +92,6 @@ def density(folder: Path) -> Path | None:
     figure.suptitle(run.headed(run.scored(run.steps[-1])), fontsize=11)
     figure.supxlabel(f"kernel density estimate, {kernel}", fontsize=9, color=style.GREY)
     return style.save(figure, folder / "figures" / "density.png")
-
-
-def frame_of(run: GanRun, x: ndarray) -> tuple[float, float, float, float]:
-    """The data's frame; where the data was not kept, the samples' own."""
-    return square(x if run.data is None else run.data)
 
 
 def spread(steps: list[int], n: int) -> list[int]:

@@ -51,10 +51,7 @@ def compare_methods(sweep: Path) -> Path | None:
             draw_error(axes, method, key, place, edge)
     finish(axes, methods, edge)
     write_numbers(beside, methods)
-    figure.legend(
-        handles=explained(methods, edge), frameon=False, fontsize=8.5, loc="outside lower left",
-        ncols=2,
-    )  # fmt: skip
+    style.explain(figure, explained(methods, edge))
     return style.save(figure, sweep / "table.png", shared=True)
 
 

@@ -38,8 +38,7 @@ def robustness(folder: Path) -> Path | None:
         axes.set_ylabel(f"test error (%), {run.samples}")
         axes.set_ylim(bottom=0)
     figure.suptitle(run.headed, fontsize=11)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, frameon=False, fontsize=9, loc="outside lower left", ncols=2)
+    style.explain(figure, panels[0].get_legend_handles_labels()[0])
     return style.save(figure, folder / "figures" / "robustness.png")
 
 

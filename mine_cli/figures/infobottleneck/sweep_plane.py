@@ -56,10 +56,7 @@ def plane_of_sweep(sweep: Path) -> Path | None:
     title = f"Information plane, points labelled with beta{note}"
     axes.set_title(title, loc="left", fontsize=11)
     limits = [line for line in axes.lines if not str(line.get_label()).startswith("_")]
-    figure.legend(
-        handles=[*axes.containers, *limits], frameon=False, fontsize=8.5,
-        loc="outside lower left", ncols=2,
-    )  # fmt: skip
+    style.explain(figure, [*axes.containers, *limits])
     return style.save(figure, sweep / "plane.png", shared=True)
 
 

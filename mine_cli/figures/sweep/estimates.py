@@ -16,12 +16,8 @@ from mine_cli.figures.sweep.series import (
     AT_LEAST,
     CLOSE,
     NESTED,
-    Place,
     Series,
-    draw_missing,
-    draw_points,
     is_number,
-    range_of,
     status_handles,
     values_of,
 )
@@ -116,14 +112,13 @@ def against_truth(
         ends, third = [min(there), max(there)], max(there) / 3
         above.plot(ends, ends, **TRUTH)
         below.axhline(0, **TRUTH)
-        draw_all(above, series, shown, place, ESTIMATE, units, there)
+        series.draw(above, shown, place, ESTIMATE, units, there)
         # So that errors as large as the truth are seen.
-        draw_all(below, series, shown, place, ERROR, units, [-third, third])
-        mark_missing(above, series, shown, place)
+        series.draw(below, shown, place, ERROR, units, [-third, third], missing=False)
         below.set_xlabel(f"true mutual information ({units})")
     grid[0, 0].set_ylabel(f"estimate ({units})")
     grid[1, 0].set_ylabel(f"error ({units})")
-    entitle(figure, "Estimate against truth", points, ESTIMATE)
+    figure.suptitle("Estimate against truth")
     return figure, [*series.handles(), style.handle("estimate = truth", **TRUTH)]
 
 
@@ -170,7 +165,7 @@ def against_key(
         label = "at its ceiling: so much or more"
         handles.append(style.handle(label, color=style.GREY, **AT_LEAST))
     name = shown[0].title if len(shown) == 1 else "results"
-    entitle(figure, f"{name.capitalize()} against {swept}", points, metrics[0])
+    figure.suptitle(f"{name.capitalize()} against {swept}")
     return figure, [*series.handles(), *handles]
 
 
@@ -186,9 +181,7 @@ def draw_number(
     def place(point: Setting) -> float:
         return places[point.values[swept] or ""]
 
-    joined = numeric and swept != "seed"
-    draw_all(axes, series, points, place, metric, units, beside, joined)
-    mark_missing(axes, series, points, place)
+    series.draw(axes, points, place, metric, units, beside, joined=numeric and swept != "seed")
     if numeric:
         scale(axes, values)
     else:
@@ -219,47 +212,20 @@ def scale(axes: Axes, values: Sequence[str]) -> None:
         axes.xaxis.set_minor_locator(NullLocator())
 
 
-# Both
-
-
-def draw_all(
-    axes: Axes, series: Series, points: Points, place: Place, metric: Metric, units: str,
-    beside: Sequence[float], joined: bool = True,
-) -> None:  # fmt: skip
-    """One number of all series; arguments as for `draw_points` and `range_of`."""
-    shown = range_of(points, metric, units, beside)
-    for look, found in series.of(points):
-        draw_points(axes, found, look, place, metric, units, shown, joined)
-    style.quiet(axes)
-
-
-def mark_missing(axes: Axes, series: Series, points: Points, place: Place) -> None:
-    """The signs of jobs without numbers, of all series."""
-    for look, found in series.of(points):
-        draw_missing(axes, found, look, place)
-
-
-def entitle(figure: Figure, title: str, points: Points, main: Metric) -> None:
-    """The title, with of how many seeds the points are the mean."""
-    counts = sorted({len(point.known(main.column)) for point in points} - {0})
-    least, most = counts[0], counts[-1]
-    seeds = f"means of {most if least == most else f'{least} to {most}'} seeds"
-    said = "one job each" if most == 1 else seeds
-    figure.suptitle(f"{title}, {said}", fontsize=11, x=0.01, ha="left")
-
-
 def explain(
     figure: Figure, points: Points, metrics: Sequence[Metric], handles: Sequence[Line2D]
 ) -> None:
-    """What the colours and signs mean, below the axes."""
-    many = any(len(point.known(metrics[0].column)) > 1 for point in points)
+    """What the points, colours and signs mean: at the end of the title and below the axes."""
+    counts = sorted({len(point.known(metrics[0].column)) for point in points} - {0})
+    least, many = counts[0], counts[-1]
+    seeds = f"means of {many if least == many else f'{least} to {many}'} seeds"
+    title = f"{figure.get_suptitle()}, {'one job each' if many == 1 else seeds}"
+    figure.suptitle(title, fontsize=11, x=0.01, ha="left")
     bars = []
-    if many or metrics[0] is ESTIMATE:
+    if many > 1 or metrics[0] is ESTIMATE:
         own = any(point.known("standard_error") for point in points)
         over_seeds = in_words((m.column for m in metrics), own).replace(", ", ",\n")
-        label = over_seeds if many else "two standard errors of each estimate"
+        label = over_seeds if many > 1 else "two standard errors of each estimate"
         bars.append(style.handle(label, color=style.GREY, marker="|", markersize=11))
-    figure.legend(
-        handles=[*handles, *bars, *status_handles(points)], frameon=False, fontsize=8.5,
-        loc="outside lower left", ncols=int(figure.get_figwidth() / 2.3),
-    )  # fmt: skip
+    every = [*handles, *bars, *status_handles(points)]
+    style.explain(figure, every, int(figure.get_figwidth() / 2.3))
