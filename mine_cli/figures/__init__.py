@@ -5,10 +5,9 @@ from mine_cli.figures.gan.histogram import histogram
 from mine_cli.figures.gan.progress import progress
 from mine_cli.figures.gan.samples import density, samples, training
 from mine_cli.figures.infobottleneck.comparison import compare_methods
-from mine_cli.figures.infobottleneck.information_plane import plane
+from mine_cli.figures.infobottleneck.information_plane import plane, plane_of_sweep
 from mine_cli.figures.infobottleneck.learning import learning
 from mine_cli.figures.infobottleneck.robustness import robustness
-from mine_cli.figures.infobottleneck.sweep_plane import plane_of_sweep
 from mine_cli.figures.mi_estimate import curve
 from mine_cli.figures.sweep.estimates import compare_jobs
 

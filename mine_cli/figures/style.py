@@ -47,7 +47,7 @@ def paper(
 
 
 def panel(width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure of one panel, in inches, for pictures that are made by the hundred.
+    """Returns a figure of one panel, in inches, for pictures that are made by the hundred.
 
     Its margins are fixed: to find them by measuring every label takes longer than to draw.
     """
@@ -64,14 +64,14 @@ def explain(figure: Figure, handles: Sequence[Artist | Container], columns: int 
 
 
 def quiet(axes: Axes) -> None:
-    """A faint grid and no frame at the top and on the right."""
+    """Draws a faint grid, and no frame at the top and on the right."""
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def paler(colour: str) -> tuple[float, ...]:
-    """The same colour on two thirds of white, opaque."""
+    """Returns the same colour on two thirds of white, opaque."""
     return tuple(1 - 0.35 * (1 - part) for part in to_rgb(colour))
 
 

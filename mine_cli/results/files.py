@@ -1,4 +1,4 @@
-"""Files that are whole at every moment, whatever ends the process."""
+"""Atomic writes: files that are whole at every moment, whatever ends the process."""
 
 import csv
 import io

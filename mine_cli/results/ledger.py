@@ -1,4 +1,4 @@
-"""What a sweep knows of its jobs, read from their folders: status, numbers, how they failed.
+"""The jobs of a sweep, read from their folders: status, numbers, how they failed.
 
 Imports no torch and no matplotlib: every job writes the sweep's tables anew when it ends.
 """
@@ -19,15 +19,15 @@ from mine_cli.results.numbers import WITH_OWN, known, standard_error
 __all__ = ["UNFINISHED", "WITHOUT_NUMBERS", "Ledger", "Row", "Setting", "counted"]
 
 UNFINISHED = ("failed", "interrupted", "pending")
-"""What a sweep runs when it is gone on with, beside what diverged."""
+"""The statuses of jobs that a resumed sweep runs, beside what diverged."""
 
 WITHOUT_NUMBERS = ("diverged", *UNFINISHED)
-"""The rows that are counted, and averaged with no others."""
+"""The statuses of jobs that are counted, but not averaged."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One job as its folder tells it.
+    """Holds one job of a sweep as its folder tells it.
 
     Arguments:
         job: Its number in the sweep, from 0.
@@ -47,7 +47,7 @@ class Row:
 
     @classmethod
     def read(cls, job: int, name: str, sweep: Path, overrides: Sequence[str] | None) -> "Row":
-        """The job in a folder below a sweep's; overrides are Hydra's record where not given."""
+        """Reads the job in a folder below a sweep's; overrides are Hydra's record where not given."""
         folder = sweep / name
         given = recorded_overrides(folder) if overrides is None else overrides
         files = (folder / "result.json", folder / "job.json")
@@ -98,7 +98,7 @@ class Row:
         return {k: v for k, v in found.items() if isinstance(v, kinds) and not isinstance(v, bool)}
 
     def line(self, keys: Sequence[str], numbers: Sequence[str]) -> dict[str, object]:
-        """One line of results.csv."""
+        """Returns one line of results.csv."""
         return {
             "job": self.job,
             **{key: self.overrides.get(key) for key in keys},
@@ -114,7 +114,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Setting:
-    """The jobs that differ in nothing but their seed.
+    """Holds the jobs that differ in nothing but their seed, and averages over them.
 
     Arguments:
         values: Swept key -> value as typed, or None where the jobs were given none.
@@ -139,21 +139,22 @@ class Setting:
         return list({row.seed: row for row in self.numbered}.values())
 
     def known(self, name: str) -> list[float]:
-        """A number of all rows that have it; the truth is that of diverged ones as well."""
+        """Returns a number of all rows that have it; the truth is that of diverged ones as well."""
         rows = self.rows if name == "true_mi" else self.averaged
         return [row.numbers[name] for row in rows if name in row.numbers]
 
     def mean(self, name: str) -> float | None:
+        """Returns the mean over seeds; None where no row has the number."""
         found = self.known(name)
         return fmean(found) if found else None
 
     def sd(self, name: str) -> float | None:
-        """The standard deviation over seeds; None of fewer than two."""
+        """Returns the standard deviation over seeds; None of fewer than two."""
         found = self.known(name)
         return stdev(found) if len(found) > 1 else None
 
     def standard_error(self, name: str) -> float | None:
-        """Of the mean over seeds; None where it is not known."""
+        """Returns that of the mean over seeds; None where it is not known."""
         return standard_error(name, self.known)
 
     @property
@@ -167,7 +168,7 @@ class Setting:
         return Counter(row.status for row in self.rows)
 
     def line(self, numbers: Sequence[str]) -> dict[str, object]:
-        """One line of summary.csv."""
+        """Returns one line of summary.csv."""
         found: dict[str, object] = {
             **self.values,
             "n": len(self.rows),
@@ -185,7 +186,7 @@ class Setting:
 
 
 class Ledger:
-    """The jobs of a sweep as they stand in their folders at this moment.
+    """Reads the jobs of a sweep as they stand in their folders at this moment.
 
     Arguments:
         folder: The sweep's. Without `sweep.json`, or with one that lists no jobs (Optuna's are
@@ -239,7 +240,7 @@ class Ledger:
         return [Setting(dict(zip(keys, each, strict=True)), rows) for each, rows in found.items()]
 
     def of(self, *statuses: str) -> list[Row]:
-        """The jobs with one of these status words."""
+        """Returns the jobs with one of these status words."""
         return [row for row in self.rows if row.status in statuses]
 
     def write(self) -> None:
@@ -255,7 +256,7 @@ class Ledger:
 
 
 def counted(rows: Sequence[Row]) -> str:
-    """The status words of jobs with their numbers, the most frequent first."""
+    """Returns the status words of jobs with their numbers, the most frequent first."""
     counts = Counter(row.status for row in rows)
     return ", ".join(f"{count} {status}" for status, count in counts.most_common())
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from mine_cli.results.numbers import is_loose, per_nat
 
-__all__ = ["COMPARED", "METRICS", "NUMBERS", "Metric", "compared"]
+__all__ = ["METRICS", "NUMBERS", "Metric", "compared"]
 
 NUMBERS = ("estimate", "standard_error", "true_mi", "error")
 """The numbers at the top of a result, in nats; all others are among its metrics."""
@@ -16,11 +16,12 @@ ENDLESS = 1e6  # from here on nobody reads digits
 
 @dataclass(frozen=True)
 class Metric:
-    """A number of a result, and how it is shown.
+    """Describes a number of a result, and how it is shown.
 
     Arguments:
         key: In result.json.
-        title: What it is called in a sweep's table and at an axis; empty where in neither.
+        title: What it is called in a sweep's table and at an axis; empty where jobs are not
+            compared by it.
         kind: nats, shown in the unit of display; a share, in per cent; a count.
         label: What it is called in a run's summary; empty where it does not stand there.
         note: What explains it there; what is in braces differs from run to run.
@@ -75,8 +76,8 @@ class Metric:
         return f"{scaled:{self.sign}{form}}"
 
     def shown_spread(self, spread: float, units: str) -> str:
-        """Returns it as the number itself; 0 for nothing alone: what rounds to it is the last
-        digit."""
+        """Returns a spread as the number itself; 0 for none alone: less than the last digit is
+        that digit."""
         least = 10.0 ** -self.digits() / self.factor(units)
         return self.shown(max(spread, least), units) if spread else "0"
 
@@ -97,71 +98,47 @@ EVERY: dict[str, tuple[Metric, ...]] = {
         Metric("error", "error", within="", sign="+"),
     ),
     "gan": (
-        Metric("modes", "modes", "count"),
-        Metric(
-            "high_quality", "high quality", "share", "high quality",
-            "of the samples, within 3 sigma of a mode", decimals=1,
-        ),
-        Metric(
-            "confidence", "", "share", "confidence", "of the classifier, on average", decimals=1
-        ),
         Metric("kl", "KL", "nats", "KL", "from the data's shares of the modes, all samples"),
-        Metric(
-            "kl_floor", "", "nats", "  its floor", "what as many draws from the data would score"
-        ),
-        Metric(
-            "kl_high_quality", "", "nats", "  high quality", "from the high-quality samples alone"
-        ),
+        Metric("modes", "modes", "count"),
+        Metric("high_quality", "high quality", "share", "high quality",
+               "of the samples, within 3 sigma of a mode", decimals=1),
+        Metric("confidence", "", "share", "confidence", "of the classifier, on average",
+               decimals=1),
+        Metric("kl_floor", "", "nats", "  its floor",
+               "what as many draws from the data would score"),
+        Metric("kl_high_quality", "", "nats", "  high quality",
+               "from the high-quality samples alone"),
         Metric("js", "JS", "nats", "JS", "the same as Jensen-Shannon divergence"),
     ),
     "infobottleneck": (
         Metric("error", "", "share", "error", "{on}one posterior sample"),
-        Metric(
-            "error_averaged", "error, samples averaged", "share", "  averaged",
-            "over the probabilities of {samples:.0f} posterior samples",
-        ),
+        Metric("error_averaged", "error, samples averaged", "share", "  averaged",
+               "over the probabilities of {samples:.0f} posterior samples"),
         Metric("cross_entropy"),
-        Metric(
-            "cross_entropy_averaged", "", "nats", "cross-entropy", "of the averaged probabilities"
-        ),
+        Metric("cross_entropy_averaged", "", "nats", "cross-entropy",
+               "of the averaged probabilities"),
         Metric("calibration", "", "share"),
-        Metric(
-            "calibration_averaged", "", "share", "calibration",
-            "expected error of the averaged confidence",
-        ),
-        Metric(
-            "i_xz_term", "I(X;Z) by the term", "nats", "I(X; Z)", "by the MI term ({status})",
-            tag="mi/estimate", measure="held-out MI term",
-        ),
-        Metric(
-            "i_xz_reference", "I(X;Z) by the law", "nats", AT_LEAST,
-            "by the encoder's own law; cannot say more than log n", tag="mi/reference",
-            measure="critic-free reference, lower end", upper="metrics.i_xz_reference_upper",
-        ),
+        Metric("calibration_averaged", "", "share", "calibration",
+               "expected error of the averaged confidence"),
+        Metric("i_xz_term", "I(X;Z) by the term", "nats", "I(X; Z)", "by the MI term ({status})",
+               tag="mi/estimate", measure="held-out MI term"),
+        Metric("i_xz_reference", "I(X;Z) by the law", "nats", AT_LEAST,
+               "by the encoder's own law; cannot say more than log n", tag="mi/reference",
+               measure="critic-free reference, lower end", upper="metrics.i_xz_reference_upper"),
         Metric("i_xz_reference_upper", "", "nats", AT_MOST, "by the same law"),
-        Metric(
-            "kl", "", "nats", AT_MOST, "by the divergence from N(0, 1)", tag="mi/kl",
-            measure="KL, an upper bound",
-        ),
+        Metric("kl", "", "nats", AT_MOST, "by the divergence from N(0, 1)", tag="mi/kl",
+               measure="KL, an upper bound"),
         Metric("i_zy", "I(Z;Y)", "nats", "I(Z; Y)", "at least; H(Y) is {h_y}"),
     ),
     "classifier": (Metric("accuracy", "accuracy", "share"),),
 }  # fmt: skip
 METRICS = {task: {metric.key: metric for metric in found} for task, found in EVERY.items()}
-"""Task -> key -> metric, in the order in which they are written."""
-
-COMPARED: dict[str, tuple[str, ...]] = {
-    "mi-estimate": ("estimate", "true_mi", "error"),
-    "gan": ("kl", "modes", "high_quality", "js"),
-    "infobottleneck": ("error_averaged", "i_xz_term", "i_xz_reference", "i_zy"),
-    "classifier": ("accuracy",),
-}
-"""Task -> the keys by which the jobs of a sweep are compared: in its table and in its picture;
-the first is what they are judged by."""
+"""Task -> key -> metric: in the order in which jobs are compared by them, the first of those is
+what they are judged by."""
 
 
 def compared(tasks: Iterable[str], columns: Iterable[str]) -> list[Metric]:
     """Returns the metrics by which jobs of these tasks are compared, those with a column."""
     there = set(columns)
-    every = [METRICS[task][key] for task in tasks for key in COMPARED.get(task, ())]
-    return [metric for metric in dict.fromkeys(every) if metric.column in there]
+    every = [metric for task in tasks for metric in METRICS.get(task, {}).values()]
+    return [m for m in dict.fromkeys(every) if m.title and m.column in there]

@@ -34,7 +34,7 @@ FAR = 0.1  # nats: as much more than the estimate a reference may say without a 
 
 
 def summary(result: Result, units: str = "nats", folder: Path | str | None = None) -> str:
-    """A finished run at a glance.
+    """Returns the summary of a finished run for the terminal.
 
     Arguments:
         result: What stands in result.json, in nats.

@@ -24,7 +24,7 @@ Cells = Sequence[str]
 
 
 def table(ledger: Ledger, units: str = "nats") -> str:
-    """A sweep at a glance.
+    """Returns the table of a sweep for the terminal.
 
     A line for each setting where jobs differ in nothing but their seed (the mean of those that
     have numbers), else a line for each job; at most forty. Intervals are those of the pictures.

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 
 from mine_cli.figures import style
-from mine_cli.figures.arms import Arm, arms_of
 from mine_cli.figures.gan.panels import draw_densities, draw_images, square
 from mine_cli.figures.gan.progress import draw_floor, draw_whole
 from mine_cli.figures.gan.run import GanRun, arm_name, score
+from mine_cli.figures.run import Arm, arms_of
 
 __all__ = ["compare_generators"]
 

@@ -17,7 +17,7 @@ SCORES = ("modes", "kl", "high_quality")
 
 
 class GanRun(Run):
-    """The files of one run, with samples/*.npz."""
+    """Reads the files of one run, with samples/*.npz."""
 
     @classmethod
     def read(cls, folder: Path) -> Self:

@@ -9,8 +9,8 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 
 from mine_cli.figures import style
-from mine_cli.figures.arms import MISHAPS, Arm, arms_of
 from mine_cli.figures.infobottleneck.run import MEASURES, BottleneckRun, order_of
+from mine_cli.figures.run import MISHAPS, Arm, arms_of
 from mine_cli.results.files import write_csv
 from mine_cli.results.ledger import counted
 from mine_cli.results.metrics import METRICS, Metric

@@ -13,7 +13,7 @@ __all__ = ["MEASURES", "BottleneckRun", "Look", "look_of", "order_of", "percent"
 
 @dataclass(frozen=True)
 class Look:
-    """How a method is drawn: colour, and for grey print a marker and a line of its own."""
+    """Holds how a method is drawn: colour, and for grey print a marker and a line of its own."""
 
     colour: str
     marker: str
@@ -48,7 +48,7 @@ def order_of(method: str) -> tuple[int, str]:
 
 
 class BottleneckRun(Run):
-    """The files of one run."""
+    """Reads the files of one run."""
 
     @property
     def method(self) -> str:

@@ -58,7 +58,7 @@ def compare_jobs(folder: Path, units: str = "nats") -> Path | None:
     metrics = [m for m in ledger.metrics if any(point.known(m.column) for point in points)]
     if not metrics or sum(point.mean(metrics[0].column) is not None for point in points) < 2:
         return None
-    truth_keys = [key for key in keys if moves_truth(points, key)]
+    truth_keys = [key for key in ledger.keys if moves_truth(points, key)]
     if metrics[0] is ESTIMATE and truth_keys:
         figure, series = against_truth(points, keys, truth_keys, units)
     else:
@@ -69,12 +69,12 @@ def compare_jobs(folder: Path, units: str = "nats") -> Path | None:
 
 def moves_truth(points: Points, key: str) -> bool:
     """Whether settings that differ in this key alone have different truths, which are known."""
-    found: dict[tuple[object, ...], set[float]] = {}
+    found: dict[tuple[str | None, ...], set[float]] = {}
     for point in points:
         if point.truth is not None:
-            rest = tuple(value for other, value in point.values.items() if other != key)
-            found.setdefault(rest, set()).add(round(point.truth, 9))
-    return key != "seed" and any(len(truths) > 1 for truths in found.values())
+            others = at(point, [other for other in point.values if other != key])
+            found.setdefault(others, set()).add(round(point.truth, 9))
+    return any(len(truths) > 1 for truths in found.values())
 
 
 def longest(points: Points, keys: Sequence[str]) -> str:

@@ -44,7 +44,7 @@ Place = Callable[[Setting], float | None]
 
 @dataclass(frozen=True)
 class Look:
-    """How a series is drawn.
+    """Holds how a series is drawn.
 
     Arguments:
         aside: How far beside its true place, in points of print, so that none covers another.
@@ -59,12 +59,13 @@ class Look:
 
 
 def values_of(points: Sequence[Setting], key: str) -> list[str]:
-    """The values of a swept key: numbers ascending, else in the order of the jobs."""
+    """Returns the values of a swept key: numbers ascending, else in the order of the jobs."""
     found = list(dict.fromkeys(point.values[key] or "" for point in points))
     return sorted(found, key=float) if all(map(is_number, found)) else found
 
 
 def is_number(value: str) -> bool:
+    """Returns whether a value, as typed, is a finite number."""
     try:
         return math.isfinite(float(value))
     except ValueError:
@@ -72,7 +73,7 @@ def is_number(value: str) -> bool:
 
 
 class Series:
-    """The settings told apart by their looks.
+    """Tells the settings apart by their looks.
 
     One key is told by colour and marker; of several the first by colour, the others together by
     marker and dashes.

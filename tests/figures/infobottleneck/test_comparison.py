@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from mine_cli import figures
-from mine_cli.figures.arms import Arm
 from mine_cli.figures.infobottleneck.comparison import (
     information_in_words,
     measure_of,
@@ -21,6 +20,7 @@ from mine_cli.figures.infobottleneck.comparison import (
     runs,
 )
 from mine_cli.figures.infobottleneck.run import BottleneckRun
+from mine_cli.figures.run import Arm
 from mine_cli.results.files import write_json
 from mine_cli.results.ledger import Setting, counted
 from tests.bottleneck_folders import bottleneck_run
