@@ -47,7 +47,7 @@ class Row:
 
     @classmethod
     def read(cls, job: int, name: str, sweep: Path, overrides: Sequence[str] | None) -> "Row":
-        """Reads the job in a folder below a sweep's; overrides are Hydra's record where not given."""
+        """Reads a job's folder below a sweep's; overrides are Hydra's record where not given."""
         folder = sweep / name
         given = recorded_overrides(folder) if overrides is None else overrides
         files = (folder / "result.json", folder / "job.json")
@@ -139,7 +139,7 @@ class Setting:
         return list({row.seed: row for row in self.numbered}.values())
 
     def known(self, name: str) -> list[float]:
-        """Returns a number of all rows that have it; the truth is that of diverged ones as well."""
+        """Returns a number of all rows that have it; the truth also of those that diverged."""
         rows = self.rows if name == "true_mi" else self.averaged
         return [row.numbers[name] for row in rows if name in row.numbers]
 

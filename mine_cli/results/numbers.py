@@ -15,8 +15,9 @@ WITH_OWN = ("estimate", "error")
 def standard_error(name: str, known: Callable[[str], Sequence[float]]) -> float | None:
     """Returns the standard error of a mean over seeds; None where nothing is known of it.
 
-    It is that of the spread over seeds or, of an estimate, what the jobs' own standard errors (their
-    root mean square) leave of their mean, whichever is larger: two seeds may agree by chance.
+    It is that of the spread over seeds or, of an estimate, what the jobs' own standard errors
+    (their root mean square) leave of their mean, whichever is larger: two seeds may agree by
+    chance.
 
     Arguments:
         name: Of the number, a column of results.csv.

@@ -25,7 +25,7 @@ DATA_GREY = "#B4B4B4"
 
 
 def square(points: ndarray) -> Square:
-    """Returns the square that holds all points ``[n, 2]``, with a margin: the frame of every panel."""
+    """Returns the square about all points ``[n, 2]``, with a margin: the frame of every panel."""
     points = points[numpy.isfinite(points).all(axis=1)]
     if not len(points):
         return (-1.0, 1.0, -1.0, 1.0)
@@ -47,7 +47,7 @@ def frame(axes: Axes, limits: Square) -> None:
 def draw_points(
     axes: Axes, points: ndarray, data: ndarray | None, limits: Square, colour: str, size: float
 ) -> None:
-    """Draws generated points over the data's; where grey shows, the generator leaves the data out."""
+    """Draws generated points over the data's; where grey shows, the generator leaves data out."""
     if data is not None:
         axes.scatter(
             data[:, 0], data[:, 1], 2.5 * size, linewidths=0, color=DATA_GREY, label="data"
@@ -106,7 +106,7 @@ def draw_densities(
 
 
 def draw_images(axes: Axes, images: ndarray, rows: int) -> None:
-    """Draws the first rows x rows images ``[n, C, H, W]``: one channel grey, three as red-green-blue."""
+    """Draws the first rows x rows images ``[n, C, H, W]``: one channel grey, three as RGB."""
     grid = tiled(images[: rows * rows], rows)
     axes.imshow(grid, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set_axis_off()
