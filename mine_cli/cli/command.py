@@ -150,7 +150,7 @@ def end_of_sweep() -> int:
     ledger = Ledger(held.folder)
     try:
         ledger.write()
-        figures.sweep(held.folder)
+        figures.compare_jobs(held.folder)
     except Exception as stop:  # the jobs' own files stand, and the table shows them
         tell(stop)
     with while_somebody_reads():

@@ -15,8 +15,9 @@ from omegaconf import DictConfig, OmegaConf
 from mine_cli.errors import BadInput, Diverged
 from mine_cli.results import checkpoint
 from mine_cli.results.files import write_json
-from mine_cli.results.folder import SCHEMA, RunFolder, commit, peak_memory, summary, versions
-from mine_cli.results.provenance import fingerprints, own_targets
+from mine_cli.results.folder import SCHEMA, RunFolder
+from mine_cli.results.provenance import commit, fingerprints, own_targets, peak_memory, versions
+from mine_cli.results.summary import summary
 from mine_cli.tasks.objective import objective
 from mine_cli.tasks.protocol import Experiment
 from mine_cli.training import distributed, rng

@@ -181,12 +181,11 @@ def compare(sweep: Path) -> None:
 
     Each run of a sweep calls this at its end, so that the last one finds all that there are.
     """
-    folders = sorted(path.parent for path in sweep.glob("*/result.json"))
-    arms = {folder: read_json(folder / "result.json") for folder in folders}
-    alike = {common(result, ARM) for result in arms.values()}
-    betas = {result["gan"]["beta"] for result in arms.values() if "gan" in result}
+    results = [read_json(path) for path in sweep.glob("*/result.json")]
+    alike = {common(result, ARM) for result in results}
+    betas = {result["gan"]["beta"] for result in results if "gan" in result}
     if len(alike) == 1 and len(betas) > 1:
-        figures.compare(folders, sweep / "compare.png")
+        figures.compare_generators(sweep)
 
 
 def passed(what: str, module: Any, x: Tensor) -> Tensor:

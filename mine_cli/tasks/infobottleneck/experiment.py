@@ -223,5 +223,5 @@ def gather(sweep: Path) -> None:
     alike = {common(result, ARM) for result in results}
     of_methods = {common(result, OF_METHOD) for result in results}
     if len(alike) == 1 and len(of_methods) == len(methods):
-        figures.table(sweep)
+        figures.compare_methods(sweep)
         figures.plane_of_sweep(sweep)

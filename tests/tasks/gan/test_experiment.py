@@ -238,11 +238,10 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The names of the runs that each comparison would draw."""
     drawn: list[list[str]] = []
 
-    def record(folders: list[Path], path: Path) -> None:
-        assert path == folders[0].parent / "compare.png"
-        drawn.append([folder.name for folder in folders])
+    def record(sweep: Path) -> None:
+        drawn.append(sorted(path.parent.name for path in sweep.glob("*/result.json")))
 
-    monkeypatch.setattr("mine_cli.tasks.gan.experiment.figures.compare", record)
+    monkeypatch.setattr("mine_cli.tasks.gan.experiment.figures.compare_generators", record)
     return drawn
 
 
