@@ -215,7 +215,7 @@ class JensenShannon(PairBound):
         return -jensen_shannon(t_joint, t_marginal)
 
 
-class Smile(PairBound):
+class Smile(DV):
     r"""SMILE: Donsker-Varadhan with e^T clipped in its second term; **not** a lower bound. Nats.
 
     .. math:: \hat I = E_{p(x,z)}[T]
@@ -247,9 +247,6 @@ class Smile(PairBound):
 
     def marginal_scores(self, t: Tensor) -> Tensor:
         return t.clamp(-self.clip, self.clip)
-
-    def marginal_term(self, log_mean: Tensor) -> Tensor:
-        return -log_mean
 
     def loss(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
         return -jensen_shannon(t_joint, t_marginal)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mine_cli.bounds import Bound, PairBound
-from mine_cli.networks.interface import StatisticsNetwork, embed, head
+from mine_cli.networks.interface import StatisticsNetwork
 
 __all__ = ["Evaluation", "evaluate", "log_ratio", "pool"]
 
@@ -178,13 +178,13 @@ def cross_scores(
     at_once = PAIRS_ON_CPU if device.type == "cpu" else PAIRS_ON_DEVICE
     for start in range(0, n, at_once):
         here = slice(start, min(n, start + at_once))
-        t_joint[here] = head(network, a[here], b[here]).float()
+        t_joint[here] = network.head(a[here], b[here]).float()
         rows = here.stop - start
         lot = max(1, at_once // rows)
         for i in range(0, len(shifts), lot):
             columns = [neighbours(b, (start + s) % n, rows) for s in shifts[i : i + lot]]
             partners = torch.stack(columns) if len(columns) > 1 else columns[0][None]
-            t_marginal[i : i + lot, here] = head(network, a[here], partners).float().to(keep)
+            t_marginal[i : i + lot, here] = network.head(a[here], partners).float().to(keep)
     return t_joint, t_marginal
 
 
@@ -198,7 +198,7 @@ def neighbours(rows: Tensor, first: int, number: int) -> Tensor:
 def embed_rows(network: StatisticsNetwork, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
     """The per-row part of the network on any number of rows, in blocks."""
     parts = [
-        embed(network, x[start : start + ROWS_AT_ONCE], z[start : start + ROWS_AT_ONCE])
+        network.embed(x[start : start + ROWS_AT_ONCE], z[start : start + ROWS_AT_ONCE])
         for start in range(0, len(x), ROWS_AT_ONCE)
     ]
     return torch.cat([a for a, _ in parts]), torch.cat([b for _, b in parts])
@@ -339,7 +339,7 @@ def log_ratio(
     """Scores of paired rows ``[n]`` less their constant; see `MutualInformation.pointwise`."""
     if constant is not None and bound.needs == "pairs":
         a, b = embed_rows(network, x, z)
-        return (head(network, a, b) - constant).float()
+        return (network.head(a, b) - constant).float()
     shifts = random_shifts(len(x), FEWEST_SHIFTS)
     t_joint, t_marginal = cross_scores(network, x, z, shifts)
     if bound.needs == "matrix":

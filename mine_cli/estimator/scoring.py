@@ -6,12 +6,15 @@ is the score matrix. Scores are ``t_joint [n]`` and ``t_marginal [n, k]``: row i
 share x_i.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from mine_cli.marginals import Marginals
-from mine_cli.networks.interface import Noise, StatisticsNetwork, embed, head
+from mine_cli.networks.interface import Noise, StatisticsNetwork, given
 
 __all__ = ["cross", "draw", "draw_noise", "score", "score_groups", "score_pairs"]
 
@@ -70,8 +73,9 @@ def score_pairs(
     n, k = pairing.shape
     # One gather for joint and marginal pairs alike: its gradient is one scatter.
     rows = torch.cat([torch.arange(n, device=pairing.device), pairing.T.flatten()])
-    a, b = embed(network, x, z, noise)
-    t = head(network, a, b.index_select(0, rows).unflatten(0, (1 + k, n)), noise)
+    a, b = network.embed(x, z, *given(noise))
+    b = b.index_select(0, rows).unflatten(0, (1 + k, n))
+    t = network.head(a, b, *given(noise))
     return t[0], t[1:].T
 
 
@@ -87,7 +91,7 @@ def score_groups(
     n is cut to whole groups of one size (at most groups - 1 rows are left out).
     """
     groups, rows = marginals.groups(len(x))
-    a, b = embed(network, x, z, noise)
+    a, b = network.embed(x, z, *given(noise))
     a, b = (side[: groups * rows].unflatten(0, (groups, rows)) for side in (a, b))
     matrix = cross(network, a, b, noise)
     t_joint = matrix.diagonal(dim1=-2, dim2=-1)
@@ -103,17 +107,16 @@ def cross(network: StatisticsNetwork, a: Tensor, b: Tensor, noise: Noise | None 
     block = max(1, PAIRS_AT_ONCE // (groups * rows))
     # A frozen network (`maximise`, `minimise`) is not recomputed: by then it would not be frozen.
     recompute = block < rows and torch.is_grad_enabled() and trainable(network)
+    score_block: Callable[..., Tensor] = network.head
+    if recompute:
+        score_block = partial(checkpoint, network.head, use_reentrant=False)
     parts = []
     for start in range(0, rows, block):
         part = slice(start, start + block)
         own = noise and {
             key: value if key in ("x", "z") else value[:, part] for key, value in noise.items()
         }
-        arguments = (network, a[:, part, None], b[:, None], own)
-        if recompute:
-            parts.append(checkpoint(head, *arguments, use_reentrant=False))
-        else:
-            parts.append(head(*arguments))
+        parts.append(score_block(a[:, part, None], b[:, None], *given(own)))
     return torch.cat(parts, dim=1)
 
 

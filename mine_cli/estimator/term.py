@@ -93,8 +93,7 @@ class MutualInformation(nn.Module):
         estimate (`evaluate` rows that were not trained on for that). ``z_extra [n * num, ...]``
         are the independent draws of z that ``marginals="independent"`` asks for.
         """
-        z = self._with_extra(x, z, z_extra)
-        pairing, noise = draw(self.network, self.marginals, len(x), self.generator(x.device))
+        z, pairing, noise = self._drawn(x, z, z_extra)
         self.optimizer.zero_grad(set_to_none=True)
         loss, *scores = self(x.detach(), z.detach(), pairing, noise)
         loss.backward()
@@ -126,7 +125,7 @@ class MutualInformation(nn.Module):
 
         Differentiable in x and z; no gradient reaches the statistics network.
         """
-        return -self._objective(x, z, z_extra)
+        return -self.minimise(x, z, z_extra)
 
     def minimise(self, x: Tensor, z: Tensor, z_extra: Tensor | None = None) -> Tensor:
         """The term to *add* to a loss that shall lower I(x; z): the bound's objective.
@@ -134,11 +133,7 @@ class MutualInformation(nn.Module):
         Differentiable in x and z; no gradient reaches the statistics network. Lowering a lower
         bound also rewards fooling the network: keep it trained (`step`) in between.
         """
-        return self._objective(x, z, z_extra)
-
-    def _objective(self, x: Tensor, z: Tensor, z_extra: Tensor | None) -> Tensor:
-        z = self._with_extra(x, z, z_extra)
-        pairing, noise = draw(self.network, self.marginals, len(x), self.generator(x.device))
+        z, pairing, noise = self._drawn(x, z, z_extra)
         with frozen(self):
             return self.bound.objective(*self.scores(x, z, pairing, noise))
 
@@ -195,7 +190,10 @@ class MutualInformation(nn.Module):
             self._generator = torch.Generator(device).manual_seed(self.seed)
         return self._generator
 
-    def _with_extra(self, x: Tensor, z: Tensor, z_extra: Tensor | None) -> Tensor:
+    def _drawn(
+        self, x: Tensor, z: Tensor, z_extra: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Noise | None]:
+        """z with its extra draws, a pairing and noise; raises BadInput where rows don't fit."""
         check_tensors(x, z)
         rows = 0 if z_extra is None else len(z_extra)
         wanted = len(x) * self.marginals.extra
@@ -204,7 +202,8 @@ class MutualInformation(nn.Module):
                 f"got {len(x)} rows of x, {len(z)} of z and {rows} extra draws of z: x and z are "
                 f"paired row by row, and these marginals take {wanted} extra draws"
             )
-        return z if z_extra is None else torch.cat([z, z_extra])
+        pairing, noise = draw(self.network, self.marginals, len(x), self.generator(x.device))
+        return z if z_extra is None else torch.cat([z, z_extra]), pairing, noise
 
 
 def check_paired(x: Tensor, z: Tensor) -> None:
