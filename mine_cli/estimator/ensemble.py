@@ -1,4 +1,4 @@
-r"""R modules of one shape, stepped together: folds, seeds and fused jobs.
+r"""R MI terms of one shape, stepped as one: folds, seeds and fused jobs.
 
 Each stays a plain module with its own data, pairing and noise; only the arithmetic is shared
 (``torch.func.stack_module_state`` and ``vmap``), so each learns what it would have learned alone.
@@ -76,7 +76,7 @@ class Ensemble:
     def noise(
         self, pairing: Tensor | None, n: int, generators: Sequence[torch.Generator]
     ) -> Noise | None:
-        """Fresh noise of every network on n rows and their pairs, stacked; None without any."""
+        """Draws noise of every network on n rows and their pairs, stacked; None without any."""
         if not self.terms[0].network.takes_noise:
             return None
         of_one = pairing if pairing is None or self.alone else pairing[0]
@@ -87,13 +87,13 @@ class Ensemble:
         return drawn[0] if self.alone else together(drawn)
 
     def share_batches(self) -> None:
-        """From here on several processes score each batch together; of one term alone."""
+        """Lets several processes score each batch of a single term together from here on."""
         self.forward, self.shared = SharedBatch(self.terms[0]), True
 
     def step(
         self, batches: Sequence[tuple[Tensor, Tensor]], generators: Sequence[torch.Generator]
     ) -> Tensor:
-        """One step of every term on its own batch; the losses ``[R]``, detached.
+        """Takes a step of every term on its own batch; returns the losses ``[R]``, detached.
 
         Batches are ``x [n, ...]`` and ``z [n * (1 + extra), ...]``, of one n for all terms.
         """
@@ -103,7 +103,7 @@ class Ensemble:
     def train(
         self, x: Tensor, z: Tensor, pairing: Tensor | None = None, noise: Noise | None = None
     ) -> Tensor:
-        """One step of every term on what was drawn for it; the losses ``[R]``, detached.
+        """Takes a step of every term on what was drawn; returns the losses ``[R]``, detached.
 
         Arguments are those of `MutualInformation.forward`, stacked ``[R, ...]`` for several terms.
         """
@@ -129,7 +129,7 @@ class Ensemble:
     def minimise(
         self, batches: Sequence[tuple[Tensor, Tensor]], generators: Sequence[torch.Generator]
     ) -> Tensor:
-        """What is added to R losses that shall lower the information in R batches, ``[R]``.
+        """Returns what is added to R losses to lower the information in R batches, ``[R]``.
 
         Each is the term's `MutualInformation.minimise`: differentiable in its x and z, while no
         gradient reaches a statistics network, and no buffer moves.
@@ -147,7 +147,7 @@ class Ensemble:
         return torch.cat(found)
 
     def parameters(self) -> Iterable[Tensor]:
-        """The tensors that the optimiser moves (stacked ones for several terms)."""
+        """Returns the tensors that the optimiser moves (stacked ones for several terms)."""
         return self.adam.parameters
 
     def member(self, r: int) -> "EnsembleMember":
@@ -157,7 +157,7 @@ class Ensemble:
     def _plans(
         self, batches: Sequence[tuple[Tensor, Tensor]], generators: Sequence[torch.Generator]
     ) -> list[Plan]:
-        """Each batch with a fresh pairing and noise from its own random stream."""
+        """Draws a pairing and noise for each batch from its own random stream."""
         return [
             (*batch, *draw(term.network, term.marginals, len(batch[0]), generator))
             for term, batch, generator in zip(self.terms, batches, generators, strict=True)
@@ -176,12 +176,14 @@ class Part:
         self.own = self.losses.parameters()
 
     def loss(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
-        """The losses of the run, or zeros where a user's bound fails: the others go on."""
+        """Returns the losses of the run, or zeros where a user's bound fails: the others go on."""
         return self._unless_it_fails(self.losses.on, t_joint, t_marginal)
 
     def objective(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
-        """The bounds' objectives, no bound's own parameter or buffer taking part in it; zeros
-        where one fails."""
+        """Returns the bounds' objectives, or zeros where one fails.
+
+        No bound's own parameter or buffer takes part in it.
+        """
         return self._unless_it_fails(self._objective, t_joint, t_marginal)
 
     def _unless_it_fails(self, call: Callable[..., Tensor], *scores: Tensor) -> Tensor:
@@ -208,15 +210,15 @@ class EnsembleMember(StackMember):
 
     @property
     def failure(self) -> Exception | None:
-        """What the term's bound has raised; its parameters are of no more use then."""
+        """What the term's bound has raised, if anything; its parameters are of no use then."""
         return self.part.failure
 
     def loss(self) -> Tensor:
-        """The loss of the latest step, scalar."""
+        """Returns the loss of the latest step, scalar."""
         return self.ensemble.losses[self.r]
 
     def value(self) -> Tensor:
-        """The bound's value on the batch of the latest step, in nats, scalar."""
+        """Returns the bound's value on the batch of the latest step, in nats, scalar."""
         t_joint, t_marginal = self.ensemble.scores
         if not self.ensemble.alone:
             t_joint, t_marginal = t_joint[self.r], t_marginal[self.r]
@@ -255,6 +257,6 @@ class Objective(Loss):
 
 
 def same(bound: Bound) -> Hashable:
-    """What two bounds have in common that are called as one: their kind and settings."""
+    """Returns what two bounds have in common that are called as one: their kind and settings."""
     settings = {k: v for k, v in vars(bound).items() if not k.startswith("_")}
     return type(bound), repr(sorted(settings.items()))

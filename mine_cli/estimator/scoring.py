@@ -27,7 +27,7 @@ PAIRS_AT_ONCE = 2**14
 def draw(
     network: StatisticsNetwork, marginals: Marginals, n: int, generator: torch.Generator
 ) -> tuple[Tensor | None, Noise | None]:
-    """A fresh pairing ``[n, k]`` of n rows (None: groups are crossed), and the network's noise."""
+    """Draws a pairing ``[n, k]`` of n rows (None: groups are crossed), and the network's noise."""
     found = marginals.pairings(1, n, generator)
     pairing = None if found is None else found[0]
     return pairing, draw_noise(network, marginals, n, pairing, generator)
@@ -40,7 +40,7 @@ def draw_noise(
     pairing: Tensor | None,
     generator: torch.Generator,
 ) -> Noise | None:
-    """The noise of a network in training on n rows and their pairs; None where it has none."""
+    """Draws the noise of a network in training on n rows and their pairs; None if it has none."""
     if not (network.training and network.takes_noise):
         return None
     groups, rows = marginals.groups(n)
@@ -57,7 +57,7 @@ def score(
     pairing: Tensor | None = None,
     noise: Noise | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Scores of the joint pairs ``[n]`` and of k marginal pairs a row ``[n, k]``.
+    """Scores the joint pairs ``[n]`` and k marginal pairs a row ``[n, k]``.
 
     ``pairing [n, k]`` holds the rows of z that each x is paired with; None crosses groups.
     """
@@ -69,7 +69,7 @@ def score(
 def score_pairs(
     network: StatisticsNetwork, x: Tensor, z: Tensor, pairing: Tensor, noise: Noise | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Joint scores ``[n]`` and those of row i with the z rows ``pairing[i]``, ``[n, k]``."""
+    """Scores the joint pairs ``[n]`` and row i with the z rows ``pairing[i]``, ``[n, k]``."""
     n, k = pairing.shape
     # One gather for joint and marginal pairs alike: its gradient is one scatter.
     rows = torch.cat([torch.arange(n, device=pairing.device), pairing.T.flatten()])
@@ -86,7 +86,7 @@ def score_groups(
     marginals: Marginals,
     noise: Noise | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Joint scores ``[n]`` and those of row i with every other row of its group ``[n, rows - 1]``.
+    """Scores the joint pairs ``[n]`` and row i with every other of its group ``[n, rows - 1]``.
 
     n is cut to whole groups of one size (at most groups - 1 rows are left out).
     """
@@ -102,7 +102,7 @@ def score_groups(
 
 
 def cross(network: StatisticsNetwork, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
-    """Score matrices ``[groups, rows, rows]`` of embedded groups, in row blocks."""
+    """Returns the score matrices ``[groups, rows, rows]`` of embedded groups, in row blocks."""
     groups, rows = a.shape[:2]
     block = max(1, PAIRS_AT_ONCE // (groups * rows))
     # A frozen network (`maximise`, `minimise`) is not recomputed: by then it would not be frozen.

@@ -87,7 +87,7 @@ class MutualInformation(nn.Module):
     # Training the statistics network
 
     def step(self, x: Tensor, z: Tensor, z_extra: Tensor | None = None) -> Tensor:
-        """Train the statistics network by one step; what x and z came from is untouched.
+        """Trains the statistics network by one step; what x and z came from is untouched.
 
         Returns the bound's value on this training batch, in nats: a progress figure, not an
         estimate (`evaluate` rows that were not trained on for that). ``z_extra [n * num, ...]``
@@ -103,7 +103,7 @@ class MutualInformation(nn.Module):
     def forward(
         self, x: Tensor, z: Tensor, pairing: Tensor | None = None, noise: Noise | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The bound's loss (to descend) on one batch, and the detached scores it comes from.
+        """Returns the bound's loss (to descend) on one batch, and the detached scores behind it.
 
         A function of its arguments, parameters and buffers alone, so that many terms of one shape
         can be stacked and stepped together.
@@ -115,20 +115,20 @@ class MutualInformation(nn.Module):
     def scores(
         self, x: Tensor, z: Tensor, pairing: Tensor | None = None, noise: Noise | None = None
     ) -> tuple[Tensor, Tensor]:
-        """See `scoring.score`."""
+        """Scores joint and marginal pairs; see `scoring.score`."""
         return score(self.network, self.marginals, x, z, pairing, noise)
 
     # Moving what x and z came from
 
     def maximise(self, x: Tensor, z: Tensor, z_extra: Tensor | None = None) -> Tensor:
-        """The term to *add* to a loss that shall raise I(x; z): minus the bound's objective.
+        """Returns the term to *add* to a loss to raise I(x; z): minus the bound's objective.
 
         Differentiable in x and z; no gradient reaches the statistics network.
         """
         return -self.minimise(x, z, z_extra)
 
     def minimise(self, x: Tensor, z: Tensor, z_extra: Tensor | None = None) -> Tensor:
-        """The term to *add* to a loss that shall lower I(x; z): the bound's objective.
+        """Returns the term to *add* to a loss to lower I(x; z): the bound's objective.
 
         Differentiable in x and z; no gradient reaches the statistics network. Lowering a lower
         bound also rewards fooling the network: keep it trained (`step`) in between.
@@ -141,14 +141,14 @@ class MutualInformation(nn.Module):
 
     @torch.no_grad()
     def evaluate(self, x: Tensor, z: Tensor, **options: Any) -> Evaluation:
-        """The bound on the given rows, with its standard error; see `evaluation.evaluate`."""
+        """Evaluates the bound on rows, with its standard error; see `evaluation.evaluate`."""
         check_paired(x, z)
         with evaluating(self):
             return evaluate(self.network, self.bound, x, z, **options)
 
     def crossing(self, batch_size: int, pairs: int) -> dict[str, int]:
-        """How `evaluate` is to cross rows: so many pairs in all, or (InfoNCE, whose value depends
-        on it) as many negatives a row as a training batch gives."""
+        """Returns how `evaluate` is to cross rows: so many pairs in all, or (InfoNCE, whose value
+        depends on it) as many negatives a row as a training batch gives."""
         if self.bound.needs != "matrix":
             return {"pairs": pairs}
         _, rows = self.marginals.groups(batch_size)
@@ -156,7 +156,7 @@ class MutualInformation(nn.Module):
 
     @torch.no_grad()
     def pointwise(self, x: Tensor, z: Tensor) -> Tensor:
-        r"""The log-ratio of each row ``[n]``, in nats: an estimate of log p(x, z) / p(x) p(z).
+        r"""Returns the log-ratio of each row ``[n]``, in nats: about log p(x, z) / p(x) p(z).
 
         .. math:: T(x_i, z_i) - \log E_{p(x)p(z)}[e^T]
 
@@ -171,7 +171,7 @@ class MutualInformation(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, x: Tensor, z: Tensor) -> None:
-        """Fix the constant of `pointwise` on rows that the network was not trained on."""
+        """Fixes the constant of `pointwise` on rows that the network was not trained on."""
         self.log_partition.fill_(self.evaluate(x, z).log_partition)
         self.calibrated.fill_(True)
 
@@ -185,7 +185,7 @@ class MutualInformation(nn.Module):
         return self._optimizer
 
     def generator(self, device: torch.device) -> torch.Generator:
-        """This term's own random stream on a device."""
+        """Returns this term's own random stream on a device."""
         if self._generator is None or self._generator.device.type != device.type:
             self._generator = torch.Generator(device).manual_seed(self.seed)
         return self._generator
@@ -207,14 +207,14 @@ class MutualInformation(nn.Module):
 
 
 def check_paired(x: Tensor, z: Tensor) -> None:
-    """Raise BadInput unless x and z are tensors with as many rows."""
+    """Raises BadInput unless x and z are tensors with as many rows."""
     check_tensors(x, z)
     if len(x) != len(z):
         raise BadInput(f"x has {len(x)} rows and z has {len(z)}; they are paired row by row")
 
 
 def check_tensors(x: object, z: object) -> None:
-    """Raise BadInput unless x and z are tensors."""
+    """Raises BadInput unless x and z are tensors."""
     for name, rows in (("x", x), ("z", z)):
         if not isinstance(rows, Tensor):
             raise BadInput(f"{name}: want a torch.Tensor, not {type(rows).__name__}")
@@ -229,7 +229,7 @@ def named(name: str, known: dict[str, type[Kind]], what: str) -> Kind:
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """Parameters that take no gradient for the length of a forward pass."""
+    """Keeps gradients from a module's parameters for the length of a forward pass."""
     wanted = [p for p in module.parameters() if p.requires_grad]
     for p in wanted:
         p.requires_grad_(False)
@@ -242,7 +242,7 @@ def frozen(module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode (no noise, no dropout), then the mode that was."""
+    """Puts a module in evaluation mode (no noise, no dropout), then in the mode that was."""
     training = module.training
     module.eval()
     try:
