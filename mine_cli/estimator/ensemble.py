@@ -8,15 +8,15 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mine_cli.bounds import Bound
 from mine_cli.estimator.data_parallel import SharedBatch, average_gradients
-from mine_cli.estimator.scoring import draw, draw_noise, score
+from mine_cli.estimator.scoring import score
 from mine_cli.estimator.stacked_mlp import StackedMLP
 from mine_cli.estimator.term import MutualInformation, frozen
 from mine_cli.networks.interface import Noise
-from mine_cli.training.stack import Stack, fixed, mapped, stack, together
+from mine_cli.training.stack import Call, Stack, fixed, mapped, stack, together
 from mine_cli.training.stacked_adam import StackedAdam, StackMember, runs
 
 __all__ = ["Ensemble", "EnsembleMember", "same"]
@@ -55,7 +55,7 @@ class Ensemble:
         self.alone = len(self.terms) == 1
         rates = list(lr) if isinstance(lr, Sequence) else [lr] * len(self.terms)
         keys = [(same(t.bound), rate) for t, rate in zip(self.terms, rates, strict=True)]
-        self.networks = Stack([Scores(term) for term in self.terms])
+        self.networks = Stack([Call(term.network, scores_of(term)) for term in self.terms])
         self.parts = [Part(self.terms, run) for run in runs(keys)]
         self.forward: Callable[..., Losses] = self.terms[0] if self.alone else self._losses
         if compiled:
@@ -81,7 +81,7 @@ class Ensemble:
             return None
         of_one = pairing if pairing is None or self.alone else pairing[0]
         drawn = [
-            draw_noise(term.network, term.marginals, n, of_one, generator)
+            term.draw_noise(n, of_one, generator)
             for term, generator in zip(self.terms, generators, strict=True)
         ]
         return drawn[0] if self.alone else together(drawn)
@@ -159,7 +159,7 @@ class Ensemble:
     ) -> list[Plan]:
         """Draws a pairing and noise for each batch from its own random stream."""
         return [
-            (*batch, *draw(term.network, term.marginals, len(batch[0]), generator))
+            (*batch, *term.draw(len(batch[0]), generator))
             for term, batch, generator in zip(self.terms, batches, generators, strict=True)
         ]
 
@@ -172,7 +172,7 @@ class Part:
         self.failure: Exception | None = None
         bounds = [term.bound for term in terms[run]]
         self.bound = bounds[0]
-        self.losses = Stack([Loss(bound) for bound in bounds])
+        self.losses = Stack([Call(b, lambda own, *scores: own.loss(*scores)) for b in bounds])
         self.own = self.losses.parameters()
 
     def loss(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
@@ -197,7 +197,8 @@ class Part:
         if self.losses.alone:
             with frozen(self.bound):
                 return self.bound.objective(t_joint[0], t_marginal[0])[None]
-        return mapped(Objective(self.bound), fixed(self.losses.state), (t_joint, t_marginal))
+        called = Call(self.bound, lambda own, *scores: own.objective(*scores))
+        return mapped(called, fixed(self.losses.state), (t_joint, t_marginal))
 
 
 class EnsembleMember(StackMember):
@@ -225,35 +226,9 @@ class EnsembleMember(StackMember):
         return self.ensemble.terms[self.r].bound.value(t_joint, t_marginal).detach()
 
 
-class Scores(nn.Module):
-    """The scores of a term's network, as the forward pass of a module that can be stacked."""
-
-    def __init__(self, term: MutualInformation) -> None:
-        super().__init__()
-        self.network, self.marginals = term.network, term.marginals
-
-    def forward(
-        self, x: Tensor, z: Tensor, pairing: Tensor | None, noise: Noise | None
-    ) -> tuple[Tensor, Tensor]:
-        return score(self.network, self.marginals, x, z, pairing, noise)
-
-
-class Loss(nn.Module):
-    """A bound's loss as a forward pass."""
-
-    def __init__(self, bound: Bound) -> None:
-        super().__init__()
-        self.bound = bound
-
-    def forward(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
-        return self.bound.loss(t_joint, t_marginal)
-
-
-class Objective(Loss):
-    """A bound's objective as a forward pass."""
-
-    def forward(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
-        return self.bound.objective(t_joint, t_marginal)
+def scores_of(term: MutualInformation) -> Callable[..., tuple[Tensor, Tensor]]:
+    """Returns the scores of a term as a function of its network."""
+    return lambda network, *plan: score(network, term.marginals, *plan)
 
 
 def same(bound: Bound) -> Hashable:

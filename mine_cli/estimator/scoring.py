@@ -16,37 +16,12 @@ from torch.utils.checkpoint import checkpoint
 from mine_cli.marginals import Marginals
 from mine_cli.networks.interface import Noise, StatisticsNetwork, given
 
-__all__ = ["cross", "draw", "draw_noise", "score", "score_groups", "score_pairs"]
+__all__ = ["cross", "score", "score_groups", "score_pairs"]
 
 
 # Pairs scored at once where whole groups are crossed: beyond this, row blocks are recomputed in
 # the backward pass, which is faster (a block stays in cache) and bounds the memory.
 PAIRS_AT_ONCE = 2**14
-
-
-def draw(
-    network: StatisticsNetwork, marginals: Marginals, n: int, generator: torch.Generator
-) -> tuple[Tensor | None, Noise | None]:
-    """Draws a pairing ``[n, k]`` of n rows (None: groups are crossed), and the network's noise."""
-    found = marginals.pairings(1, n, generator)
-    pairing = None if found is None else found[0]
-    return pairing, draw_noise(network, marginals, n, pairing, generator)
-
-
-def draw_noise(
-    network: StatisticsNetwork,
-    marginals: Marginals,
-    n: int,
-    pairing: Tensor | None,
-    generator: torch.Generator,
-) -> Noise | None:
-    """Draws the noise of a network in training on n rows and their pairs; None if it has none."""
-    if not (network.training and network.takes_noise):
-        return None
-    groups, rows = marginals.groups(n)
-    pairs = (groups, rows, rows) if pairing is None else (1 + pairing.shape[1], n)
-    num_z = n * (1 + marginals.extra)
-    return network.draw_noise(n, num_z, pairs, generator)
 
 
 def score(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mine_cli.bounds import BOUNDS, Bound, as_bound
 from mine_cli.errors import BadInput
 from mine_cli.estimator.evaluation import Evaluation, evaluate, log_ratio
-from mine_cli.estimator.scoring import draw, score
+from mine_cli.estimator.scoring import score
 from mine_cli.marginals import MARGINALS, as_marginals
 from mine_cli.networks.interface import Noise, as_network
 from mine_cli.training.optim import adam
@@ -118,6 +118,22 @@ class MutualInformation(nn.Module):
         """Scores joint and marginal pairs; see `scoring.score`."""
         return score(self.network, self.marginals, x, z, pairing, noise)
 
+    def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor | None, Noise | None]:
+        """Draws a pairing ``[n, k]`` of n rows (None: groups are crossed), and noise."""
+        found = self.marginals.pairings(1, n, generator)
+        pairing = None if found is None else found[0]
+        return pairing, self.draw_noise(n, pairing, generator)
+
+    def draw_noise(
+        self, n: int, pairing: Tensor | None, generator: torch.Generator
+    ) -> Noise | None:
+        """Draws the network's noise on n rows and their pairs; None where it takes none."""
+        if not (self.network.training and self.network.takes_noise):
+            return None
+        groups, rows = self.marginals.groups(n)
+        pairs = (groups, rows, rows) if pairing is None else (1 + pairing.shape[1], n)
+        return self.network.draw_noise(n, n * (1 + self.marginals.extra), pairs, generator)
+
     # Moving what x and z came from
 
     def maximise(self, x: Tensor, z: Tensor, z_extra: Tensor | None = None) -> Tensor:
@@ -202,7 +218,7 @@ class MutualInformation(nn.Module):
                 f"got {len(x)} rows of x, {len(z)} of z and {rows} extra draws of z: x and z are "
                 f"paired row by row, and these marginals take {wanted} extra draws"
             )
-        pairing, noise = draw(self.network, self.marginals, len(x), self.generator(x.device))
+        pairing, noise = self.draw(len(x), self.generator(x.device))
         return z if z_extra is None else torch.cat([z, z_extra]), pairing, noise
 
 

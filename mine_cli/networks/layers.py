@@ -1,7 +1,7 @@
 """The pieces that statistics networks are made of."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import TypeVar, cast
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mine_cli.errors import BadInput
+from mine_cli.networks import linear
 from mine_cli.networks.interface import Noise
 
 __all__ = [
@@ -105,11 +106,12 @@ class PairLayers(nn.Module):
         return cast(nn.Linear, self.layers[-1]).bias
 
     def forward(self, h: Tensor, noise: Noise | None = None) -> Tensor:
-        for i, layer in enumerate(self.layers):
+        learning = torch.is_grad_enabled()
+        for i, layer in enumerate(cast(Iterable[nn.Linear], self.layers)):
             h = self.activation(h)
             if noise is not None:
                 h = h + noise[f"hidden{i}"]
-            h = layer(h)
+            h = layer(h) if learning else linear.linear(h, layer.weight, layer.bias)
         return h.squeeze(-1)
 
 
