@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from mine_cli.bounds import Bound
 from mine_cli.estimator.data_parallel import SharedBatch, average_gradients
@@ -21,6 +21,8 @@ from mine_cli.training.stacked_adam import StackedAdam, StackMember, runs
 
 __all__ = ["Ensemble", "EnsembleMember", "same"]
 
+Batches = Sequence[tuple[Tensor, Tensor]]
+"""The x and z of each term."""
 Losses = tuple[Tensor, Tensor, Tensor]
 """Losses ``[R]``, and the detached joint and marginal scores that they come from."""
 Plan = tuple[Tensor, Tensor, Tensor | None, Noise | None]
@@ -74,7 +76,7 @@ class Ensemble:
         self.shared = False
 
     def noise(
-        self, pairing: Tensor | None, n: int, generators: Sequence[torch.Generator]
+        self, pairing: Tensor | None, n: int, generators: Sequence[Generator]
     ) -> Noise | None:
         """Draws noise of every network on n rows and their pairs, stacked; None without any."""
         if not self.terms[0].network.takes_noise:
@@ -90,9 +92,7 @@ class Ensemble:
         """Lets several processes score each batch of a single term together from here on."""
         self.forward, self.shared = SharedBatch(self.terms[0]), True
 
-    def step(
-        self, batches: Sequence[tuple[Tensor, Tensor]], generators: Sequence[torch.Generator]
-    ) -> Tensor:
+    def step(self, batches: Batches, generators: Sequence[Generator]) -> Tensor:
         """Takes a step of every term on its own batch; returns the losses ``[R]``, detached.
 
         Batches are ``x [n, ...]`` and ``z [n * (1 + extra), ...]``, of one n for all terms.
@@ -126,9 +126,7 @@ class Ensemble:
         losses = [part.loss(t_joint[part.run], t_marginal[part.run]) for part in self.parts]
         return torch.cat(losses), t_joint.detach(), t_marginal.detach()
 
-    def minimise(
-        self, batches: Sequence[tuple[Tensor, Tensor]], generators: Sequence[torch.Generator]
-    ) -> Tensor:
+    def minimise(self, batches: Batches, generators: Sequence[Generator]) -> Tensor:
         """Returns what is added to R losses to lower the information in R batches, ``[R]``.
 
         Each is the term's `MutualInformation.minimise`: differentiable in its x and z, while no
@@ -154,9 +152,7 @@ class Ensemble:
         """Returns the share of one term: its parameters and gradients, and Adam's moments."""
         return EnsembleMember(self, r)
 
-    def _plans(
-        self, batches: Sequence[tuple[Tensor, Tensor]], generators: Sequence[torch.Generator]
-    ) -> list[Plan]:
+    def _plans(self, batches: Batches, generators: Sequence[Generator]) -> list[Plan]:
         """Draws a pairing and noise for each batch from its own random stream."""
         return [
             (*batch, *term.draw(len(batch[0]), generator))

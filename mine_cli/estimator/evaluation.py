@@ -111,16 +111,18 @@ def evaluate(
     shifts = random_shifts(n, negatives)
     t_joint, t_marginal = cross_scores(network, x, z, shifts)
     joint_mean, plain = t_joint.double().mean().item(), moments(t_marginal, shifts)
-    at_training = None
+    at_training = lower_bound = None
     if bound.needs == "matrix":
         found = _contrastive(t_joint.double(), t_marginal, shifts)
-        lower_bound: float | None = found.value  # it is one in expectation
+        lower_bound = found.value  # it is one in expectation
         if training_negatives is not None:
             training_negatives = min(training_negatives, negatives)
             at_training = _infonce(t_joint.double(), t_marginal[:training_negatives])
     else:
         training_negatives = None
-        lower_bound = _lower_bound(joint_mean, plain.log_mean, constant)
+        if constant is not None:
+            weight = math.exp(min(plain.log_mean - constant, 700.0))
+            lower_bound = joint_mean - weight - constant + 1
         if isinstance(bound, PairBound):
             found = _pair_bound(bound, t_joint.double(), t_marginal, shifts, plain)
         else:
@@ -268,12 +270,6 @@ def _pair_bound(
         column_weight=found.column,
         sampling_variance=slope**2 * found.variance / len(shifts),
     )
-
-
-def _lower_bound(joint_mean: float, log_partition: float, constant: float | None) -> float | None:
-    if constant is None:
-        return None
-    return joint_mean - math.exp(min(log_partition - constant, 700.0)) - constant + 1
 
 
 def _contrastive(t_joint: Tensor, t_marginal: Tensor, shifts: Sequence[int]) -> Found:

@@ -67,14 +67,13 @@ class MutualInformation(nn.Module):
             )
         self.network = as_network(network)
         self.bound = as_bound(named(bound, BOUNDS, "bound") if isinstance(bound, str) else bound)
-        chosen = marginals
         if isinstance(marginals, str):
-            chosen = named(marginals, MARGINALS, "marginals")
-        self.marginals = as_marginals(chosen)
+            marginals = named(marginals, MARGINALS, "marginals")
+        self.marginals = as_marginals(marginals)
         if self.bound.needs == "matrix" and self.marginals.rows is None:
             raise BadInput(
                 f"bound={type(self.bound).__name__} needs the score matrix: marginals=all_pairs, "
-                f"not {type(chosen).__name__}"
+                f"not {type(marginals).__name__}"
             )
         self.lr = lr
         self.seed = seed
