@@ -40,15 +40,15 @@ class Bound(nn.Module):
     at_independence: float = 0.0
 
     def value(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
-        """The number to report, in nats, scalar."""
+        """Returns the number to report, in nats, scalar."""
         raise NotImplementedError
 
     def objective(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
-        """What an encoder or generator moves, scalar."""
+        """Returns what an encoder or generator moves, scalar."""
         return self.value(t_joint, t_marginal)
 
     def loss(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
-        """What the statistics network descends, scalar."""
+        """Returns what the statistics network descends, scalar."""
         return -self.value(t_joint, t_marginal)
 
 
@@ -60,11 +60,11 @@ class PairBound(Bound):
     """
 
     def marginal_scores(self, t: Tensor) -> Tensor:
-        """What is exponentiated of the marginal scores, in any shape."""
+        """Returns what is exponentiated of the marginal scores, in any shape."""
         return t
 
     def marginal_term(self, log_mean: Tensor) -> Tensor:
-        """What the product of marginals adds to the value, given log mean e^T."""
+        """Returns what the product of marginals adds to the value, given log mean e^T."""
         raise NotImplementedError
 
     def value(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
@@ -147,7 +147,7 @@ class Mine(DV):
         return ratio - wide(t_joint).mean(-1)
 
     def moving_average(self, batch: Tensor) -> Tensor:
-        """The log of the average with this batch (log mean e^T, scalar) in it; updates buffers."""
+        """Updates the average by a batch (log mean e^T, scalar) and returns its log."""
         moved = torch.logaddexp(wide(self.log_ema) + self.log_keep, batch + self.log_rate)
         log_ema = torch.where(self.started, moved, batch)
         self.log_ema.copy_(log_ema)
@@ -245,7 +245,7 @@ class JensenShannon(PairBound):
         return -jensen_shannon(t_joint, t_marginal)
 
 
-class Smile(PairBound):
+class Smile(DV):
     r"""SMILE: Donsker-Varadhan with e^T clipped in its second term; **not** a lower bound. Nats.
 
     .. math:: \hat I = E_{p(x,z)}[T]
@@ -281,9 +281,6 @@ class Smile(PairBound):
 
     def marginal_scores(self, t: Tensor) -> Tensor:
         return t.clamp(-self.clip, self.clip)
-
-    def marginal_term(self, log_mean: Tensor) -> Tensor:
-        return -log_mean
 
     def loss(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
         return -jensen_shannon(t_joint, t_marginal)
@@ -378,7 +375,7 @@ def as_bound(own: Bound | nn.Module | Callable[[Tensor, Tensor], Tensor]) -> Bou
 
 
 def wide(t: Tensor) -> Tensor:
-    """The same numbers in float64 (float32 on mps, which has no wider), for sums of e^T."""
+    """Returns the numbers in float64 (float32 on mps, which has no wider), for sums of e^T."""
     return t.to(torch.float32 if t.device.type == "mps" else torch.float64)
 
 

@@ -22,7 +22,7 @@ __all__ = ["Gathered", "SharedBatch", "average_gradients"]
 
 
 class Gathered(torch.autograd.Function):
-    r"""The rows of all ranks in their order ``[num_ranks * m, ...]``, from each one's own.
+    r"""Gathers the rows of all ranks in their order ``[num_ranks * m, ...]``.
 
     Why its gradient is right: let :math:`T_r(\theta)` be the scores of rank r, one of R, and
     :math:`L(T_1, \dots, T_R, \theta)` the loss that every rank takes of all scores. The adjoint
@@ -67,7 +67,7 @@ class SharedBatch(nn.Module):
     def forward(
         self, x: Tensor, z: Tensor, pairing: Tensor | None = None, noise: Noise | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The loss of the whole batch and its detached scores, as of the term itself."""
+        """Returns the loss of the whole batch and its detached scores, as the term itself does."""
         t_joint, t_marginal = self.own_scores(x, z, pairing, noise)
         scores = Gathered.apply(torch.cat([t_joint[:, None], t_marginal], 1))
         t_joint, t_marginal = scores[:, 0], scores[:, 1:]
@@ -77,7 +77,7 @@ class SharedBatch(nn.Module):
     def own_scores(
         self, x: Tensor, z: Tensor, pairing: Tensor | None, noise: Noise | None
     ) -> tuple[Tensor, Tensor]:
-        """This rank's part of the scores: joint ``[m]``, marginal ``[m, k]``."""
+        """Returns this rank's part of the scores: joint ``[m]``, marginal ``[m, k]``."""
         if pairing is None:
             return self.own_groups(x, z, noise)
         own = own_slice(len(x), "rows")
@@ -91,7 +91,7 @@ class SharedBatch(nn.Module):
         return score_pairs(self.term.network, x[own], z, partners, noise)
 
     def own_groups(self, x: Tensor, z: Tensor, noise: Noise | None) -> tuple[Tensor, Tensor]:
-        """Whole groups, each crossed by one rank."""
+        """Returns the scores of whole groups, each crossed by one rank."""
         groups, rows = self.term.marginals.groups(len(x))
         own = own_slice(groups, "groups")
         in_rows = slice(own.start * rows, own.stop * rows)
@@ -101,7 +101,7 @@ class SharedBatch(nn.Module):
 
 
 def own_slice(n: int, what: str) -> slice:
-    """This rank's equal share of n things.
+    """Returns this rank's equal share of n things.
 
     Raises:
         BadInput: where they cannot be shared out evenly.
@@ -114,7 +114,7 @@ def own_slice(n: int, what: str) -> slice:
 
 
 def needed_rows(pairing: Tensor, num_z: int, start: int) -> tuple[Tensor, Tensor]:
-    """The rows of z that a share of the pairs needs, and the pairing in terms of them.
+    """Returns the rows of z that a share of the pairs needs, and the pairing in terms of them.
 
     The share's own rows come first, as `score_pairs` takes them for the joint pairs. As few rows
     as can be: a row of z is embedded once for each time that it is listed.
@@ -135,7 +135,7 @@ def needed_rows(pairing: Tensor, num_z: int, start: int) -> tuple[Tensor, Tensor
 
 @torch.no_grad()
 def average_gradients(parameters: Iterable[Tensor]) -> None:
-    """The mean of the ranks' gradients in place of each rank's own; see `Gathered`."""
+    """Puts the mean of the ranks' gradients in place of each rank's own; see `Gathered`."""
     grads = [p.grad for p in parameters if p.grad is not None]
     flat = torch.cat([grad.flatten() for grad in grads])
     with reaching_others():

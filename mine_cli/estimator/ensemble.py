@@ -1,4 +1,4 @@
-r"""R modules of one shape, stepped together: folds, seeds and fused jobs.
+r"""R MI terms of one shape, stepped as one: folds, seeds and fused jobs.
 
 Each stays a plain module with its own data, pairing and noise; only the arithmetic is shared
 (``torch.func.stack_module_state`` and ``vmap``), so each learns what it would have learned alone.
@@ -8,19 +8,21 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor
 
 from mine_cli.bounds import Bound
 from mine_cli.estimator.data_parallel import SharedBatch, average_gradients
-from mine_cli.estimator.scoring import draw, draw_noise, score
+from mine_cli.estimator.scoring import score
 from mine_cli.estimator.stacked_mlp import StackedMLP
 from mine_cli.estimator.term import MutualInformation, frozen
 from mine_cli.networks.interface import Noise
-from mine_cli.training.stack import Stack, fixed, mapped, stack, together
+from mine_cli.training.stack import Call, Stack, fixed, mapped, stack, together
 from mine_cli.training.stacked_adam import StackedAdam, StackMember, runs
 
 __all__ = ["Ensemble", "EnsembleMember", "same"]
 
+Batches = Sequence[tuple[Tensor, Tensor]]
+"""The x and z of each term."""
 Losses = tuple[Tensor, Tensor, Tensor]
 """Losses ``[R]``, and the detached joint and marginal scores that they come from."""
 Plan = tuple[Tensor, Tensor, Tensor | None, Noise | None]
@@ -55,7 +57,7 @@ class Ensemble:
         self.alone = len(self.terms) == 1
         rates = list(lr) if isinstance(lr, Sequence) else [lr] * len(self.terms)
         keys = [(same(t.bound), rate) for t, rate in zip(self.terms, rates, strict=True)]
-        self.networks = Stack([Scores(term) for term in self.terms])
+        self.networks = Stack([Call(term.network, scores_of(term)) for term in self.terms])
         self.parts = [Part(self.terms, run) for run in runs(keys)]
         self.forward: Callable[..., Losses] = self.terms[0] if self.alone else self._losses
         if compiled:
@@ -74,26 +76,24 @@ class Ensemble:
         self.shared = False
 
     def noise(
-        self, pairing: Tensor | None, n: int, generators: Sequence[torch.Generator]
+        self, pairing: Tensor | None, n: int, generators: Sequence[Generator]
     ) -> Noise | None:
-        """Fresh noise of every network on n rows and their pairs, stacked; None without any."""
+        """Draws noise of every network on n rows and their pairs, stacked; None without any."""
         if not self.terms[0].network.takes_noise:
             return None
         of_one = pairing if pairing is None or self.alone else pairing[0]
         drawn = [
-            draw_noise(term.network, term.marginals, n, of_one, generator)
+            term.draw_noise(n, of_one, generator)
             for term, generator in zip(self.terms, generators, strict=True)
         ]
         return drawn[0] if self.alone else together(drawn)
 
     def share_batches(self) -> None:
-        """From here on several processes score each batch together; of one term alone."""
+        """Lets several processes score each batch of a single term together from here on."""
         self.forward, self.shared = SharedBatch(self.terms[0]), True
 
-    def step(
-        self, batches: Sequence[tuple[Tensor, Tensor]], generators: Sequence[torch.Generator]
-    ) -> Tensor:
-        """One step of every term on its own batch; the losses ``[R]``, detached.
+    def step(self, batches: Batches, generators: Sequence[Generator]) -> Tensor:
+        """Takes a step of every term on its own batch; returns the losses ``[R]``, detached.
 
         Batches are ``x [n, ...]`` and ``z [n * (1 + extra), ...]``, of one n for all terms.
         """
@@ -103,7 +103,7 @@ class Ensemble:
     def train(
         self, x: Tensor, z: Tensor, pairing: Tensor | None = None, noise: Noise | None = None
     ) -> Tensor:
-        """One step of every term on what was drawn for it; the losses ``[R]``, detached.
+        """Takes a step of every term on what was drawn; returns the losses ``[R]``, detached.
 
         Arguments are those of `MutualInformation.forward`, stacked ``[R, ...]`` for several terms.
         """
@@ -126,10 +126,8 @@ class Ensemble:
         losses = [part.loss(t_joint[part.run], t_marginal[part.run]) for part in self.parts]
         return torch.cat(losses), t_joint.detach(), t_marginal.detach()
 
-    def minimise(
-        self, batches: Sequence[tuple[Tensor, Tensor]], generators: Sequence[torch.Generator]
-    ) -> Tensor:
-        """What is added to R losses that shall lower the information in R batches, ``[R]``.
+    def minimise(self, batches: Batches, generators: Sequence[Generator]) -> Tensor:
+        """Returns what is added to R losses to lower the information in R batches, ``[R]``.
 
         Each is the term's `MutualInformation.minimise`: differentiable in its x and z, while no
         gradient reaches a statistics network, and no buffer moves.
@@ -147,19 +145,17 @@ class Ensemble:
         return torch.cat(found)
 
     def parameters(self) -> Iterable[Tensor]:
-        """The tensors that the optimiser moves (stacked ones for several terms)."""
+        """Returns the tensors that the optimiser moves (stacked ones for several terms)."""
         return self.adam.parameters
 
     def member(self, r: int) -> "EnsembleMember":
         """Returns the share of one term: its parameters and gradients, and Adam's moments."""
         return EnsembleMember(self, r)
 
-    def _plans(
-        self, batches: Sequence[tuple[Tensor, Tensor]], generators: Sequence[torch.Generator]
-    ) -> list[Plan]:
-        """Each batch with a fresh pairing and noise from its own random stream."""
+    def _plans(self, batches: Batches, generators: Sequence[Generator]) -> list[Plan]:
+        """Draws a pairing and noise for each batch from its own random stream."""
         return [
-            (*batch, *draw(term.network, term.marginals, len(batch[0]), generator))
+            (*batch, *term.draw(len(batch[0]), generator))
             for term, batch, generator in zip(self.terms, batches, generators, strict=True)
         ]
 
@@ -172,16 +168,18 @@ class Part:
         self.failure: Exception | None = None
         bounds = [term.bound for term in terms[run]]
         self.bound = bounds[0]
-        self.losses = Stack([Loss(bound) for bound in bounds])
+        self.losses = Stack([Call(b, lambda own, *scores: own.loss(*scores)) for b in bounds])
         self.own = self.losses.parameters()
 
     def loss(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
-        """The losses of the run, or zeros where a user's bound fails: the others go on."""
+        """Returns the losses of the run, or zeros where a user's bound fails: the others go on."""
         return self._unless_it_fails(self.losses.on, t_joint, t_marginal)
 
     def objective(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
-        """The bounds' objectives, no bound's own parameter or buffer taking part in it; zeros
-        where one fails."""
+        """Returns the bounds' objectives, or zeros where one fails.
+
+        No bound's own parameter or buffer takes part in it.
+        """
         return self._unless_it_fails(self._objective, t_joint, t_marginal)
 
     def _unless_it_fails(self, call: Callable[..., Tensor], *scores: Tensor) -> Tensor:
@@ -195,7 +193,8 @@ class Part:
         if self.losses.alone:
             with frozen(self.bound):
                 return self.bound.objective(t_joint[0], t_marginal[0])[None]
-        return mapped(Objective(self.bound), fixed(self.losses.state), (t_joint, t_marginal))
+        called = Call(self.bound, lambda own, *scores: own.objective(*scores))
+        return mapped(called, fixed(self.losses.state), (t_joint, t_marginal))
 
 
 class EnsembleMember(StackMember):
@@ -208,53 +207,27 @@ class EnsembleMember(StackMember):
 
     @property
     def failure(self) -> Exception | None:
-        """What the term's bound has raised; its parameters are of no more use then."""
+        """What the term's bound has raised, if anything; its parameters are of no use then."""
         return self.part.failure
 
     def loss(self) -> Tensor:
-        """The loss of the latest step, scalar."""
+        """Returns the loss of the latest step, scalar."""
         return self.ensemble.losses[self.r]
 
     def value(self) -> Tensor:
-        """The bound's value on the batch of the latest step, in nats, scalar."""
+        """Returns the bound's value on the batch of the latest step, in nats, scalar."""
         t_joint, t_marginal = self.ensemble.scores
         if not self.ensemble.alone:
             t_joint, t_marginal = t_joint[self.r], t_marginal[self.r]
         return self.ensemble.terms[self.r].bound.value(t_joint, t_marginal).detach()
 
 
-class Scores(nn.Module):
-    """The scores of a term's network, as the forward pass of a module that can be stacked."""
-
-    def __init__(self, term: MutualInformation) -> None:
-        super().__init__()
-        self.network, self.marginals = term.network, term.marginals
-
-    def forward(
-        self, x: Tensor, z: Tensor, pairing: Tensor | None, noise: Noise | None
-    ) -> tuple[Tensor, Tensor]:
-        return score(self.network, self.marginals, x, z, pairing, noise)
-
-
-class Loss(nn.Module):
-    """A bound's loss as a forward pass."""
-
-    def __init__(self, bound: Bound) -> None:
-        super().__init__()
-        self.bound = bound
-
-    def forward(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
-        return self.bound.loss(t_joint, t_marginal)
-
-
-class Objective(Loss):
-    """A bound's objective as a forward pass."""
-
-    def forward(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
-        return self.bound.objective(t_joint, t_marginal)
+def scores_of(term: MutualInformation) -> Callable[..., tuple[Tensor, Tensor]]:
+    """Returns the scores of a term as a function of its network."""
+    return lambda network, *plan: score(network, term.marginals, *plan)
 
 
 def same(bound: Bound) -> Hashable:
-    """What two bounds have in common that are called as one: their kind and settings."""
+    """Returns what two bounds have in common that are called as one: their kind and settings."""
     settings = {k: v for k, v in vars(bound).items() if not k.startswith("_")}
     return type(bound), repr(sorted(settings.items()))

@@ -1,4 +1,4 @@
-r"""The honest number: a bound on held-out rows, crossed with one another, and its standard error.
+r"""The reported number: a bound on held-out rows crossed with one another, and its standard error.
 
 Row i is paired with rows (i + s) mod n for k random shifts s != 0, so that every row and every
 column takes part k times and no joint pair counts as a marginal one. Everything is in nats.
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mine_cli.bounds import Bound, PairBound
-from mine_cli.networks.interface import StatisticsNetwork, embed, head
+from mine_cli.networks.interface import StatisticsNetwork
 
 __all__ = ["Evaluation", "evaluate", "log_ratio", "pool"]
 
@@ -63,7 +63,7 @@ class Evaluation:
 
     @property
     def standard_error(self) -> float:
-        """Of the value for this network, in nats: it does not say how tight the bound is."""
+        """That of the value for this network, in nats: it does not say how tight the bound is."""
         variance = self.influence.var().item()
         # With few, heavy-tailed rows the correction itself can exceed the variance it corrects.
         corrected = variance - self.sampling_variance
@@ -77,7 +77,7 @@ class Evaluation:
         )
 
     def reported(self) -> dict[str, float | None]:
-        """What a result says of it, in the keys of result.json."""
+        """Returns what a result says of it, in the keys of result.json."""
         return {
             "estimate": self.value,
             "standard_error": self.standard_error,
@@ -98,7 +98,7 @@ def evaluate(
     constant: float | None = None,
     training_negatives: int | None = None,
 ) -> Evaluation:
-    """The bound on rows x ``[n, ...]``, z ``[n, ...]`` that the network was not trained on.
+    """Evaluates a bound on rows x ``[n, ...]``, z ``[n, ...]`` that were not trained on.
 
     Arguments:
         pairs: marginal pairs to score (at least 20 and at most n - 1 a row).
@@ -111,16 +111,18 @@ def evaluate(
     shifts = random_shifts(n, negatives)
     t_joint, t_marginal = cross_scores(network, x, z, shifts)
     joint_mean, plain = t_joint.double().mean().item(), moments(t_marginal, shifts)
-    at_training = None
+    at_training = lower_bound = None
     if bound.needs == "matrix":
         found = _contrastive(t_joint.double(), t_marginal, shifts)
-        lower_bound: float | None = found.value  # it is one in expectation
+        lower_bound = found.value  # it is one in expectation
         if training_negatives is not None:
             training_negatives = min(training_negatives, negatives)
             at_training = _infonce(t_joint.double(), t_marginal[:training_negatives])
     else:
         training_negatives = None
-        lower_bound = _lower_bound(joint_mean, plain.log_mean, constant)
+        if constant is not None:
+            weight = math.exp(min(plain.log_mean - constant, 700.0))
+            lower_bound = joint_mean - weight - constant + 1
         if isinstance(bound, PairBound):
             found = _pair_bound(bound, t_joint.double(), t_marginal, shifts, plain)
         else:
@@ -168,7 +170,7 @@ def random_shifts(n: int, k: int) -> list[int]:
 def cross_scores(
     network: StatisticsNetwork, x: Tensor, z: Tensor, shifts: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
-    """Scores of the joint pairs ``[n]`` and of rows i with (i + s) mod n, ``[k, n]``, float32."""
+    """Scores the joint pairs ``[n]`` and rows i with (i + s) mod n, ``[k, n]``, float32."""
     n, device = len(x), x.device
     a, b = embed_rows(network, x, z)
     # Double precision sums follow, which Apple's devices don't have.
@@ -178,27 +180,27 @@ def cross_scores(
     at_once = PAIRS_ON_CPU if device.type == "cpu" else PAIRS_ON_DEVICE
     for start in range(0, n, at_once):
         here = slice(start, min(n, start + at_once))
-        t_joint[here] = head(network, a[here], b[here]).float()
+        t_joint[here] = network.head(a[here], b[here]).float()
         rows = here.stop - start
         lot = max(1, at_once // rows)
         for i in range(0, len(shifts), lot):
             columns = [neighbours(b, (start + s) % n, rows) for s in shifts[i : i + lot]]
             partners = torch.stack(columns) if len(columns) > 1 else columns[0][None]
-            t_marginal[i : i + lot, here] = head(network, a[here], partners).float().to(keep)
+            t_marginal[i : i + lot, here] = network.head(a[here], partners).float().to(keep)
     return t_joint, t_marginal
 
 
 def neighbours(rows: Tensor, first: int, number: int) -> Tensor:
-    """So many rows in a row, the first after the last: a view, where a gather would copy."""
+    """Returns neighbouring rows, the first after the last: a view, where a gather would copy."""
     found = rows[first : first + number]
     missing = number - len(found)
     return torch.cat([found, rows[:missing]]) if missing else found
 
 
 def embed_rows(network: StatisticsNetwork, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-    """The per-row part of the network on any number of rows, in blocks."""
+    """Embeds any number of rows, in blocks."""
     parts = [
-        embed(network, x[start : start + ROWS_AT_ONCE], z[start : start + ROWS_AT_ONCE])
+        network.embed(x[start : start + ROWS_AT_ONCE], z[start : start + ROWS_AT_ONCE])
         for start in range(0, len(x), ROWS_AT_ONCE)
     ]
     return torch.cat([a for a, _ in parts]), torch.cat([b for _, b in parts])
@@ -215,7 +217,7 @@ class Moments:
 
 
 def moments(scores: Tensor, shifts: Sequence[int]) -> Moments:
-    """Double-precision moments of e^s over scores ``[k, n]``, one shift at a time."""
+    """Returns double-precision moments of e^s over scores ``[k, n]``, one shift at a time."""
     top = scores.max()
     k, n = scores.shape
     row = torch.zeros(n, dtype=torch.float64, device=scores.device)
@@ -247,7 +249,7 @@ class Found(NamedTuple):
 def _pair_bound(
     bound: PairBound, t_joint: Tensor, t_marginal: Tensor, shifts: Sequence[int], plain: Moments
 ) -> Found:
-    r"""A bound E[T] + f(L) of L = log E[e^s]; for Donsker-Varadhan f(L) = -L and s = T.
+    r"""Evaluates E[T] + f(L) with L = log E[e^s]; for Donsker-Varadhan f(L) = -L and s = T.
 
     With r_i and c_i the row and column means of e^s over its grand mean, the influence of row i is
 
@@ -270,14 +272,8 @@ def _pair_bound(
     )
 
 
-def _lower_bound(joint_mean: float, log_partition: float, constant: float | None) -> float | None:
-    if constant is None:
-        return None
-    return joint_mean - math.exp(min(log_partition - constant, 700.0)) - constant + 1
-
-
 def _contrastive(t_joint: Tensor, t_marginal: Tensor, shifts: Sequence[int]) -> Found:
-    r"""InfoNCE: row i's log softmax among itself and its k negatives, plus log(k + 1).
+    r"""Evaluates InfoNCE: row i's log softmax among itself and k negatives, plus log(k + 1).
 
     The influence of row i is its own term and, as a negative of others, one minus the softmax mass
     that falls on it.
@@ -297,7 +293,7 @@ def _infonce(t_joint: Tensor, t_marginal: Tensor) -> float:
 
 
 def _row_log_sum(t_marginal: Tensor) -> Tensor:
-    """Log of each row's sum of e^T over scores ``[k, n]``, double, one shift at a time."""
+    """Returns the log of each row's sum of e^T over scores ``[k, n]``, double, shift by shift."""
     top = t_marginal.max(dim=0).values.double()
     total = torch.zeros_like(top)
     for score in t_marginal:
@@ -308,7 +304,7 @@ def _row_log_sum(t_marginal: Tensor) -> Tensor:
 def _own_bound(
     bound: Bound, t_joint: Tensor, t_marginal: Tensor, shifts: Sequence[int], plain: Moments
 ) -> Found:
-    """A user's bound, known only by its value: its standard error by a jackknife over rows.
+    """Evaluates a bound that is known only by its value: a jackknife over rows gives its error.
 
     A twentieth of the rows is left out at a time, with every pair that one of them takes part in
     (Efron and Stein, 1981); the spread is spread over the rows so that folds can be pooled.
@@ -336,10 +332,10 @@ def _own_bound(
 def log_ratio(
     network: StatisticsNetwork, bound: Bound, x: Tensor, z: Tensor, constant: Tensor | None
 ) -> Tensor:
-    """Scores of paired rows ``[n]`` less their constant; see `MutualInformation.pointwise`."""
+    """Returns scores of paired rows ``[n]`` less their constant; see `MutualInformation`."""
     if constant is not None and bound.needs == "pairs":
         a, b = embed_rows(network, x, z)
-        return (head(network, a, b) - constant).float()
+        return (network.head(a, b) - constant).float()
     shifts = random_shifts(len(x), FEWEST_SHIFTS)
     t_joint, t_marginal = cross_scores(network, x, z, shifts)
     if bound.needs == "matrix":

@@ -6,44 +6,22 @@ is the score matrix. Scores are ``t_joint [n]`` and ``t_marginal [n, k]``: row i
 share x_i.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from mine_cli.marginals import Marginals
-from mine_cli.networks.interface import Noise, StatisticsNetwork, embed, head
+from mine_cli.networks.interface import Noise, StatisticsNetwork, given
 
-__all__ = ["cross", "draw", "draw_noise", "score", "score_groups", "score_pairs"]
+__all__ = ["cross", "score", "score_groups", "score_pairs"]
 
 
 # Pairs scored at once where whole groups are crossed: beyond this, row blocks are recomputed in
 # the backward pass, which is faster (a block stays in cache) and bounds the memory.
 PAIRS_AT_ONCE = 2**14
-
-
-def draw(
-    network: StatisticsNetwork, marginals: Marginals, n: int, generator: torch.Generator
-) -> tuple[Tensor | None, Noise | None]:
-    """A fresh pairing ``[n, k]`` of n rows (None: groups are crossed), and the network's noise."""
-    found = marginals.pairings(1, n, generator)
-    pairing = None if found is None else found[0]
-    return pairing, draw_noise(network, marginals, n, pairing, generator)
-
-
-def draw_noise(
-    network: StatisticsNetwork,
-    marginals: Marginals,
-    n: int,
-    pairing: Tensor | None,
-    generator: torch.Generator,
-) -> Noise | None:
-    """The noise of a network in training on n rows and their pairs; None where it has none."""
-    if not (network.training and network.takes_noise):
-        return None
-    groups, rows = marginals.groups(n)
-    pairs = (groups, rows, rows) if pairing is None else (1 + pairing.shape[1], n)
-    num_z = n * (1 + marginals.extra)
-    return network.draw_noise(n, num_z, pairs, generator)
 
 
 def score(
@@ -54,7 +32,7 @@ def score(
     pairing: Tensor | None = None,
     noise: Noise | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Scores of the joint pairs ``[n]`` and of k marginal pairs a row ``[n, k]``.
+    """Scores the joint pairs ``[n]`` and k marginal pairs a row ``[n, k]``.
 
     ``pairing [n, k]`` holds the rows of z that each x is paired with; None crosses groups.
     """
@@ -66,12 +44,13 @@ def score(
 def score_pairs(
     network: StatisticsNetwork, x: Tensor, z: Tensor, pairing: Tensor, noise: Noise | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Joint scores ``[n]`` and those of row i with the z rows ``pairing[i]``, ``[n, k]``."""
+    """Scores the joint pairs ``[n]`` and row i with the z rows ``pairing[i]``, ``[n, k]``."""
     n, k = pairing.shape
     # One gather for joint and marginal pairs alike: its gradient is one scatter.
     rows = torch.cat([torch.arange(n, device=pairing.device), pairing.T.flatten()])
-    a, b = embed(network, x, z, noise)
-    t = head(network, a, b.index_select(0, rows).unflatten(0, (1 + k, n)), noise)
+    a, b = network.embed(x, z, *given(noise))
+    b = b.index_select(0, rows).unflatten(0, (1 + k, n))
+    t = network.head(a, b, *given(noise))
     return t[0], t[1:].T
 
 
@@ -82,12 +61,12 @@ def score_groups(
     marginals: Marginals,
     noise: Noise | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Joint scores ``[n]`` and those of row i with every other row of its group ``[n, rows - 1]``.
+    """Scores the joint pairs ``[n]`` and row i with every other of its group ``[n, rows - 1]``.
 
     n is cut to whole groups of one size (at most groups - 1 rows are left out).
     """
     groups, rows = marginals.groups(len(x))
-    a, b = embed(network, x, z, noise)
+    a, b = network.embed(x, z, *given(noise))
     a, b = (side[: groups * rows].unflatten(0, (groups, rows)) for side in (a, b))
     matrix = cross(network, a, b, noise)
     t_joint = matrix.diagonal(dim1=-2, dim2=-1)
@@ -98,22 +77,21 @@ def score_groups(
 
 
 def cross(network: StatisticsNetwork, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
-    """Score matrices ``[groups, rows, rows]`` of embedded groups, in row blocks."""
+    """Returns the score matrices ``[groups, rows, rows]`` of embedded groups, in row blocks."""
     groups, rows = a.shape[:2]
     block = max(1, PAIRS_AT_ONCE // (groups * rows))
     # A frozen network (`maximise`, `minimise`) is not recomputed: by then it would not be frozen.
     recompute = block < rows and torch.is_grad_enabled() and trainable(network)
+    score_block: Callable[..., Tensor] = network.head
+    if recompute:
+        score_block = partial(checkpoint, network.head, use_reentrant=False)
     parts = []
     for start in range(0, rows, block):
         part = slice(start, start + block)
         own = noise and {
             key: value if key in ("x", "z") else value[:, part] for key, value in noise.items()
         }
-        arguments = (network, a[:, part, None], b[:, None], own)
-        if recompute:
-            parts.append(checkpoint(head, *arguments, use_reentrant=False))
-        else:
-            parts.append(head(*arguments))
+        parts.append(score_block(a[:, part, None], b[:, None], *given(own)))
     return torch.cat(parts, dim=1)
 
 

@@ -42,7 +42,7 @@ class StackedMLP:
         names = ["first_x.weight", "first_x.bias", "first_z.weight"]
         for i in range(len(network.rest.layers)):
             names += [f"rest.layers.{i}.weight", f"rest.layers.{i}.bias"]
-        self.weights = [stacked[f"network.{name}"] for name in names]
+        self.weights = [stacked[f"module.{name}"] for name in names]
 
     @classmethod
     def of(

@@ -18,7 +18,7 @@ NOT_OK = ("diverged", "high_variance", "at_ceiling", "not_converged")
 
 
 def status(bound: Bound, evaluation: Evaluation, select_curve: Sequence[float]) -> str:
-    """The first that applies of ``diverged``, ``high_variance``, ``at_ceiling``,
+    """Returns the first that applies of ``diverged``, ``high_variance``, ``at_ceiling``,
     ``not_converged`` and ``ok``; ``ok`` is no claim that the bound is tight.
 
     Arguments:
@@ -36,7 +36,7 @@ def status(bound: Bound, evaluation: Evaluation, select_curve: Sequence[float]) 
 
 
 def high_variance(evaluation: Evaluation) -> bool:
-    """A few rows carry the mean of e^T, or the estimate stands above its own lower bound."""
+    """Whether few rows carry the mean of e^T, or the estimate is above its own lower bound."""
     fewest = min(FEWEST_EFFECTIVE_ROWS, evaluation.rows / 10)
     if evaluation.effective_sample_size < fewest:
         return True
@@ -46,7 +46,7 @@ def high_variance(evaluation: Evaluation) -> bool:
 
 
 def at_ceiling(evaluation: Evaluation) -> bool:
-    """Within a nat of log(number of candidates), in the report or at the training number."""
+    """Whether it is within a nat of log(candidates), in the report or at the training number."""
     if evaluation.value > math.log(evaluation.negatives + 1) - CEILING_MARGIN:
         return True
     if evaluation.at_training_negatives is None or evaluation.training_negatives is None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mine_cli.bounds import BOUNDS, Bound, as_bound
 from mine_cli.errors import BadInput
 from mine_cli.estimator.evaluation import Evaluation, evaluate, log_ratio
-from mine_cli.estimator.scoring import draw, score
+from mine_cli.estimator.scoring import score
 from mine_cli.marginals import MARGINALS, as_marginals
 from mine_cli.networks.interface import Noise, as_network
 from mine_cli.training.optim import adam
@@ -76,14 +76,13 @@ class MutualInformation(nn.Module):
             )
         self.network = as_network(network)
         self.bound = as_bound(named(bound, BOUNDS, "bound") if isinstance(bound, str) else bound)
-        chosen = marginals
         if isinstance(marginals, str):
-            chosen = named(marginals, MARGINALS, "marginals")
-        self.marginals = as_marginals(chosen)
+            marginals = named(marginals, MARGINALS, "marginals")
+        self.marginals = as_marginals(marginals)
         if self.bound.needs == "matrix" and self.marginals.rows is None:
             raise BadInput(
                 f"bound={type(self.bound).__name__} needs the score matrix: marginals=all_pairs, "
-                f"not {type(chosen).__name__}"
+                f"not {type(marginals).__name__}"
             )
         self.lr = lr
         self.seed = seed
@@ -96,14 +95,13 @@ class MutualInformation(nn.Module):
     # Training the statistics network
 
     def step(self, x: Tensor, z: Tensor, z_extra: Tensor | None = None) -> Tensor:
-        """Train the statistics network by one step; what x and z came from is untouched.
+        """Trains the statistics network by one step; what x and z came from is untouched.
 
         Returns the bound's value on this training batch, in nats: a progress figure, not an
         estimate (`evaluate` rows that were not trained on for that). ``z_extra [n * num, ...]``
         are the independent draws of z that ``marginals="independent"`` asks for.
         """
-        z = self._with_extra(x, z, z_extra)
-        pairing, noise = draw(self.network, self.marginals, len(x), self.generator(x.device))
+        z, pairing, noise = self._drawn(x, z, z_extra)
         self.optimizer.zero_grad(set_to_none=True)
         loss, *scores = self(x.detach(), z.detach(), pairing, noise)
         loss.backward()
@@ -113,7 +111,7 @@ class MutualInformation(nn.Module):
     def forward(
         self, x: Tensor, z: Tensor, pairing: Tensor | None = None, noise: Noise | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The bound's loss (to descend) on one batch, and the detached scores it comes from.
+        """Returns the bound's loss (to descend) on one batch, and the detached scores behind it.
 
         A function of its arguments, parameters and buffers alone, so that many terms of one shape
         can be stacked and stepped together.
@@ -125,29 +123,41 @@ class MutualInformation(nn.Module):
     def scores(
         self, x: Tensor, z: Tensor, pairing: Tensor | None = None, noise: Noise | None = None
     ) -> tuple[Tensor, Tensor]:
-        """See `scoring.score`."""
+        """Scores joint and marginal pairs; see `scoring.score`."""
         return score(self.network, self.marginals, x, z, pairing, noise)
+
+    def draw(self, n: int, generator: torch.Generator) -> tuple[Tensor | None, Noise | None]:
+        """Draws a pairing ``[n, k]`` of n rows (None: groups are crossed), and noise."""
+        found = self.marginals.pairings(1, n, generator)
+        pairing = None if found is None else found[0]
+        return pairing, self.draw_noise(n, pairing, generator)
+
+    def draw_noise(
+        self, n: int, pairing: Tensor | None, generator: torch.Generator
+    ) -> Noise | None:
+        """Draws the network's noise on n rows and their pairs; None where it takes none."""
+        if not (self.network.training and self.network.takes_noise):
+            return None
+        groups, rows = self.marginals.groups(n)
+        pairs = (groups, rows, rows) if pairing is None else (1 + pairing.shape[1], n)
+        return self.network.draw_noise(n, n * (1 + self.marginals.extra), pairs, generator)
 
     # Moving what x and z came from
 
     def maximise(self, x: Tensor, z: Tensor, z_extra: Tensor | None = None) -> Tensor:
-        """The term to *add* to a loss that shall raise I(x; z): minus the bound's objective.
+        """Returns the term to *add* to a loss to raise I(x; z): minus the bound's objective.
 
         Differentiable in x and z; no gradient reaches the statistics network.
         """
-        return -self._objective(x, z, z_extra)
+        return -self.minimise(x, z, z_extra)
 
     def minimise(self, x: Tensor, z: Tensor, z_extra: Tensor | None = None) -> Tensor:
-        """The term to *add* to a loss that shall lower I(x; z): the bound's objective.
+        """Returns the term to *add* to a loss to lower I(x; z): the bound's objective.
 
         Differentiable in x and z; no gradient reaches the statistics network. Lowering a lower
         bound also rewards fooling the network: keep it trained (`step`) in between.
         """
-        return self._objective(x, z, z_extra)
-
-    def _objective(self, x: Tensor, z: Tensor, z_extra: Tensor | None) -> Tensor:
-        z = self._with_extra(x, z, z_extra)
-        pairing, noise = draw(self.network, self.marginals, len(x), self.generator(x.device))
+        z, pairing, noise = self._drawn(x, z, z_extra)
         with frozen(self):
             return self.bound.objective(*self.scores(x, z, pairing, noise))
 
@@ -155,14 +165,14 @@ class MutualInformation(nn.Module):
 
     @torch.no_grad()
     def evaluate(self, x: Tensor, z: Tensor, **options: Any) -> Evaluation:
-        """The bound on the given rows, with its standard error; see `evaluation.evaluate`."""
+        """Evaluates the bound on rows, with its standard error; see `evaluation.evaluate`."""
         check_paired(x, z)
         with evaluating(self):
             return evaluate(self.network, self.bound, x, z, **options)
 
     def crossing(self, batch_size: int, pairs: int) -> dict[str, int]:
-        """How `evaluate` is to cross rows: so many pairs in all, or (InfoNCE, whose value depends
-        on it) as many negatives a row as a training batch gives."""
+        """Returns how `evaluate` is to cross rows: so many pairs in all, or (InfoNCE, whose value
+        depends on it) as many negatives a row as a training batch gives."""
         if self.bound.needs != "matrix":
             return {"pairs": pairs}
         _, rows = self.marginals.groups(batch_size)
@@ -170,7 +180,7 @@ class MutualInformation(nn.Module):
 
     @torch.no_grad()
     def pointwise(self, x: Tensor, z: Tensor) -> Tensor:
-        r"""The log-ratio of each row ``[n]``, in nats: an estimate of log p(x, z) / p(x) p(z).
+        r"""Returns the log-ratio of each row ``[n]``, in nats: about log p(x, z) / p(x) p(z).
 
         .. math:: T(x_i, z_i) - \log E_{p(x)p(z)}[e^T]
 
@@ -185,7 +195,7 @@ class MutualInformation(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, x: Tensor, z: Tensor) -> None:
-        """Fix the constant of `pointwise` on rows that the network was not trained on."""
+        """Fixes the constant of `pointwise` on rows that the network was not trained on."""
         self.log_partition.fill_(self.evaluate(x, z).log_partition)
         self.calibrated.fill_(True)
 
@@ -199,12 +209,15 @@ class MutualInformation(nn.Module):
         return self._optimizer
 
     def generator(self, device: torch.device) -> torch.Generator:
-        """This term's own random stream on a device."""
+        """Returns this term's own random stream on a device."""
         if self._generator is None or self._generator.device.type != device.type:
             self._generator = torch.Generator(device).manual_seed(self.seed)
         return self._generator
 
-    def _with_extra(self, x: Tensor, z: Tensor, z_extra: Tensor | None) -> Tensor:
+    def _drawn(
+        self, x: Tensor, z: Tensor, z_extra: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Noise | None]:
+        """z with its extra draws, a pairing and noise; raises BadInput where rows don't fit."""
         check_tensors(x, z)
         rows = 0 if z_extra is None else len(z_extra)
         wanted = len(x) * self.marginals.extra
@@ -213,18 +226,19 @@ class MutualInformation(nn.Module):
                 f"got {len(x)} rows of x, {len(z)} of z and {rows} extra draws of z: x and z are "
                 f"paired row by row, and these marginals take {wanted} extra draws"
             )
-        return z if z_extra is None else torch.cat([z, z_extra])
+        pairing, noise = self.draw(len(x), self.generator(x.device))
+        return z if z_extra is None else torch.cat([z, z_extra]), pairing, noise
 
 
 def check_paired(x: Tensor, z: Tensor) -> None:
-    """Raise BadInput unless x and z are tensors with as many rows."""
+    """Raises BadInput unless x and z are tensors with as many rows."""
     check_tensors(x, z)
     if len(x) != len(z):
         raise BadInput(f"x has {len(x)} rows and z has {len(z)}; they are paired row by row")
 
 
 def check_tensors(x: object, z: object) -> None:
-    """Raise BadInput unless x and z are tensors."""
+    """Raises BadInput unless x and z are tensors."""
     for name, rows in (("x", x), ("z", z)):
         if not isinstance(rows, Tensor):
             raise BadInput(f"{name}: want a torch.Tensor, not {type(rows).__name__}")
@@ -239,7 +253,7 @@ def named(name: str, known: dict[str, type[Kind]], what: str) -> Kind:
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """Parameters that take no gradient for the length of a forward pass."""
+    """Keeps gradients from a module's parameters for the length of a forward pass."""
     wanted = [p for p in module.parameters() if p.requires_grad]
     for p in wanted:
         p.requires_grad_(False)
@@ -252,7 +266,7 @@ def frozen(module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode (no noise, no dropout), then the mode that was."""
+    """Puts a module in evaluation mode (no noise, no dropout), then in the mode that was."""
     training = module.training
     module.eval()
     try:

@@ -109,7 +109,7 @@ def load_classifier(path: Path, name: str = "mnist") -> DigitClassifier:
 
 
 def fingerprint(weights: dict[str, Tensor], name: str, accuracy: float) -> str:
-    """The SHA-256 of a classifier: its weights by name, the data set and the accuracy."""
+    """Returns the SHA-256 of a classifier: weights by name, the data set and the accuracy."""
     described = [[key, str(value.dtype), list(value.shape)] for key, value in weights.items()]
     digest = hashlib.sha256(json.dumps([name, accuracy, described]).encode())
     for value in weights.values():

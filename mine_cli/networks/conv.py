@@ -51,11 +51,7 @@ class ConditionedConv(StatisticsNetwork):
         activation: str = "elu",
     ) -> None:
         super().__init__()
-        if len(x_shape) != 3:
-            raise BadInput(
-                f"network conditioned_conv: x must be an image (channels, height, width), not of "
-                f"shape {tuple(x_shape)}; network=mlp takes any shape"
-            )
+        check_image("conditioned_conv", x_shape)
         if not channels:
             raise BadInput(
                 "network conditioned_conv: channels needs at least one layer, such as [16]"
@@ -127,11 +123,7 @@ class Conv(StatisticsNetwork):
         activation: str = "gelu",
     ) -> None:
         super().__init__()
-        if len(x_shape) != 3:
-            raise BadInput(
-                f"network conv: x must be an image (channels, height, width), not of shape "
-                f"{tuple(x_shape)}; network=mlp takes any shape"
-            )
+        check_image("conv", x_shape)
         self.f = image_encoder("x", x_shape, channels, widths, features, activation)
         if len(z_shape) == 3:
             self.g = image_encoder("z", z_shape, channels, widths, features, activation)
@@ -144,3 +136,12 @@ class Conv(StatisticsNetwork):
 
     def head(self, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
         return inner(a, b)
+
+
+def check_image(option: str, x_shape: Sequence[int]) -> None:
+    """Raises BadInput unless x is an image."""
+    if len(x_shape) != 3:
+        raise BadInput(
+            f"network {option}: x must be an image (channels, height, width), not of shape "
+            f"{tuple(x_shape)}; network=mlp takes any shape"
+        )

@@ -110,7 +110,7 @@ class Discriminator(nn.Module):
 
 
 def doubling(before: int, after: int, side: int, bias: bool = False) -> nn.ConvTranspose2d:
-    """A transposed convolution [n, before, (side + 1) / 2, ...] -> [n, after, side, ...]."""
+    """Builds a transposed convolution [n, before, (side + 1) / 2, ..] -> [n, after, side, ..]."""
     even = 1 - side % 2
     return nn.ConvTranspose2d(
         before, after, 5, stride=2, padding=2, output_padding=even, bias=bias
@@ -118,12 +118,12 @@ def doubling(before: int, after: int, side: int, bias: bool = False) -> nn.ConvT
 
 
 def halving(before: int, after: int, bias: bool = False) -> nn.Conv2d:
-    """A convolution [n, before, side, ...] -> [n, after, (side + 1) / 2, ...], rounded down."""
+    """Builds a convolution [n, before, side, ..] -> [n, after, (side + 1) // 2, ..]."""
     return nn.Conv2d(before, after, 5, stride=2, padding=2, bias=bias)
 
 
 def start(layer: nn.Module) -> None:
-    """The weights that the published code starts from; BatchNorm's own are torch's."""
+    """Draws the weights that the published code starts from; BatchNorm's own are torch's."""
     if isinstance(layer, nn.Conv2d):
         nn.init.trunc_normal_(layer.weight, std=SPREAD, a=-2 * SPREAD, b=2 * SPREAD)
     elif isinstance(layer, (nn.ConvTranspose2d, nn.Linear)):
@@ -133,13 +133,13 @@ def start(layer: nn.Module) -> None:
 
 
 def keep_size(layer: nn.Module) -> None:
-    """He's start of a convolution: without BatchNorm, images would fade from layer to layer."""
+    """Starts a convolution by He's law: without BatchNorm images fade from layer to layer."""
     if isinstance(layer, nn.Conv2d):
         nn.init.kaiming_normal_(layer.weight, SLOPE)
 
 
 def check(what: str, shape: Sequence[int], channels: Sequence[int]) -> None:
-    """Raise BadInput unless the pair is made for such images."""
+    """Raises BadInput unless the pair is made for such images."""
     if tuple(shape) not in ((1, 28, 28), (3, 28, 28)):
         raise BadInput(
             f"{what} dcgan: made for images of shape (1, 28, 28) or (3, 28, 28), not "

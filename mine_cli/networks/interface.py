@@ -5,7 +5,7 @@ from typing import cast
 import torch
 from torch import Generator, Tensor, nn
 
-__all__ = ["Bounded", "Noise", "StatisticsNetwork", "Whole", "as_network", "embed", "head"]
+__all__ = ["Bounded", "Noise", "StatisticsNetwork", "Whole", "as_network", "given"]
 
 Noise = dict[str, Tensor]
 
@@ -97,10 +97,10 @@ class Bounded(StatisticsNetwork):
         return self.network.draw_noise(num_x, num_z, pairs, generator)
 
     def embed(self, x: Tensor, z: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
-        return embed(self.network, x, z, noise)
+        return self.network.embed(x, z, *given(noise))
 
     def head(self, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
-        return self._limited(head(self.network, a, b, noise))
+        return self._limited(self.network.head(a, b, *given(noise)))
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         return self._limited(self.network(x, z))
@@ -125,16 +125,6 @@ def as_network(own: nn.Module) -> StatisticsNetwork:
     return found
 
 
-# A user's own network may take no noise: none is passed where there is none.
-
-
-def embed(
-    network: StatisticsNetwork, x: Tensor, z: Tensor, noise: Noise | None = None
-) -> tuple[Tensor, Tensor]:
-    """Returns what a network computes once per row of x ``[n, h]`` and of z ``[m, h]``."""
-    return network.embed(x, z) if noise is None else network.embed(x, z, noise)
-
-
-def head(network: StatisticsNetwork, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
-    """Returns the scores of embedded rows, broadcast over leading dimensions."""
-    return network.head(a, b) if noise is None else network.head(a, b, noise)
+def given(noise: Noise | None) -> tuple[Noise, ...]:
+    """Returns noise as arguments: a user's own ``embed`` and ``head`` may take none."""
+    return () if noise is None else (noise,)

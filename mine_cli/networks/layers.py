@@ -1,7 +1,7 @@
 """The pieces that statistics networks are made of."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import TypeVar, cast
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mine_cli.errors import BadInput
+from mine_cli.networks import linear
 from mine_cli.networks.interface import Noise
 
 __all__ = [
@@ -49,14 +50,15 @@ def activate(name: str) -> nn.Module:
 
 
 def flat(t: Tensor) -> Tensor:
-    """Rows of any shape as vectors, [n, size]."""
+    """Returns rows of any shape as vectors, [n, size]."""
     return t.reshape(t.shape[0], math.prod(t.shape[1:]))
 
 
 def inner(a: Tensor, b: Tensor) -> Tensor:
-    """Inner product over the last dimension, broadcast over the others; never [n, m, h] in memory.
+    """Returns inner products over the last dimension, broadcast over the others.
 
-    Where one operand already has every pair, the plain product is five times as fast as einsum.
+    Never [n, m, h] in memory. Where one operand already has every pair, the plain product is five
+    times as fast as einsum.
     """
     if math.prod(torch.broadcast_shapes(a.shape, b.shape)) == max(a.numel(), b.numel()):
         return (a * b).sum(-1)
@@ -64,7 +66,7 @@ def inner(a: Tensor, b: Tensor) -> Tensor:
 
 
 def perceptron(size: int, widths: Sequence[int], out: int, activation: str) -> nn.Sequential:
-    """Linear layers [n, size] -> [n, out] with an activation after every one but the last."""
+    """Builds linear layers [n, size] -> [n, out] with an activation after each but the last."""
     layers: list[nn.Module] = []
     for width in widths:
         layers += [nn.Linear(size, width), activate(activation)]
@@ -73,7 +75,7 @@ def perceptron(size: int, widths: Sequence[int], out: int, activation: str) -> n
 
 
 def split_linear(size_x: int, size_z: int, out: int) -> tuple[nn.Linear, nn.Linear]:
-    """One linear layer over the concatenation [x, z], as W_x x + bias and W_z z to be added."""
+    """Builds one linear layer over [x, z] as two, W_x x + bias and W_z z, to be added."""
     whole = nn.Linear(size_x + size_z, out)
     for_x, for_z = nn.Linear(size_x, out), nn.Linear(size_z, out, bias=False)
     with torch.no_grad():
@@ -104,11 +106,12 @@ class PairLayers(nn.Module):
         return cast(nn.Linear, self.layers[-1]).bias
 
     def forward(self, h: Tensor, noise: Noise | None = None) -> Tensor:
-        for i, layer in enumerate(self.layers):
+        learning = torch.is_grad_enabled()
+        for i, layer in enumerate(cast(Iterable[nn.Linear], self.layers)):
             h = self.activation(h)
             if noise is not None:
                 h = h + noise[f"hidden{i}"]
-            h = layer(h)
+            h = layer(h) if learning else linear.linear(h, layer.weight, layer.bias)
         return h.squeeze(-1)
 
 
@@ -120,7 +123,7 @@ def image_encoder(
     out: int,
     activation: str,
 ) -> nn.Sequential:
-    """Convolutions that halve the image once each, then a perceptron: [n, C, H, W] -> [n, out].
+    """Builds convolutions that halve the image, then a perceptron: [n, C, H, W] -> [n, out].
 
     Padded, so that a border shared with the other half of an image is seen.
     """

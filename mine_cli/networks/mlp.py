@@ -65,12 +65,9 @@ class NoisyMLP(MLP):
     A row's input noise is drawn once and shared by all pairs of that row.
 
     Arguments:
-        x_shape: The shape of one x.
-        z_shape: The shape of one z.
-        widths: The widths of the hidden layers, at least one.
+        x_shape, z_shape, widths, activation: As in :class:`MLP`.
         input_noise: Standard deviation of the noise on x and z.
         hidden_noise: Standard deviation of the noise on the activations.
-        activation: elu, gelu, leaky_relu, relu, silu or tanh.
 
     Raises:
         BadInput: for an unknown activation, or no hidden layer.

@@ -16,11 +16,9 @@ class Separable(StatisticsNetwork):
     """Inner product of two perceptrons, T = <f(x), g(z)>: all pairs cost one matrix product.
 
     Arguments:
-        x_shape: The shape of one x.
-        z_shape: The shape of one z.
+        x_shape, z_shape, activation: As in :class:`~mine_cli.networks.mlp.MLP`.
         widths: The widths of the hidden layers of f and of g.
         features: The number of outputs of f and of g.
-        activation: elu, gelu, leaky_relu, relu, silu or tanh.
 
     Raises:
         BadInput: for an unknown activation.

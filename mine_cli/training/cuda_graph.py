@@ -18,7 +18,7 @@ UNRECORDED = 3  # steps that are taken as they are: optimisers and libraries pre
 
 
 class RecordedStep:
-    """What a step does, as it is for a few times, then as a recording of it.
+    """Takes a step as it is for a few times, then replays a recording of it.
 
     Arguments:
         step: works on the same tensors whenever it is called, and never waits for the device.
@@ -48,7 +48,7 @@ class RecordedStep:
         return self.metrics
 
     def on_own_stream(self) -> Metrics:
-        """The step itself, where it is to be recorded."""
+        """Takes the step itself, on the stream where it is to be recorded."""
         here = torch.cuda.current_stream()
         self.stream.wait_stream(here)
         with torch.cuda.stream(self.stream):
@@ -57,7 +57,7 @@ class RecordedStep:
         return metrics
 
     def record(self) -> None:
-        """Nothing is computed while a step is recorded."""
+        """Records a step, while which nothing is computed."""
         try:
             with torch.cuda.graph(self.graph, stream=self.stream):
                 self.metrics = self.step()

@@ -7,13 +7,29 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-__all__ = ["AT_ONCE_ON_CPU", "Stack", "State", "fixed", "mapped", "stack", "together"]
+__all__ = ["AT_ONCE_ON_CPU", "Call", "Stack", "State", "fixed", "mapped", "stack", "together"]
 
 # Modules stepped as one on a CPU: the more, the less bookkeeping, until they outgrow its caches.
 AT_ONCE_ON_CPU = 32
 
 State = tuple[dict[str, Tensor], dict[str, Tensor]]
 """Parameters and buffers by name, of one module or ``[R, ...]`` of a stack."""
+
+
+class Call(nn.Module):
+    """A function of a module as a forward pass, so that it can be stacked.
+
+    Arguments:
+        module: What the parameters and buffers belong to.
+        function: Is called with the module and the arguments of the forward pass.
+    """
+
+    def __init__(self, module: nn.Module, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.module, self.function = module, function
+
+    def forward(self, *arguments: Any) -> Any:
+        return self.function(self.module, *arguments)
 
 
 class Stack:

@@ -136,7 +136,7 @@ def test_one_part_is_pooled_as_it_is() -> None:
 MILLIONS = """
 import resource, torch
 from mine_cli.bounds import DV
-from mine_cli.evaluation import evaluate
+from mine_cli.estimator.evaluation import evaluate
 from mine_cli.networks import MLP
 torch.set_num_threads(1)
 x, z = torch.randn(2, 10_001, 2)

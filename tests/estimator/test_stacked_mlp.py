@@ -21,7 +21,7 @@ def networks(widths: list[int], activation: str) -> list[MLP]:
 def stacked(networks: list[MLP]) -> dict[str, Tensor]:
     names = dict(networks[0].named_parameters())
     return {
-        f"network.{name}": torch.stack([n.get_parameter(name).detach() for n in networks])
+        f"module.{name}": torch.stack([n.get_parameter(name).detach() for n in networks])
         .requires_grad_()
         for name in names
     }  # fmt: skip
@@ -50,7 +50,7 @@ def test_scores_and_gradients_are_autograd_s(
             torch.testing.assert_close(f[r], e, msg=f"part {part}")
             (e * u[r]).sum().backward(retain_graph=True)
         for name, parameter in network.named_parameters():
-            torch.testing.assert_close(weights[f"network.{name}"].grad[r], parameter.grad)
+            torch.testing.assert_close(weights[f"module.{name}"].grad[r], parameter.grad)
 
 
 def test_gradient_by_differences() -> None:

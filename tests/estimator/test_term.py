@@ -14,7 +14,6 @@ from mine_cli.estimator.term import MutualInformation
 from mine_cli.marginals import MARGINALS, AllPairs
 from mine_cli.networks.mlp import MLP, NoisyMLP
 from mine_cli.networks.separable import Separable
-from mine_cli.training.optim import adam, descend
 from tests.conftest import GaussianLogRatio
 
 
@@ -212,17 +211,3 @@ def test_evaluation_mode_is_left_as_it_was() -> None:
     x, z = torch.randn(2, 64, 2)
     assert mi.evaluate(x, z).value == mi.evaluate(x, z).value
     assert mi.network.training
-
-
-def test_descend_is_the_optimisers_own_step() -> None:
-    quick, plain = (nn.Parameter(torch.ones(5, 3)) for _ in range(2))
-    unused = nn.Parameter(torch.ones(2))
-    ours, theirs = adam([quick, unused], 0.01, 0.1), adam([plain], 0.01, 0.1)
-    for _ in range(5):
-        quick.grad = torch.randn(5, 3)
-        plain.grad = quick.grad.clone()
-        descend(ours)
-        theirs.step()
-    assert torch.equal(quick, plain)
-    assert ours.state_dict()["state"][0]["step"] == 5
-    assert torch.equal(unused, torch.ones(2))
