@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mine_cli.api import Estimate, estimate
-    from mine_cli.estimator.term import MutualInformation
+    from mine_cli.estimator import MutualInformation
     from mine_cli.tasks.load import load, load_generator
 
 __all__ = [
@@ -24,15 +24,16 @@ HOMES = {
     "Estimate": "mine_cli.api",
     "MutualInformation": "mine_cli.estimator",
     "estimate": "mine_cli.api",
-    "load": "mine_cli.api",
-    "load_generator": "mine_cli.api",
+    "load": "mine_cli.tasks.load",
+    "load_generator": "mine_cli.tasks.load",
 }
 
+if not TYPE_CHECKING:  # a type checker would take any name for an Any
 
-def __getattr__(name: str) -> Any:
-    if name not in HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(HOMES[name]), name)
+    def __getattr__(name: str) -> Any:
+        if name not in HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

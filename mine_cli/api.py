@@ -1,14 +1,10 @@
 """The program from Python: the same code path and defaults as the command line."""
 
-import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
-import numpy
-import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
@@ -24,7 +20,7 @@ from mine_cli.errors import BadInput, Diverged
 from mine_cli.sweep.folder import saved_sweep
 from mine_cli.tasks import run
 from mine_cli.tasks.mi_estimate.experiment import MIEstimateExperiment
-from mine_cli.training import rng
+from mine_cli.tasks.run import undisturbed
 
 __all__ = ["Estimate", "estimate"]
 
@@ -38,6 +34,28 @@ NOT_HERE = {
     "resume": "want mine-run resume=FOLDER in a terminal",
     "dry_run": "nothing is written without a folder",
 }
+
+
+class Overrides(TypedDict, total=False):
+    """The keys that a type checker lets :func:`estimate` take beside its parameters.
+
+    At run time it takes every key of the configuration. One with a dot is no Python name: a type
+    checker takes it in ``options: dict[str, Any] = {"trainer.steps": 1000}``, as ``**options``.
+    """
+
+    marginals: str
+    task: str
+    trainer: str
+    experiment: str
+    deterministic: bool
+    units: str
+    references: str
+    folds: int
+    split: str
+    objective: str | None
+    retry_diverged: bool
+    data_dir: str | Path
+    cache_dir: str | Path
 
 
 @dataclass(frozen=True)
@@ -71,7 +89,7 @@ def estimate(
     folder: str | Path | None = None,
     categorical: Sequence[str] = (),
     groups: Any = None,
-    **overrides: Any,
+    **overrides: Unpack[Overrides],
 ) -> Estimate:
     """Estimate the mutual information of paired rows x ``[n, ...]`` and z ``[n, ...]``, in nats.
 
@@ -82,6 +100,7 @@ def estimate(
         categorical: ``["x"]``, ``["z"]`` or both: classes, one-hot coded.
         groups: labels ``[n]`` of rows that no split may part.
         overrides: any other key, ``folds=5`` or ``**{"trainer.steps": 1000}``; groups too.
+            See :class:`Overrides` for what a type checker makes of them.
 
     Raises:
         BadInput: for data, a key or a value that cannot be used, with every fault in it.
@@ -116,25 +135,6 @@ def estimate(
     return Estimate(
         mi=result.get("estimate"), status=result["status"], curve=curve, result=result, **kept
     )
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Puts the caller's random streams and number of threads back, which a run sets for itself."""
-    python, with_numpy, with_torch = (
-        random.getstate(),
-        numpy.random.get_state(),
-        rng.random_state(),
-    )
-    deterministic, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        numpy.random.set_state(with_numpy)
-        rng.restore_random_state(with_torch)
-        torch.use_deterministic_algorithms(deterministic)
-        torch.set_num_threads(threads)
 
 
 def composed(overrides: Sequence[str]) -> DictConfig:

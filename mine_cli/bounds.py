@@ -81,6 +81,11 @@ class DV(PairBound):
     batch's value is too high on average and its gradient, here uncorrected, biased; the variance
     grows like e^I.
 
+    Example:
+        >>> t_joint, t_marginal = torch.tensor([1.0, 3.0]), torch.zeros(2, 5)
+        >>> DV().value(t_joint, t_marginal).item()  # mean(t_joint) - log mean exp(t_marginal)
+        2.0
+
     References:
         | MINE: Mutual Information Neural Estimation (Belghazi et al., 2018), eq. 10
         | https://arxiv.org/abs/1801.04062
@@ -108,6 +113,13 @@ class Mine(DV):
 
     Raises:
         BadInput: when rate or start is out of range.
+
+    Example:
+        >>> bound, scores = Mine(rate=0.1), (torch.ones(4), torch.zeros(4, 2))
+        >>> bound.value(*scores).item()  # Donsker-Varadhan
+        1.0
+        >>> bound.loss(*scores).item()  # what is descended; no estimate of anything
+        0.0
 
     References:
         | Belghazi et al., 2018, section 3.2 and eq. 12 https://arxiv.org/abs/1801.04062
@@ -151,6 +163,10 @@ class MineF(PairBound):
     Tight at T = log-ratio + 1. Unbiased, value and gradient, but never above Donsker-Varadhan at
     the same T, and its variance grows like e^I too: one large score sinks it.
 
+    Example:
+        >>> MineF().value(torch.ones(4), torch.ones(4, 2)).item()  # constant: at independence
+        0.0
+
     References:
         | Estimating Divergence Functionals and the Likelihood Ratio by Convex Risk Minimization
         | (Nguyen, Wainwright & Jordan, 2010) https://arxiv.org/abs/0809.0853
@@ -178,6 +194,13 @@ class Tuba(PairBound):
     Raises:
         BadInput: when baseline is not finite.
 
+    Example:
+        >>> bound, scores = Tuba(baseline=0.0), (torch.zeros(4), torch.zeros(4, 2))
+        >>> bound.value(*scores).item()
+        0.0
+        >>> [name for name, _ in bound.named_parameters()]
+        ['log_baseline']
+
     References:
         | On Variational Bounds of Mutual Information (Poole et al., 2019), section 2
         | https://arxiv.org/abs/1905.06922
@@ -200,6 +223,13 @@ class JensenShannon(PairBound):
     The T that is optimal there is the log-ratio, so T + 1 is optimal for the f-divergence bound:
     value is a lower bound on the MI, but one that T was not trained for, so expect a large
     variance.
+
+    Example:
+        >>> bound, scores = JensenShannon(), (torch.full((4,), 9.0), torch.full((4, 2), -9.0))
+        >>> round(bound.objective(*scores).item(), 2)  # at most log 4
+        1.39
+        >>> round(bound.value(*scores).item(), 2)  # 1 + mean(t_joint) - mean exp(t_marginal)
+        10.0
 
     References:
         | On Variational Bounds of Mutual Information (Poole et al., 2019), section 2
@@ -230,6 +260,10 @@ class Smile(DV):
 
     Raises:
         BadInput: when clip is not positive.
+
+    Example:
+        >>> Smile(clip=2.0).value(torch.zeros(4), torch.full((4, 2), -9.0)).item()
+        2.0
 
     References:
         | Understanding the Limitations of Variational Mutual Information Estimators
@@ -262,6 +296,11 @@ class InfoNCE(Bound):
     others. Tight as k grows, at T = log-ratio + any function of x. Low variance; weakness: it
     cannot exceed the ceiling, whatever the truth.
 
+    Example:
+        >>> t_joint, t_marginal = torch.full((4,), 100.0), torch.zeros(4, 3)
+        >>> round(InfoNCE().value(t_joint, t_marginal).item(), 4)  # the ceiling, log(3 + 1)
+        1.3863
+
     Raises:
         BadInput: when ``t_marginal`` is not [n, k] with the n of ``t_joint``.
 
@@ -289,6 +328,12 @@ class OneFormula(Bound):
 
     Loss, value and objective all come from it. It may carry ``needs`` ("pairs" or "matrix") and
     ``is_lower_bound`` as attributes; it is taken for a lower bound on pairs otherwise.
+
+    Example:
+        >>> def mean_difference(t_joint, t_marginal):
+        ...     return t_joint.mean() - t_marginal.mean()
+        >>> OneFormula(mean_difference).loss(torch.ones(4), torch.zeros(4, 2)).item()
+        -1.0
     """
 
     def __init__(self, formula: Callable[[Tensor, Tensor], Tensor]) -> None:

@@ -1,11 +1,23 @@
 """The program's own errors: each ends a run with one line and the exit code it carries."""
 
 import os
+import re
 import sys
 import traceback
+from collections.abc import Iterable
 from types import FrameType
 
-__all__ = ["BadInput", "Diverged", "Interrupted", "RunFailed", "error_lines", "interrupt", "tell"]
+__all__ = [
+    "BadInput",
+    "Diverged",
+    "Interrupted",
+    "RunFailed",
+    "error_lines",
+    "interrupt",
+    "printable",
+    "refuse",
+    "tell",
+]
 
 
 class RunFailed(Exception):
@@ -25,6 +37,12 @@ class BadInput(RunFailed):
     def __init__(self, *faults: str) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
+
+
+def refuse(faults: Iterable[str]) -> None:
+    """Raises BadInput with all of these faults, if there are any."""
+    if told := tuple(faults):
+        raise BadInput(*told)
 
 
 class Diverged(RunFailed):
@@ -51,13 +69,22 @@ def tell(stop: Exception) -> None:
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         traceback.print_exception(stop)
     for line in error_lines(stop):
-        print(f"mine-run: {line}", file=sys.stderr)
+        print(f"mine-run: {printable(line)}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """One line whatever it holds: control characters are escaped, as `\\n` and `\\x1b` are."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def error_lines(stop: Exception) -> list[str]:
     """An error in words: as it is for our own, with its type for another's."""
     if isinstance(stop, RunFailed):
-        return str(stop).splitlines()
+        return str(stop).split("\n")
+    if isinstance(stop, MemoryError) or "can't allocate memory" in str(stop):
+        asked = re.search(r"allocate (\d+) bytes", str(stop))
+        size = f": {int(asked[1]) / 1e9:,.0f} GB were asked for at once" if asked else ""
+        return [f"not enough memory{size}; want fewer rows, pairs or a smaller batch"]
     if isinstance(stop, OSError) and stop.strerror:
         return [f"{stop.filename}: {stop.strerror}" if stop.filename else stop.strerror]
     return [f"{type(stop).__name__}: {' '.join(str(stop).split())}"]

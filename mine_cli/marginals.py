@@ -55,6 +55,11 @@ class Shuffle(Marginals):
     Raises:
         BadInput: when num is below 1.
 
+    Example:
+        >>> partners = Shuffle().pairings(1, 5, torch.Generator().manual_seed(0))[0, :, 0]
+        >>> sorted(partners.tolist())  # each z once
+        [0, 1, 2, 3, 4]
+
     References:
         | MINE: Mutual Information Neural Estimation (Belghazi et al., 2018), section 3.1
         | https://arxiv.org/abs/1801.04062
@@ -74,6 +79,13 @@ class Derangement(Marginals):
 
     Raises:
         BadInput: when num is below 1, or a batch has no more than num rows.
+
+    Example:
+        >>> partners = Derangement(num=2).pairings(1, 5, torch.Generator().manual_seed(0))[0]
+        >>> partners.shape
+        torch.Size([5, 2])
+        >>> (partners == torch.arange(5)[:, None]).any().item()  # no row its own
+        False
     """
 
     def __init__(self, num: int = 1) -> None:
@@ -96,6 +108,10 @@ class Independent(Marginals):
 
     Raises:
         BadInput: when num is below 1.
+
+    Example:
+        >>> Independent().pairings(1, 3, torch.Generator())[0, :, 0].tolist()  # the extra rows
+        [3, 4, 5]
     """
 
     def __init__(self, num: int = 1) -> None:
@@ -111,6 +127,10 @@ class AllPairs(Marginals):
 
     Raises:
         BadInput: when rows is below 2.
+
+    Example:
+        >>> AllPairs(rows=128).rows
+        128
     """
 
     def __init__(self, rows: int = 64) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 __all__ = ["Program", "run", "started"]
 
-SECONDS = 120
+SECONDS = 300  # of a machine that is busy with other things as well
 PRELOADED = (
     "pytest",
     "matplotlib.pyplot",

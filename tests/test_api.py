@@ -17,7 +17,9 @@ from hydra.version import getbase
 import mine_cli
 from mine_cli.api import composed, keep_configuration
 from mine_cli.errors import BadInput
-from mine_cli.tasks import run
+from mine_cli.tasks import run as runs
+from mine_cli.tasks.registry import checked
+from tests.program import run
 
 QUICK: dict[str, Any] = {
     "trainer.steps": 60,
@@ -66,9 +68,9 @@ def test_numpy_torch_and_the_command_agree_bit_for_bit(
     np.savez(tmp_path / "my.npz", x=x, z=z)
     overrides = [f"{key}={value}" for key, value in QUICK.items()]
     folder = tmp_path / "run"
-    command = [sys.executable, "-m", "mine_cli", "dataset=arrays", "dataset.path=my.npz"]
-    command += [f"hydra.run.dir={folder}", *overrides]
-    done = subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.PIPE, text=True)
+    data = ("dataset=arrays", "dataset.path=my.npz")
+    done = run(tmp_path, *data, f"hydra.run.dir={folder}", *overrides)
+    assert done.returncode == 0, done.stderr
     # As it is meant for a terminal: no dates, no loggers' names.
     assert "\nmi-estimate: Arrays path=my.npz, MLP, Mine, Derangement\n" in done.stdout
     of_command = json.loads((folder / "result.json").read_text())
@@ -281,7 +283,7 @@ def adversarial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     cfg = composed(["task=gan", *few])
     keep_configuration(cfg, folder / "run")
-    run.run(cfg, folder / "run")
+    runs.run(checked(cfg), folder / "run")
     return folder / "run"
 
 

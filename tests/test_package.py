@@ -80,6 +80,7 @@ def test_wheel_holds_every_yaml_and_module_of_the_checkout(wheel: Path) -> None:
         str(file.relative_to(ROOT)).removeprefix("mine_cli/sweep/plugins/")
         for file in (ROOT / "mine_cli").rglob("*.py")
     }
+    assert "mine_cli/py.typed" in held
     assert "hydra_plugins/__init__.py" not in held
     tops = {name.split("/")[0] for name in held if ".dist-info" not in name}
     assert tops == {"mine_cli", "hydra_plugins"}

@@ -28,8 +28,7 @@ def run(*overrides: str) -> dict[str, Any]:
     """The result of one run that keeps nothing."""
     with initialize_config_dir(conf_dir(), version_base="1.3"):
         cfg = compose("config", ["references=none", "trainer.log_every=100000", *overrides])
-    registry.check(cfg)
-    return runs.run_experiment(registry.experiment_of(cfg), None)
+    return runs.run_experiment(registry.checked(cfg), None)
 
 
 def estimates(seeds: int, *overrides: str) -> list[float]:

@@ -1,13 +1,16 @@
 """The command line, read before Hydra reads it: `dry_run` and `resume` say where output goes."""
 
 import os
+import re
 import sys
 from argparse import ArgumentError, ArgumentParser
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 
 from mine_cli.config import processes
 from mine_cli.config.overrides import quoted, unquoted
@@ -24,6 +27,11 @@ LOGS_NOTHING = (
     "hydra/job_logging=none",
     "hydra/hydra_logging=none",
 )
+WITH_A_VALUE = (
+    "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--cfg", "-c",
+    "--package", "-p", "--experimental-rerun",
+)  # fmt: skip
+"""Hydra's flags whose value is the next word."""
 WRITES_NOTHING = (*LOGS_NOTHING, "hydra.mode=RUN", "hydra.run.dir=.")
 
 
@@ -40,8 +48,10 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
     check_own_yaml(arguments)
     given = dict(a.split("=", 1) for a in arguments if "=" in a and not a.startswith("-"))
     faults = [f"{g}=null: want one of its options, or leave it out" for g in empty(given)]
+    faults += [f"{k}={v[:9]}...: too large a number" for k, v in given.items() if huge(v)]
     if faults:
         raise BadInput(*faults)
+    arguments = [option_in_words(a) for a in flags_first(arguments)]
     folder = unquoted(given["resume"]) if "resume" in given else "None"
     if folder not in ("None", ""):
         return resuming(Path(folder), arguments)
@@ -55,6 +65,51 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
     if processes.rank():
         return [*arguments, *LOGS_NOTHING, "hydra.run.dir=."]
     return list(arguments)
+
+
+def flags_first(arguments: Sequence[str]) -> list[str]:
+    """`-m` and its like before all overrides: Hydra refuses overrides on both sides of a flag."""
+    flags, overrides, words = [], [], iter(arguments)
+    for word in words:
+        if word.startswith("-"):
+            flags += [word, *([next(words, "")] if word in WITH_A_VALUE else [])]
+        else:
+            overrides.append(word)
+    return [*flags, *overrides]
+
+
+def option_in_words(argument: str) -> str:
+    """`GROUP=3` as `GROUP='3'`: Hydra says what options there are instead of a number or a list,
+    for which it has a traceback."""
+    group, equals, text = argument.partition("=")
+    name = group.lstrip("+~")
+    if not equals or not (name in (*SECTIONS, "experiment") or "/" in name):
+        return argument
+    try:
+        override = OverridesParser.create().parse_override(argument)
+    except HydraException:
+        return argument
+    if override.is_choice_sweep():
+        options = list(override.sweep_iterator())
+        return argument if all(map(is_option, options)) else f"{group}={as_words(options)}"
+    if override.is_sweep_override() or is_option(override.value()):
+        return argument
+    return f"{group}={quoted(text)}"
+
+
+def huge(text: str) -> bool:
+    """Whether a value holds a number beyond all floats, at which OmegaConf stumbles."""
+    return re.search(r"\d{309}", text) is not None
+
+
+def is_option(value: Any) -> bool:
+    """Whether Hydra takes a value for a group's option, or for several."""
+    words = value if isinstance(value, list) else [value]
+    return all(isinstance(word, str | dict) for word in words)
+
+
+def as_words(options: Iterable[Any]) -> str:
+    return ",".join(quoted(str(option)) for option in options)
 
 
 def empty(given: Mapping[str, str]) -> list[str]:

@@ -1,10 +1,11 @@
 """What is checked before Hydra makes a folder: configuration, data, networks, the folder."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from mine_cli.config import processes
 from mine_cli.config.compose import run_configuration, without_hydra
@@ -14,7 +15,13 @@ from mine_cli.results import locks
 from mine_cli.results.locks import check_place
 from mine_cli.training import distributed
 
-__all__ = ["CheckBeforeRun", "check_folder"]
+if TYPE_CHECKING:
+    from mine_cli.tasks.protocol import Experiment
+
+__all__ = ["CheckBeforeRun", "check_folder", "experiment_of_run"]
+
+checked: list["Experiment"] = []
+"""What was checked is what runs: this process's experiment, until its job takes it from here."""
 
 
 class CheckBeforeRun(Callback):
@@ -23,8 +30,8 @@ class CheckBeforeRun(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         # Hydra logs an exception raised here and goes on; SystemExit alone ends the program.
         try:
-            cfg, folder = without_hydra(config), Path(config.hydra.run.dir)
-            check_before_run(cfg, config.hydra)
+            cfg, folder = without_hydra(config), folder_of(config, "run")
+            checked[:] = [check_before_run(cfg, config.hydra)]
             distributed.all_ready()
             if not cfg.dry_run and processes.rank() == 0:
                 take_folder(folder, resumed=cfg.resume is not None)
@@ -43,7 +50,7 @@ class CheckBeforeRun(Callback):
             if config.dry_run or config.resume is not None:
                 raise BadInput("resume and dry_run look at one run; leave them out of a sweep")
             if not config.hydra.sweeper._target_.endswith(".GridSweeper"):  # that takes its own
-                folder = Path(config.hydra.sweep.dir)
+                folder = folder_of(config, "sweep")
                 check_search(folder, config.hydra.sweeper)
                 claim(folder, [], config.units)
         except RunFailed as stop:
@@ -51,8 +58,24 @@ class CheckBeforeRun(Callback):
             raise SystemExit(stop.exit_code) from None
 
 
-def check_before_run(cfg: DictConfig, hydra: Any) -> None:
-    """Raise BadInput for a folder or a configuration that cannot be run."""
+def folder_of(config: DictConfig, mode: str) -> Path:
+    """The folder of a run or a sweep.
+
+    Raises:
+        BadInput: for an interpolation in it that leads nowhere.
+    """
+    try:
+        return Path(config.hydra[mode].dir)
+    except OmegaConfBaseException as stop:
+        raise BadInput(f"hydra.{mode}.dir: {str(stop).splitlines()[0]}") from stop
+
+
+def check_before_run(cfg: DictConfig, hydra: Any) -> "Experiment":
+    """Builds the experiment of a run.
+
+    Raises:
+        BadInput: for a folder or a configuration that cannot be run.
+    """
     folder = Path(hydra.run.dir)
     of_a_sweep = any(o.startswith("hydra.sweep.dir=") for o in hydra.overrides.hydra)
     if of_a_sweep and not cfg.dry_run:
@@ -68,13 +91,22 @@ def check_before_run(cfg: DictConfig, hydra: Any) -> None:
     if faults:
         raise BadInput(*faults)
     # Imports torch, for which a mistyped number need not wait.
-    from mine_cli.tasks.registry import check
+    from mine_cli.tasks import registry
+    from mine_cli.tasks.run import check_inputs
 
-    check(cfg)
+    experiment = registry.prepared(cfg)
     if cfg.resume is not None and processes.rank() == 0:
-        from mine_cli.tasks.run import check_inputs
+        check_inputs(experiment, folder)
+    return experiment
 
-        check_inputs(cfg, folder)
+
+def experiment_of_run(cfg: DictConfig, hydra: Any) -> "Experiment":
+    """Returns what was checked before the run, or checks it where a user took that out."""
+    if checked:
+        return checked.pop()
+    from mine_cli.tasks import registry
+
+    return registry.checked(run_configuration(cfg, hydra))
 
 
 def take_folder(folder: Path, resumed: bool) -> None:

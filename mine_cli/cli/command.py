@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -21,9 +21,10 @@ from omegaconf import DictConfig
 
 from mine_cli import __version__
 from mine_cli.cli.arguments import for_hydra
+from mine_cli.cli.check import experiment_of_run
 from mine_cli.cli.console import in_thread, while_somebody_reads
 from mine_cli.config import hydra_errors, processes
-from mine_cli.config.compose import conf_dir, run_configuration
+from mine_cli.config.compose import conf_dir
 from mine_cli.errors import Interrupted, RunFailed, error_lines, interrupt, tell
 from mine_cli.results import commands, locks
 from mine_cli.results.commands import resume_command
@@ -31,6 +32,9 @@ from mine_cli.results.ledger import UNFINISHED, Ledger
 from mine_cli.results.sweep_table import table
 from mine_cli.sweep.folder import is_held, release
 from mine_cli.training import distributed
+
+if TYPE_CHECKING:
+    from mine_cli.tasks.protocol import Experiment
 
 __all__ = ["main"]
 
@@ -98,7 +102,8 @@ def job(cfg: DictConfig) -> float:
 
         return job_of_sweep(cfg, folder, hydra)
     try:
-        return run(run_configuration(cfg, hydra), folder)
+        run(experiment_of_run(cfg, hydra), folder)
+        return math.nan
     except KeyboardInterrupt as stop:
         if not cfg.dry_run:
             log.warning("mine-run: interrupted; go on with: %s", command(cfg, folder))
@@ -113,25 +118,22 @@ def job(cfg: DictConfig) -> float:
         raise
 
 
-def run(cfg: DictConfig, folder: Path) -> float:
-    """Build and run what was checked before Hydra made the folder."""
+def run(experiment: "Experiment", folder: Path) -> None:
+    """Runs what was checked before Hydra made the folder."""
     from mine_cli.tasks import registry  # imports torch
     from mine_cli.tasks import run as runs
 
-    if cfg.dry_run:
-        print(registry.dry_run(cfg))
-        return math.nan
-    if processes.rank():  # it helps, and has no folder
-        runs.run(cfg, folder)
-        return math.nan
+    if experiment.cfg.dry_run:
+        print(registry.dry_run(experiment))
+        return
     try:
-        runs.run(cfg, folder)
+        runs.run(experiment, folder)
     finally:  # also of a run that diverged
-        if (folder.parent / "multirun.yaml").exists():  # a job of a sweep, resumed by itself
+        # A job of a sweep, resumed by itself; another process that helps has no folder.
+        if processes.rank() == 0 and (folder.parent / "multirun.yaml").exists():
             from mine_cli.sweep.job import update
 
-            update(cfg, folder.parent)
-    return math.nan
+            update(experiment.cfg, folder.parent)
 
 
 def end_of_sweep() -> int:
@@ -148,7 +150,7 @@ def end_of_sweep() -> int:
     ledger = Ledger(held.folder)
     try:
         ledger.write()
-        figures.sweep(held.folder)
+        figures.compare_jobs(held.folder)
     except Exception as stop:  # the jobs' own files stand, and the table shows them
         tell(stop)
     with while_somebody_reads():

@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from mine_cli.config.keys import group_list, key_list
 from mine_cli.config.resume import saved_configuration, saved_import_folders
 from mine_cli.config.schemas import register
 from mine_cli.config.validation import validate
@@ -16,13 +17,13 @@ __all__ = ["conf_dir", "register", "run_configuration", "validate", "without_hyd
 
 
 def conf_dir() -> str:
-    """The config root: inside the package in a wheel, one level up in a checkout."""
+    """Returns the config root: inside the package in a wheel, one level up in a checkout."""
     here = Path(__file__).resolve().parent.parent
     return str(next(d for d in (here / "conf", here.parent / "conf") if d.is_dir()))
 
 
 def run_configuration(cfg: DictConfig, hydra: Any) -> DictConfig:
-    """A run's configuration: the composed one, or the one that a resumed run's folder holds.
+    """Returns a run's configuration: the composed one, or that in a resumed run's folder.
 
     Also makes a user's own classes importable: from the working directory, and from the folders
     that `-cd` or `hydra.searchpath` named, those of the first run included.
@@ -40,39 +41,27 @@ def run_configuration(cfg: DictConfig, hydra: Any) -> DictConfig:
 
 
 def own_config_folders(hydra: Any) -> Iterator[Path]:
-    """The folders of configuration that the user added."""
+    """Yields the folders of configuration that the user added."""
     for source in hydra.runtime.config_sources:
         if source.provider not in ("hydra", "main") and source.schema == "file":
             yield Path(source.path)
 
 
 def import_from(folders: Iterable[Path]) -> None:
-    """Append folders to Python's search path, behind everything that is installed."""
+    """Appends folders to Python's search path, behind everything that is installed."""
     for folder in folders:
         if str(folder) not in sys.path:
             sys.path.append(str(folder))
 
 
 def without_hydra(config: DictConfig) -> DictConfig:
-    """A copy of what Hydra composed, as a run is given it: without Hydra's own node."""
+    """Returns a copy of what Hydra composed, as a run is given it: without Hydra's own node."""
     cfg = copy.deepcopy(config)
     with read_write(cfg), open_dict(cfg):
         del cfg["hydra"]
     return cfg
 
 
-def option_list(*, _root_: DictConfig) -> str:
-    """The groups and their options for `--help`, from every folder on Hydra's search path."""
-    groups: dict[str, set[str]] = {}
-    for source in _root_.hydra.runtime.config_sources:
-        if source.schema == "file" and source.provider != "hydra":
-            for file in Path(source.path).glob("*/**/*.yaml"):
-                group, *option = file.relative_to(source.path).with_suffix("").parts
-                if group != "hydra":  # Hydra's own groups: see --hydra-help
-                    groups.setdefault(group, set()).add("/".join(option))
-    width = max(map(len, groups), default=0)
-    return "\n".join(f"  {g:{width}}  {', '.join(sorted(groups[g]))}" for g in sorted(groups))
-
-
 register()
-OmegaConf.register_new_resolver("mine_run.options", option_list, replace=True)
+OmegaConf.register_new_resolver("mine_run.options", group_list, replace=True)
+OmegaConf.register_new_resolver("mine_run.keys", key_list, replace=True)

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from hydra._internal import utils
-from hydra.errors import MissingConfigException, OverrideParseException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from mine_cli.errors import BadInput, printable
 
 __all__ = ["BESIDE_KEYS", "in_one_line", "refusal", "wanted"]
 
-BESIDE_KEYS = ("sweep_dir",)
-"""What stands on the command line as a root key does, and is none: `arguments` takes it."""
+BESIDE_KEYS = {"sweep_dir": "Folder of a sweep, named beforehand; the same one again goes on."}
+"""What stands on the command line as a root key does, and is none, with a sentence about it."""
 
 EXTRAS = {
     "hydra/launcher=joblib": "sweep",
@@ -33,28 +35,28 @@ DATA_FILES = (".npz", ".npy", ".csv", ".parquet")
 
 
 def in_one_line() -> None:
-    """From here on what Hydra refuses is told by `refusal`, where that has words for it."""
+    """Makes `refusal` report what Hydra refuses from here on, where it has words for it."""
     report = utils.run_and_report
     if report.__module__ == utils.__name__:  # else it is done already
         utils.run_and_report = lambda func: report(partial(refusing, func))
 
 
 def refusing(act: Callable[[], Any]) -> Any:
-    """Hydra's own report does not see what is told here; the exit code is the one it has."""
+    """Calls `act`, and ends the program with one line, and Hydra's exit code, where it fails."""
     try:
         return act()
     except Exception as stop:
         line = refusal(stop)
         if line is None or os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        print(f"mine-run: {line}", file=sys.stderr)
-        raise SystemExit(1) from None
+        print(f"mine-run: {printable(line)}", file=sys.stderr)
+        raise SystemExit(BadInput.exit_code) from None
 
 
 def refusal(stop: Exception) -> str | None:
-    """What is wrong and what there is, in one line; None for all that Hydra tells well itself."""
+    """Returns what is wrong and what there is, in a line; None for no refusal of Hydra's."""
     if isinstance(stop, MissingConfigException):
-        return missing_option(stop)
+        return missing_option(stop) or in_a_line(stop)
     if isinstance(stop, OverrideParseException):
         return not_understood(stop)
     if ambiguous := re.match("Ambiguous value for argument '(.*)'", str(stop)):
@@ -67,12 +69,21 @@ def refusal(stop: Exception) -> str | None:
     cause = stop.__cause__
     if isinstance(cause, (ConfigAttributeError, ConfigKeyError)):
         return missing_key(cause)
-    typed = re.match("Error merging override (.*)", str(stop))
-    return f"{typed[1]}: {str(cause).splitlines()[0]}" if typed and cause else None
+    if "does not support sweep type" in str(stop):
+        return "interval(...): only a search takes an interval; want hydra/sweeper=optuna"
+    if (typed := re.match("Error merging override (.*)", str(stop))) and cause:
+        return f"{typed[1]}: {str(cause).splitlines()[0]}"
+    if isinstance(stop, HydraException | OmegaConfBaseException):
+        return in_a_line(stop)
+    return None
+
+
+def in_a_line(stop: Exception) -> str:
+    return " ".join(str(stop).split())
 
 
 def not_understood(stop: OverrideParseException) -> str:
-    """A word of the command line that is no KEY=VALUE, or a value that cannot be read."""
+    """Tells of a word of the command line that is no KEY=VALUE, or a value that cannot be read."""
     word = str(stop.override)
     if "=" in word:
         why = str(stop.message).splitlines()[0]
@@ -83,7 +94,7 @@ def not_understood(stop: OverrideParseException) -> str:
 
 
 def missing_option(stop: MissingConfigException) -> str | None:
-    """A group has no such option; another YAML's defaults may have asked for it."""
+    """Tells that a group has no such option; another YAML's defaults may have asked for it."""
     said = re.match(r"(?:In '([^']*)': )?.*?Available options in '([^']*)'", str(stop), re.DOTALL)
     if said is None or stop.missing_cfg_file is None:
         return None
@@ -98,7 +109,7 @@ def missing_option(stop: MissingConfigException) -> str | None:
 
 
 def nested(group: str, told: str) -> Iterator[str]:
-    """The options in folders below a group, such as gan/spiral, which Hydra does not list."""
+    """Yields options in folders below a group, such as gan/spiral, which Hydra does not list."""
     for source in re.findall(r"path=file://(.*)$", told, re.MULTILINE):
         folder = Path(source) / group
         for file in folder.rglob("*.yaml"):
@@ -106,7 +117,7 @@ def nested(group: str, told: str) -> Iterator[str]:
 
 
 def missing_key(cause: ConfigAttributeError | ConfigKeyError) -> str | None:
-    """A section has no such key."""
+    """Tells that a section has no such key."""
     node: Any = cause.parent_node
     if not isinstance(node, DictConfig) or cause.full_key is None:
         return None
@@ -117,6 +128,6 @@ def missing_key(cause: ConfigAttributeError | ConfigKeyError) -> str | None:
 
 
 def wanted(name: str, options: Sequence[str]) -> str:
-    """The names there are, and the one that was meant, as far as spelling tells."""
+    """Lists the names there are, and the one that was meant, as far as spelling tells."""
     close = get_close_matches(name, options, 1)
     return f"want one of {', '.join(options)}" + (f"; did you mean {close[0]}?" if close else "")

@@ -3,13 +3,15 @@
 Beside each default stands the rule that its value obeys. Imports no torch.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import II, MISSING
 
 from mine_cli.config.rules import (
+    FILES,
     FINITE,
+    NAMES,
     POSITIVE,
     SEED,
     SHARE,
@@ -73,200 +75,258 @@ WIDTHS = list_of(at_least(1))
 @dataclass
 class GaussianConf:
     _target_: str = "mine_cli.data.gaussian.Gaussian"
-    dim: int = ruled(2, at_least(1))
-    rho: float | None = ruled(0.8, or_none(between(-1, 1)))
-    mi: float | None = ruled(None, or_none(at_least(0)))
-    cube: bool = False
-    n: int | None = ruled(None, or_none(at_least(100)))
-    seed: int = ruled(ROOT_SEED, SEED)
+    dim: int = ruled(2, at_least(1), "Dimension of x, and of z.")
+    rho: float | None = ruled(0.8, or_none(between(-1, 1)), "Correlation of x_i and z_i.")
+    mi: float | None = ruled(
+        None,
+        or_none(at_least(0)),
+        "Mutual information in nats, which then sets rho; null: rho holds.",
+    )
+    cube: bool = ruled(
+        False, None, "Give the cubes of x and z, which leaves the mutual information as it is."
+    )
+    n: int | None = ruled(
+        None, or_none(at_least(100)), "Rows of a fixed sample; null: fresh draws for every batch."
+    )
+    seed: int = ruled(ROOT_SEED, SEED, "Seed of the fixed sample.")
 
 
 @dataclass
 class FunctionsConf:
     _target_: str = "mine_cli.data.functions.Functions"
-    f: str = ruled("sin", one_of("x", "cube", "sin"))
-    sigma: float = ruled(0.3, POSITIVE)
-    dim: int = ruled(2, at_least(1))
-    n: int | None = ruled(None, or_none(at_least(100)))
-    seed: int = ruled(ROOT_SEED, SEED)
+    f: str = ruled("sin", one_of("x", "cube", "sin"), "The function f in z = f(x) + sigma noise.")
+    sigma: float = ruled(0.3, POSITIVE, "Standard deviation of the noise.")
+    dim: int = ruled(2, at_least(1), "Dimension of x, and of z.")
+    n: int | None = ruled(
+        None, or_none(at_least(100)), "Rows of a fixed sample; null: fresh draws for every batch."
+    )
+    seed: int = ruled(ROOT_SEED, SEED, "Seed of the fixed sample.")
 
 
 @dataclass
 class ArraysConf:
     _target_: str = "mine_cli.data.arrays.Arrays"
-    path: Any = MISSING
-    x: Any = None
-    z: Any = None
-    categorical: list[Any] = field(default_factory=list)
-    test_path: Any = None
-    seed: int = ruled(0, SEED)  # not the root's: runs of all seeds are tested on the same rows
+    path: Any = ruled(MISSING, FILES, "File .npz, .csv or .parquet, or a list of two .npy files.")
+    x: Any = ruled(None, or_none(NAMES), "Array or columns of x; null: the array named x.")
+    z: Any = ruled(None, or_none(NAMES), "Array or columns of z; null: the array named z.")
+    categorical: list[Any] = ruled([], NAMES, "Columns that are classes, to be one-hot coded.")
+    test_path: Any = ruled(
+        None,
+        or_none(FILES),
+        "File of the test rows, for task=infobottleneck; null: a random tenth of the rows.",
+    )
+    seed: int = ruled(
+        0, SEED, "Seed that draws the test rows, the same for every seed of the run."
+    )  # not the root's: runs of all seeds are tested on the same rows
 
 
 @dataclass
 class ImageLabelConf:
     _target_: str = "mine_cli.data.images.ImageLabel"
-    name: str = ruled("mnist", IMAGES)
-    data_dir: str = DATA_DIR
-    shuffle_labels: bool = False
-    seed: int = ruled(ROOT_SEED, SEED)
+    name: str = ruled("mnist", IMAGES, "Image data set.")
+    data_dir: str = ruled(DATA_DIR, None, "Folder of the image data.")
+    shuffle_labels: bool = ruled(
+        False, None, "Give every image a label at random, so that the mutual information is 0."
+    )
+    seed: int = ruled(ROOT_SEED, SEED, "Seed of the shuffled labels.")
 
 
 @dataclass
 class ImageHalvesConf:
     _target_: str = "mine_cli.data.images.ImageHalves"
-    name: str = ruled("mnist", IMAGES)
-    data_dir: str = DATA_DIR
-    axis: str = ruled("horizontal", one_of("horizontal", "vertical"))
+    name: str = ruled("mnist", IMAGES, "Image data set.")
+    data_dir: str = ruled(DATA_DIR, None, "Folder of the image data.")
+    axis: str = ruled(
+        "horizontal",
+        one_of("horizontal", "vertical"),
+        "Axis of the halves: horizontal gives left and right, vertical upper and lower.",
+    )
 
 
 @dataclass
 class MNISTConf:
     _target_: str = "mine_cli.data.images.LabelledImages"
-    name: str = ruled("mnist", IMAGES)
-    data_dir: str = DATA_DIR
-    permute: bool = False
-    seed: int = ruled(0, SEED)  # not the root's: runs of all seeds see the same images
+    name: str = ruled("mnist", IMAGES, "Image data set.")
+    data_dir: str = ruled(DATA_DIR, None, "Folder of the image data.")
+    permute: bool = ruled(False, None, "Permute the pixels of every image in the same way.")
+    seed: int = ruled(
+        0, SEED, "Seed of the permutation, the same for every seed of the run."
+    )  # not the root's: runs of all seeds see the same images
 
 
 @dataclass
 class GaussianGridConf:
     _target_: str = "mine_cli.data.mixtures.GaussianGrid"
-    side: int = ruled(5, at_least(1))
-    spacing: float = ruled(2.0, POSITIVE)
-    sigma: float = ruled(0.05, POSITIVE)
-    n: int | None = ruled(100_000, or_none(at_least(100)))
-    seed: int = ruled(ROOT_SEED, SEED)
+    side: int = ruled(5, at_least(1), "Gaussians along each side of the grid.")
+    spacing: float = ruled(2.0, POSITIVE, "Distance of neighbouring centres.")
+    sigma: float = ruled(0.05, POSITIVE, "Standard deviation of each Gaussian.")
+    n: int | None = ruled(
+        100_000,
+        or_none(at_least(100)),
+        "Rows of a fixed sample; null: fresh draws for every batch.",
+    )
+    seed: int = ruled(ROOT_SEED, SEED, "Seed of the fixed sample.")
 
 
 @dataclass
 class GaussianRingConf:
     _target_: str = "mine_cli.data.mixtures.GaussianRing"
-    modes: int = ruled(8, at_least(1))
-    radius: float = ruled(2.0, POSITIVE)
-    sigma: float = ruled(0.02, POSITIVE)
-    n: int | None = ruled(100_000, or_none(at_least(100)))
-    seed: int = ruled(ROOT_SEED, SEED)
+    modes: int = ruled(8, at_least(1), "Gaussians on the ring.")
+    radius: float = ruled(2.0, POSITIVE, "Radius of the ring.")
+    sigma: float = ruled(0.02, POSITIVE, "Standard deviation of each Gaussian.")
+    n: int | None = ruled(
+        100_000,
+        or_none(at_least(100)),
+        "Rows of a fixed sample; null: fresh draws for every batch.",
+    )
+    seed: int = ruled(ROOT_SEED, SEED, "Seed of the fixed sample.")
 
 
 @dataclass
 class SpiralConf:
     _target_: str = "mine_cli.data.spiral.Spiral"
-    turns: float = ruled(1.5, POSITIVE)
-    radius: float = ruled(4.0, POSITIVE)
-    sigma: float = ruled(0.05, POSITIVE)
-    bins: int = ruled(100, at_least(1))
-    n: int | None = ruled(100_000, or_none(at_least(100)))
-    seed: int = ruled(ROOT_SEED, SEED)
+    turns: float = ruled(1.5, POSITIVE, "Turns of the spiral.")
+    radius: float = ruled(4.0, POSITIVE, "Radius of its outer end.")
+    sigma: float = ruled(0.05, POSITIVE, "Standard deviation of the noise.")
+    bins: int = ruled(100, at_least(1), "Bins of equal arc length that count as modes.")
+    n: int | None = ruled(
+        100_000,
+        or_none(at_least(100)),
+        "Rows of a fixed sample; null: fresh draws for every batch.",
+    )
+    seed: int = ruled(ROOT_SEED, SEED, "Seed of the fixed sample.")
 
 
 @dataclass
 class StackedMNISTConf:
     _target_: str = "mine_cli.data.digits.StackedMNIST"
-    name: str = ruled("mnist", IMAGES)
-    data_dir: str = DATA_DIR
-    classifier: str = CLASSIFIER
-    n: int | None = ruled(128_000, or_none(at_least(100)))
-    seed: int = ruled(ROOT_SEED, SEED)
+    name: str = ruled("mnist", IMAGES, "Image data set.")
+    data_dir: str = ruled(DATA_DIR, None, "Folder of the image data.")
+    classifier: str = ruled(
+        CLASSIFIER, None, "File of the classifier that judges images, from task=classifier."
+    )
+    n: int | None = ruled(
+        128_000,
+        or_none(at_least(100)),
+        "Stacks of a fixed sample; null: fresh draws for every batch.",
+    )
+    seed: int = ruled(ROOT_SEED, SEED, "Seed of the fixed sample.")
 
 
 @dataclass
 class DigitsConf:
     _target_: str = "mine_cli.data.digits.Digits"
-    name: str = ruled("mnist", IMAGES)
-    data_dir: str = DATA_DIR
-    classifier: str = CLASSIFIER
+    name: str = ruled("mnist", IMAGES, "Image data set.")
+    data_dir: str = ruled(DATA_DIR, None, "Folder of the image data.")
+    classifier: str = ruled(
+        CLASSIFIER, None, "File of the classifier that judges images, from task=classifier."
+    )
 
 
 @dataclass
 class FullyConnectedGeneratorConf:
     _target_: str = "mine_cli.networks.fully_connected.Generator"
-    widths: list[int] = field(default_factory=lambda: [500, 500], metadata={"rule": WIDTHS})
-    batch_norm: bool = True
-    slope: float = ruled(0.2, at_least(0))
+    widths: list[int] = ruled([500, 500], WIDTHS, "Units of each hidden layer.")
+    batch_norm: bool = ruled(True, None, "Batch normalisation after each hidden layer.")
+    slope: float = ruled(0.2, at_least(0), "Negative slope of LeakyReLU.")
 
 
 @dataclass
 class FullyConnectedDiscriminatorConf:
     _target_: str = "mine_cli.networks.fully_connected.Discriminator"
-    widths: list[int] = field(default_factory=lambda: [400, 400, 400], metadata={"rule": WIDTHS})
-    slope: float = ruled(0.2, at_least(0))
+    widths: list[int] = ruled([400, 400, 400], WIDTHS, "Units of each hidden layer.")
+    slope: float = ruled(0.2, at_least(0), "Negative slope of LeakyReLU.")
 
 
 @dataclass
 class DCGANGeneratorConf:
     _target_: str = "mine_cli.networks.dcgan.Generator"
-    channels: list[int] = field(
-        default_factory=lambda: [512, 256, 128, 64], metadata={"rule": WIDTHS}
+    channels: list[int] = ruled(
+        [512, 256, 128, 64], WIDTHS, "Channels of each layer, from the latent to the image."
     )
 
 
 @dataclass
 class DCGANDiscriminatorConf:
     _target_: str = "mine_cli.networks.dcgan.Discriminator"
-    channels: list[int] = field(
-        default_factory=lambda: [64, 128, 256, 512], metadata={"rule": WIDTHS}
+    channels: list[int] = ruled(
+        [64, 128, 256, 512], WIDTHS, "Channels of each layer, from the image to the logit."
     )
-    batch_norm: bool = True
+    batch_norm: bool = ruled(True, None, "Batch normalisation of the inner layers.")
 
 
 @dataclass
 class DeterministicConf:
     _target_: str = "mine_cli.networks.encoders.Deterministic"
-    features: int = ruled(256, at_least(1))
-    widths: list[int] = field(default_factory=lambda: [1024, 1024], metadata={"rule": WIDTHS})
-    activation: str = ruled("relu", ACTIVATION)
-    dropout: float = ruled(0.0, Rule(lambda v: 0 <= v < 1, "must be a share in [0, 1)"))
+    features: int = ruled(256, at_least(1), "Dimension of the code z.")
+    widths: list[int] = ruled([1024, 1024], WIDTHS, "Units of each hidden layer.")
+    activation: str = ruled("relu", ACTIVATION, "Activation of the hidden layers.")
+    dropout: float = ruled(
+        0.0,
+        Rule(lambda v: 0 <= v < 1, "must be a share in [0, 1)"),
+        "Share of the hidden units that is dropped in training.",
+    )
 
 
 @dataclass
 class GaussianEncoderConf(DeterministicConf):
     _target_: str = "mine_cli.networks.encoders.Gaussian"
-    std: float = ruled(0.0067, POSITIVE)
-    gain: float = ruled(1.0, POSITIVE)
-    input_noise: float = ruled(0.0, at_least(0))
+    std: float = ruled(
+        0.0067, POSITIVE, "Standard deviation of the code at the start of the training."
+    )
+    gain: float = ruled(1.0, POSITIVE, "Gain of the output layer's initial weights.")
+    input_noise: float = ruled(
+        0.0, at_least(0), "Standard deviation of further Gaussian noise on x; 0: none."
+    )
 
 
 @dataclass
 class AdditiveConf(DeterministicConf):
     _target_: str = "mine_cli.networks.encoders.Additive"
-    sigma: float = ruled(0.3, POSITIVE)
+    sigma: float = ruled(0.3, POSITIVE, "Standard deviation of the noise on x.")
 
 
 @dataclass
 class PropagatedConf(DeterministicConf):
     _target_: str = "mine_cli.networks.encoders.Propagated"
-    noise_dim: int = ruled(100, at_least(1))
+    noise_dim: int = ruled(100, at_least(1), "Coordinates of noise beside x.")
 
 
 @dataclass
 class ConditionedConvConf:
     _target_: str = "mine_cli.networks.conv.ConditionedConv"
-    channels: list[int] = field(default_factory=lambda: [16, 32, 64], metadata={"rule": WIDTHS})
-    activation: str = ruled("elu", ACTIVATION)
+    channels: list[int] = ruled([16, 32, 64], WIDTHS, "Channels of each convolution.")
+    activation: str = ruled("elu", ACTIVATION, "Activation of the hidden layers.")
 
 
 @dataclass
 class MLPConf:
     _target_: str = "mine_cli.networks.MLP"
-    widths: list[int] = field(default_factory=lambda: [100, 100], metadata={"rule": WIDTHS})
-    activation: str = ruled("gelu", ACTIVATION)
+    widths: list[int] = ruled([100, 100], WIDTHS, "Units of each hidden layer.")
+    activation: str = ruled("gelu", ACTIVATION, "Activation of the hidden layers.")
 
 
 @dataclass
 class NoisyMLPConf:
     _target_: str = "mine_cli.networks.NoisyMLP"
-    widths: list[int] = field(default_factory=lambda: [512, 512], metadata={"rule": WIDTHS})
-    input_noise: float = ruled(0.3, at_least(0))
-    hidden_noise: float = ruled(0.5, at_least(0))
-    activation: str = ruled("elu", ACTIVATION)
+    widths: list[int] = ruled([512, 512], WIDTHS, "Units of each hidden layer.")
+    input_noise: float = ruled(
+        0.3, at_least(0), "Standard deviation of Gaussian noise on the input in training."
+    )
+    hidden_noise: float = ruled(
+        0.5, at_least(0), "Standard deviation of Gaussian noise on the hidden layers in training."
+    )
+    activation: str = ruled("elu", ACTIVATION, "Activation of the hidden layers.")
 
 
 @dataclass
 class SeparableConf:
     _target_: str = "mine_cli.networks.Separable"
-    widths: list[int] = field(default_factory=lambda: [100, 100], metadata={"rule": WIDTHS})
-    features: int = ruled(32, at_least(1))
-    activation: str = ruled("gelu", ACTIVATION)
+    widths: list[int] = ruled(
+        [100, 100], WIDTHS, "Units of each hidden layer, in the network of x and in that of z."
+    )
+    features: int = ruled(32, at_least(1), "Dimension of the inner product.")
+    activation: str = ruled("gelu", ACTIVATION, "Activation of the hidden layers.")
 
 
 @dataclass
@@ -282,17 +342,25 @@ class BilinearConf:
 @dataclass
 class ConvConf:
     _target_: str = "mine_cli.networks.Conv"
-    channels: list[int] = field(default_factory=lambda: [16, 32], metadata={"rule": WIDTHS})
-    widths: list[int] = field(default_factory=lambda: [100], metadata={"rule": WIDTHS})
-    features: int = ruled(32, at_least(1))
-    activation: str = ruled("gelu", ACTIVATION)
+    channels: list[int] = ruled([16, 32], WIDTHS, "Channels of each convolution of an image.")
+    widths: list[int] = ruled(
+        [100],
+        WIDTHS,
+        "Units of each hidden layer behind the convolutions, or of a vector's perceptron.",
+    )
+    features: int = ruled(32, at_least(1), "Dimension of the inner product.")
+    activation: str = ruled("gelu", ACTIVATION, "Activation of the hidden layers.")
 
 
 @dataclass
 class MineConf:
     _target_: str = "mine_cli.bounds.Mine"
-    rate: float = ruled(0.01, SHARE)
-    start: float | None = ruled(None, or_none(POSITIVE))
+    rate: float = ruled(0.01, SHARE, "Weight of a new batch in the moving average of E[e^T].")
+    start: float | None = ruled(
+        None,
+        or_none(POSITIVE),
+        "First value of the moving average; null: that of the first batch.",
+    )
 
 
 @dataclass
@@ -318,19 +386,21 @@ class JensenShannonConf:
 @dataclass
 class SmileConf:
     _target_: str = "mine_cli.bounds.Smile"
-    clip: float = ruled(5.0, POSITIVE)
+    clip: float = ruled(
+        5.0, POSITIVE, "Limit tau, to which the log of e^T is clipped from both sides."
+    )
 
 
 @dataclass
 class TubaConf:
     _target_: str = "mine_cli.bounds.Tuba"
-    baseline: float = ruled(1.0, FINITE)
+    baseline: float = ruled(1.0, FINITE, "Initial value of the learned log-baseline a.")
 
 
 @dataclass
 class ShuffleConf:
     _target_: str = "mine_cli.marginals.Shuffle"
-    num: int = ruled(1, at_least(1))
+    num: int = ruled(1, at_least(1), "Marginal pairs drawn for each row of the batch.")
 
 
 @dataclass
@@ -346,4 +416,4 @@ class IndependentConf(ShuffleConf):
 @dataclass
 class AllPairsConf:
     _target_: str = "mine_cli.marginals.AllPairs"
-    rows: int = ruled(64, at_least(2))
+    rows: int = ruled(64, at_least(2), "Largest group of rows that are crossed with one another.")

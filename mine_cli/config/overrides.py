@@ -11,12 +11,12 @@ __all__ = ["override", "quoted", "unquoted", "written"]
 
 
 def quoted(text: str) -> str:
-    """A value that Hydra's grammar reads back as this text, whatever it holds."""
+    """Returns a value that Hydra's grammar reads back as this text, whatever it holds."""
     return QuotedString(text, Quote.single).with_quotes()
 
 
 def unquoted(text: str) -> str:
-    """What a typed value says in Hydra's grammar, or the text itself where it does not fit in."""
+    """Returns what a typed value says in Hydra's grammar, or the text where it does not fit."""
     try:
         value = OverridesParser.create().parse_override(f"resume={text}").value()
     except HydraException:
@@ -26,13 +26,13 @@ def unquoted(text: str) -> str:
 
 
 def override(item: tuple[str, Any]) -> str:
-    """One Hydra override, KEY=VALUE, from a Python value."""
+    """Returns one Hydra override, KEY=VALUE, from a Python value."""
     key, value = item
     return f"{key}={written(value)}"
 
 
 def written(value: Any) -> str:
-    """A Python value in Hydra's grammar; text is quoted, whatever it holds."""
+    """Writes a Python value in Hydra's grammar; text is quoted, whatever it holds."""
     if value is None:
         return "null"
     if isinstance(value, (str, Path)):

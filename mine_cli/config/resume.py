@@ -37,7 +37,7 @@ MOVED = {
 
 
 def check_resumable(folder: Path) -> None:
-    """Raise BadInput unless the folder holds one of our runs.
+    """Raises BadInput unless the folder holds one of our runs.
 
     One that was killed before its first checkpoint starts over, with the same configuration.
     """
@@ -52,7 +52,7 @@ def check_resumable(folder: Path) -> None:
 
 
 def saved_configuration(folder: Path, overrides: Sequence[str] = ()) -> DictConfig:
-    """The configuration in a run's folder, typed as when it was composed, with `resume` set.
+    """Returns the configuration in a run's folder, typed as when composed, with `resume` set.
 
     Arguments:
         folder: of the run.
@@ -75,7 +75,7 @@ def saved_configuration(folder: Path, overrides: Sequence[str] = ()) -> DictConf
 
 
 def typed(saved: DictConfig) -> DictConfig:
-    """Plain YAML under the schemas again; a user's own sections stay as they are."""
+    """Puts plain YAML under the schemas again; a user's own sections stay as they are."""
     sections: dict[str, Any] = {}
     for section in SECTIONS:
         node = saved[section]
@@ -88,7 +88,7 @@ def typed(saved: DictConfig) -> DictConfig:
 
 
 def at_home(saved: DictConfig) -> DictConfig:
-    """A saved configuration with each `_target_` where its class lies today."""
+    """Returns a saved configuration with each `_target_` where its class lies today."""
     for node in saved.values():
         target = node.get("_target_") if isinstance(node, DictConfig) else None
         for old, new in MOVED.items():
@@ -98,7 +98,7 @@ def at_home(saved: DictConfig) -> DictConfig:
 
 
 def saved_import_folders(folder: Path) -> Iterator[Path]:
-    """Where the first run found a user's own classes: its working directory and config folders."""
+    """Yields where the first run found a user's own classes: its cwd and config folders."""
     hydra = read_yaml(folder / ".hydra" / "hydra.yaml")
     runtime = OmegaConf.select(hydra, "hydra.runtime") if hydra is not None else None
     if runtime is not None:
@@ -109,7 +109,7 @@ def saved_import_folders(folder: Path) -> Iterator[Path]:
 
 
 def read_yaml(path: Path) -> DictConfig | None:
-    """A YAML file that holds a mapping, else None."""
+    """Returns a YAML file that holds a mapping, else None."""
     try:
         loaded = OmegaConf.load(path)
     except (OSError, ValueError, YAMLError, OmegaConfBaseException):

@@ -1,15 +1,17 @@
-"""The rules that a single value in the configuration obeys, each with its words."""
+"""What a key of the configuration is: its default, its rule with its words, its sentence."""
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
+    "FILES",
     "FINITE",
     "FRACTIONS",
     "MOMENTS",
+    "NAMES",
     "POSITIVE",
     "SEED",
     "SHARE",
@@ -22,20 +24,27 @@ __all__ = [
     "one_of",
     "or_none",
     "ruled",
+    "within",
 ]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A test on a value, and what to say where it fails: `must be ...`."""
+    """Holds a test on a value, and what to say where it fails: `must be ...`."""
 
     holds: Callable[[Any], bool]
     says: str
 
 
-def ruled(default: Any, rule: Rule) -> Any:
-    """A dataclass field: its default and the rule that its value obeys."""
-    return field(default=default, metadata={"rule": rule})
+def ruled(default: Any, rule: Rule | None, says: str) -> Any:
+    """Returns a dataclass field: its default, the rule of its value, and a sentence about it.
+
+    `mine-run --help` and the reference of keys show the sentence, and the rule behind it.
+    """
+    metadata = {"rule": rule, "says": says}
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 def at_least(low: float) -> Rule:
@@ -43,12 +52,17 @@ def at_least(low: float) -> Rule:
 
 
 def between(low: float, high: float) -> Rule:
-    """Both ends excluded."""
+    """Returns the rule of an open interval: both ends excluded."""
     return Rule(lambda value: low < value < high, f"must lie strictly between {low} and {high}")
 
 
+def within(low: int, high: int) -> Rule:
+    """Both ends included."""
+    return Rule(lambda value: low <= value <= high, f"must lie between {low} and {high}")
+
+
 def one_of(*patterns: str, shown: str = "") -> Rule:
-    """One of the words; a pattern that is no plain word is shown to the user as `shown`."""
+    """Returns the rule of a choice of words; a pattern that is no word is shown as `shown`."""
     words = [*(p for p in patterns if not shown or p.isidentifier()), *([shown] if shown else [])]
     return Rule(
         lambda value: any(re.fullmatch(pattern, value) for pattern in patterns),
@@ -61,7 +75,7 @@ def or_none(rule: Rule) -> Rule:
 
 
 def list_of(rule: Rule) -> Rule:
-    """A list that is not empty, each of whose elements obeys the rule."""
+    """Returns the rule of a list that is not empty, each of whose elements obeys the rule."""
     return Rule(
         lambda value: len(value) > 0 and all(rule.holds(element) for element in value),
         f"must be a list that is not empty; each element {rule.says}",
@@ -69,7 +83,7 @@ def list_of(rule: Rule) -> Rule:
 
 
 def each(rule: Rule) -> Rule:
-    """A list, each of whose elements obeys the rule; it may be empty."""
+    """Returns the rule of a list, maybe empty, each of whose elements obeys the rule."""
     return Rule(
         lambda value: all(rule.holds(element) for element in value),
         f"must be a list; each element {rule.says}",
@@ -84,6 +98,22 @@ def _two_moments(value: Any) -> bool:
     return len(value) == 2 and all(0 <= share < 1 for share in value)
 
 
+def _files(value: Any) -> bool:
+    words = [value] if isinstance(value, str) else value
+    return len(words) in (1, 2) and all(isinstance(word, str) for word in words)
+
+
+def _names(value: Any) -> bool:
+    names = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    return all(map(_is_name, names))
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
+
+
+FILES = Rule(_files, "must be a file, or a list of two .npy files")
+NAMES = Rule(_names, "must be a name or the number of a column, or a list of these")
 FRACTIONS = Rule(_three_shares, "must be three positive shares (fit, select, report) with sum 1")
 MOMENTS = Rule(_two_moments, "must be two shares in [0, 1), Adam's two moving averages")
 FINITE = Rule(math.isfinite, "must be finite")

@@ -25,6 +25,7 @@ from mine_cli.config.rules import (
     one_of,
     or_none,
     ruled,
+    within,
 )
 
 __all__ = [
@@ -45,93 +46,219 @@ __all__ = [
 
 @dataclass
 class MIEstimateConf:
-    name: str = "mi-estimate"
-    select_rows: int = ruled(5000, at_least(10))
-    report_rows: int = ruled(10000, at_least(10))
-    fractions: list[float] = field(
-        default_factory=lambda: [0.8, 0.1, 0.1], metadata={"rule": FRACTIONS}
+    name: str = ruled("mi-estimate", None, "Name of the task, as chosen with task=NAME.")
+    select_rows: int = ruled(
+        5000, at_least(10), "Rows drawn to choose the checkpoint, where the data are fresh draws."
     )
-    pairs: int = ruled(1_000_000, at_least(1))
-    pairs_during_training: int = ruled(100_000, at_least(1))
-    negatives: int | None = ruled(None, or_none(at_least(1)))
-    patience: int | None = ruled(4, or_none(at_least(1)))
+    report_rows: int = ruled(
+        10000, at_least(10), "Rows drawn for the final estimate, where the data are fresh draws."
+    )
+    fractions: list[float] = ruled(
+        [0.8, 0.1, 0.1], FRACTIONS, "Shares of finite data that train, select and report."
+    )
+    pairs: int = ruled(1_000_000, at_least(1), "Marginal pairs scored for the final estimate.")
+    pairs_during_training: int = ruled(
+        100_000, at_least(1), "Marginal pairs scored at each evaluation before it."
+    )
+    negatives: int | None = ruled(
+        None,
+        or_none(at_least(1)),
+        "Marginal pairs a row in evaluations, in place of a total; null: as many as pairs gives.",
+    )
+    patience: int | None = ruled(
+        4,
+        or_none(at_least(1)),
+        "Evaluations on finite data without a better value before an early stop; null: none.",
+    )
 
 
 @dataclass
 class GANConf:
-    name: str = "gan"
-    beta: float = ruled(1.0, at_least(0))
-    clip: str = ruled("global", one_of("global", "tensor", "none"))
-    latent: str = ruled("normal", one_of("normal", "uniform"))
-    latent_dim: int | None = ruled(None, or_none(at_least(1)))
-    code_dim: int | None = ruled(None, or_none(at_least(1)))
-    discriminator_steps: int = ruled(1, at_least(1))
-    generator_steps: int = ruled(1, at_least(1))
-    statistics_steps: int = ruled(1, at_least(1))
-    discriminator_lr: float | None = ruled(None, or_none(POSITIVE))
-    statistics_lr: float | None = ruled(None, or_none(POSITIVE))
-    gradient_penalty: float = ruled(0.0, at_least(0))
-    average: float | None = ruled(0.999, or_none(between(0, 1)))
-    samples: int | None = ruled(None, or_none(at_least(100)))
-    pairs: int = ruled(100_000, at_least(1))
+    name: str = ruled("gan", None, "Name of the task, as chosen with task=NAME.")
+    beta: float = ruled(
+        1.0, at_least(0), "Weight of the information term; 0 trains the same generator without it."
+    )
+    clip: str = ruled(
+        "global",
+        one_of("global", "tensor", "none"),
+        "Clipping of the information's gradient: by one norm, by that of each tensor, or none.",
+    )
+    latent: str = ruled(
+        "normal", one_of("normal", "uniform"), "Law of the latent vector [eps, c]."
+    )
+    latent_dim: int | None = ruled(
+        None,
+        or_none(at_least(1)),
+        "Coordinates of the latent vector; null: 2 in the plane, 100 for images.",
+    )
+    code_dim: int | None = ruled(
+        None,
+        or_none(at_least(1)),
+        "Last coordinates of the latent vector that are the code c; null: all of them.",
+    )
+    discriminator_steps: int = ruled(1, at_least(1), "Discriminator steps in an iteration.")
+    generator_steps: int = ruled(1, at_least(1), "Generator steps in an iteration.")
+    statistics_steps: int = ruled(
+        1, at_least(1), "Statistics network steps before each generator step."
+    )
+    discriminator_lr: float | None = ruled(
+        None, or_none(POSITIVE), "Peak learning rate of the discriminator; null: trainer.lr."
+    )
+    statistics_lr: float | None = ruled(
+        None, or_none(POSITIVE), "Peak learning rate of the statistics network; null: trainer.lr."
+    )
+    gradient_penalty: float = ruled(
+        0.0,
+        at_least(0),
+        "Weight gamma of the R1 penalty gamma / 2 E|grad logit|^2 at real samples; 0: none.",
+    )
+    average: float | None = ruled(
+        0.999,
+        or_none(between(0, 1)),
+        "Decay of the moving average of the generator that is judged; null: no average.",
+    )
+    samples: int | None = ruled(
+        None,
+        or_none(at_least(100)),
+        "Generated samples that are judged; null: 2,500 in the plane, 26,000 for images.",
+    )
+    pairs: int = ruled(
+        100_000, at_least(1), "Marginal pairs scored for the information between samples and code."
+    )
 
 
 @dataclass
 class InfoBottleneckConf:
-    name: str = "infobottleneck"
-    statistics_steps: int = ruled(1, at_least(1))
-    statistics_lr: float | None = ruled(None, or_none(POSITIVE))
-    sees: str = ruled("code", one_of("code", "input"))
-    score_limit: float | None = ruled(5.0, or_none(POSITIVE))
-    average: float | None = ruled(0.999, or_none(between(0, 1)))
-    validation: float = ruled(0.1, Rule(lambda v: 0 <= v < 1, "must be a share in [0, 1)"))
-    samples: int = ruled(12, at_least(1))
-    pairs: int = ruled(1_000_000, at_least(1))
-    pairs_during_training: int = ruled(100_000, at_least(1))
-    noise: list[float] = field(
-        default_factory=lambda: [0.2, 0.5, 1.0], metadata={"rule": each(at_least(0))}
+    name: str = ruled("infobottleneck", None, "Name of the task, as chosen with task=NAME.")
+    statistics_steps: int = ruled(
+        1, at_least(1), "Statistics network steps for each encoder step."
     )
-    fgsm: list[float] = field(
-        default_factory=lambda: [0.1, 0.2, 0.4], metadata={"rule": each(at_least(0))}
+    statistics_lr: float | None = ruled(
+        None,
+        or_none(POSITIVE),
+        "Peak learning rate of the statistics network; null: ten times trainer.lr.",
     )
-    attacked_rows: int | None = ruled(1000, or_none(at_least(1)))
+    sees: str = ruled(
+        "code",
+        one_of("code", "input"),
+        "What the statistics network gets of x: its code without noise, or x itself.",
+    )
+    score_limit: float | None = ruled(
+        5.0,
+        or_none(POSITIVE),
+        "Limit c on the scores, which become c tanh(T / c); null: no limit.",
+    )
+    average: float | None = ruled(
+        0.999,
+        or_none(between(0, 1)),
+        "Decay of the moving average of the weights that predict; null: no average.",
+    )
+    validation: float = ruled(
+        0.1,
+        Rule(lambda v: 0 <= v < 1, "must be a share in [0, 1)"),
+        "Share of the training rows that only validates; 0: all of them train.",
+    )
+    samples: int = ruled(
+        12, at_least(1), "Posterior samples whose probabilities a prediction averages."
+    )
+    pairs: int = ruled(
+        1_000_000, at_least(1), "Marginal pairs scored for the information term on test rows."
+    )
+    pairs_during_training: int = ruled(
+        100_000, at_least(1), "Marginal pairs scored at each evaluation before it."
+    )
+    noise: list[float] = ruled(
+        [0.2, 0.5, 1.0],
+        each(at_least(0)),
+        "Standard deviations of Gaussian noise on the test rows at which the error is measured.",
+    )
+    fgsm: list[float] = ruled(
+        [0.1, 0.2, 0.4],
+        each(at_least(0)),
+        "Strengths of the fast gradient sign attack at which the error is measured.",
+    )
+    attacked_rows: int | None = ruled(
+        1000, or_none(at_least(1)), "Test rows under noise and attack; null: all of them."
+    )
 
 
 @dataclass
 class MethodConf:
-    name: str = MISSING
-    information: str = ruled("none", one_of("none", "kl", "mine"))
-    beta: float = ruled(0.0, at_least(0))
-    label_smoothing: float = ruled(0.0, Rule(lambda v: 0 <= v < 1, "must be a share in [0, 1)"))
-    confidence_penalty: float = ruled(0.0, at_least(0))
+    name: str = ruled(MISSING, None, "Name of the method, as chosen with method=NAME.")
+    information: str = ruled(
+        "none",
+        one_of("none", "kl", "mine"),
+        "Information term of the loss: none, the divergence from N(0, 1), or the MI term.",
+    )
+    beta: float = ruled(0.0, at_least(0), "Weight of the information term, in nats.")
+    label_smoothing: float = ruled(
+        0.0,
+        Rule(lambda v: 0 <= v < 1, "must be a share in [0, 1)"),
+        "Share of the label that is spread evenly over all classes.",
+    )
+    confidence_penalty: float = ruled(
+        0.0, at_least(0), "Weight of the prediction's entropy, which is subtracted from the loss."
+    )
 
 
 @dataclass
 class ClassifierConf:
-    name: str = "classifier"
-    path: str = "${cache_dir}/classifier_${dataset.name}.pt"
+    name: str = ruled("classifier", None, "Name of the task, as chosen with task=NAME.")
+    path: str = ruled(
+        "${cache_dir}/classifier_${dataset.name}.pt",
+        None,
+        "File that keeps the trained classifier.",
+    )
 
 
 @dataclass
 class TrainerConf:
-    steps: int = ruled(6000, at_least(1))
-    batch_size: int = ruled(512, at_least(2))
-    lr: float = ruled(2e-3, POSITIVE)
+    steps: int = ruled(6000, at_least(1), "Training steps.")
+    batch_size: int = ruled(512, at_least(2), "Rows in a training step.")
+    lr: float = ruled(2e-3, POSITIVE, "Peak learning rate of AdamW.")
     warmup: float = ruled(
-        0.03, Rule(lambda v: 0 <= v < 1, "must be a share of the steps in [0, 1)")
+        0.03,
+        Rule(lambda v: 0 <= v < 1, "must be a share of the steps in [0, 1)"),
+        "Share of the steps over which the learning rate rises to its peak.",
     )
-    schedule: str = ruled("cosine", one_of("cosine", "linear", "exponential", "constant"))
-    betas: list[float] = field(default_factory=lambda: [0.9, 0.999], metadata={"rule": MOMENTS})
-    weight_decay: float = ruled(0.1, at_least(0))
-    device: str = ruled("auto", one_of("auto", "cpu", "mps", r"cuda(:\d+)?", shown="cuda, cuda:N"))
-    dtype: str = ruled("float32", one_of("float32", "tf32", "bfloat16"))
-    compile: bool = False
-    threads: int | None = ruled(1, or_none(at_least(1)))
-    log_every: int = ruled(100, at_least(1))
-    evaluate_every: int | None = ruled(None, or_none(at_least(1)))
-    checkpoint_every: int | None = ruled(None, or_none(at_least(1)))
-    progress: bool = True
-    tensorboard: bool = True
+    schedule: str = ruled(
+        "cosine",
+        one_of("cosine", "linear", "exponential", "constant"),
+        "Learning rate after the warm-up: falls to 0, or to a twentieth if exponential.",
+    )
+    betas: list[float] = ruled(
+        [0.9, 0.999], MOMENTS, "Decay rates of AdamW's two moving averages."
+    )
+    weight_decay: float = ruled(0.1, at_least(0), "Decoupled weight decay of AdamW.")
+    device: str = ruled(
+        "auto",
+        one_of("auto", "cpu", "mps", r"cuda(:\d+)?", shown="cuda, cuda:N"),
+        "Device that trains; auto: a GPU where there is one.",
+    )
+    dtype: str = ruled(
+        "float32",
+        one_of("float32", "tf32", "bfloat16"),
+        "Precision: tf32 rounds products to 10 bits (NVIDIA GPU), bfloat16 is autocast.",
+    )
+    compile: bool = ruled(
+        False,
+        None,
+        "Compile the training step; with task=gan on an NVIDIA GPU, record it as one CUDA graph.",
+    )
+    threads: int | None = ruled(
+        1,
+        or_none(within(1, 1024)),
+        "CPU threads; null: all. One is fastest for small networks and runs side by side.",
+    )
+    log_every: int = ruled(100, at_least(1), "Steps between logged metrics.")
+    evaluate_every: int | None = ruled(
+        None, or_none(at_least(1)), "Steps between evaluations; null: a twelfth of the steps."
+    )
+    checkpoint_every: int | None = ruled(
+        None, or_none(at_least(1)), "Steps between checkpoints; null: at every evaluation."
+    )
+    progress: bool = ruled(True, None, "Show a progress bar on a terminal.")
+    tensorboard: bool = ruled(True, None, "Write TensorBoard events to the folder tb/.")
 
     @property
     def moments(self) -> tuple[float, float]:
@@ -142,28 +269,65 @@ class TrainerConf:
 
 @dataclass
 class Run:
-    seed: int = ruled(0, SEED)
-    deterministic: bool = False
-    units: str = ruled("nats", one_of("nats", "bits"))
-    references: str = ruled("auto", one_of("auto", "none"))
-    folds: int = ruled(1, at_least(1))
-    split: str = ruled("random", SPLIT)
-    resume: str | None = None
-    dry_run: bool = False
-    objective: str | None = None
-    retry_diverged: bool = True
-    data_dir: str = "${oc.env:MINE_RUN_DATA,data}"
-    cache_dir: str = "${oc.env:MINE_RUN_CACHE,'~/.cache/mine-run'}"
-    task: Any = MISSING
-    dataset: Any = MISSING
-    network: Any = None
-    bound: Any = None
-    marginals: Any = None
-    generator: Any = None
-    discriminator: Any = None
-    method: Any = None
-    encoder: Any = None
-    trainer: TrainerConf = field(default_factory=TrainerConf)
+    seed: int = ruled(0, SEED, "Seed of every random stream.")
+    deterministic: bool = ruled(
+        False, None, "Refuse operations whose result depends on the order of threads."
+    )
+    units: str = ruled(
+        "nats", one_of("nats", "bits"), "Unit on the terminal; files are always in nats."
+    )
+    references: str = ruled(
+        "auto",
+        one_of("auto", "none"),
+        "Reference estimates, KSG and Gaussian, beside the estimate where they apply.",
+    )
+    folds: int = ruled(
+        1,
+        at_least(1),
+        "Folds of cross-fitting, each reported by a network that never saw its rows.",
+    )
+    split: str = ruled(
+        "random",
+        SPLIT,
+        "How finite data are split: rows at random, in blocks, or whole groups of a column.",
+    )
+    resume: str | None = ruled(None, None, "Folder of a run or sweep to go on with.")
+    dry_run: bool = ruled(
+        False, None, "Compose, check and build everything, score a few rows, and write nothing."
+    )
+    objective: str | None = ruled(
+        None,
+        None,
+        "Number of the result that a search compares; null: the error, or the task's measure.",
+    )
+    retry_diverged: bool = ruled(
+        True, None, "Run the diverged jobs of a sweep anew when it is resumed."
+    )
+    data_dir: str = ruled(
+        "${oc.env:MINE_RUN_DATA,data}",
+        None,
+        "Folder of image data, by default from the variable MINE_RUN_DATA.",
+    )
+    cache_dir: str = ruled(
+        "${oc.env:MINE_RUN_CACHE,'~/.cache/mine-run'}",
+        None,
+        "Folder of the images' classifiers, by default from the variable MINE_RUN_CACHE.",
+    )
+    task: Any = ruled(MISSING, None, "What is done.")
+    dataset: Any = ruled(MISSING, None, "Where the data come from.")
+    network: Any = ruled(None, None, "The statistics network.")
+    bound: Any = ruled(None, None, "The bound that is trained and reported.")
+    marginals: Any = ruled(
+        None, None, "How pairs of the product of the marginals are drawn in training."
+    )
+    generator: Any = ruled(None, None, "The generator of task=gan.")
+    discriminator: Any = ruled(None, None, "The discriminator of task=gan.")
+    method: Any = ruled(None, None, "What task=infobottleneck adds to the cross-entropy.")
+    encoder: Any = ruled(None, None, "The encoder of task=infobottleneck.")
+    trainer: TrainerConf = field(
+        default_factory=TrainerConf,
+        metadata={"says": "The optimiser, its schedule, the device and the intervals."},
+    )
 
 
 METHODS = (

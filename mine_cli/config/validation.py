@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from mine_cli.config.hydra_errors import BESIDE_KEYS, wanted
 from mine_cli.config.processes import count
@@ -12,6 +13,8 @@ from mine_cli.config.rules import Rule
 from mine_cli.config.schemas import DATASETS, SECTIONS, USES, MethodConf, Run, TrainerConf
 
 __all__ = ["process_faults", "schema_of", "validate"]
+
+LONGEST = 60  # characters of a value that a message quotes
 
 TARGETS = {
     schema._target_: schema
@@ -22,10 +25,12 @@ TARGETS = {
 
 
 def validate(cfg: DictConfig) -> list[str]:
-    """Every fault of the composed configuration, one line each; an empty list where it is good.
+    """Returns every fault of the composed configuration, one line each.
 
     A user's own `_target_`, for which there is no schema, is taken as it is.
     """
+    if lost := list(unresolved(cfg)):
+        return lost
     faults = list(section_faults("", cfg, Run))
     # Task and data set decide what else there has to be.
     task, option = OmegaConf.select(cfg, "task.name"), option_of(cfg, "dataset")
@@ -59,13 +64,35 @@ def validate(cfg: DictConfig) -> list[str]:
     ]
 
 
+def unresolved(cfg: DictConfig) -> Iterator[str]:
+    """Interpolations that lead nowhere: every later check would stumble over them."""
+    for key, text in leaves(OmegaConf.to_container(cfg, resolve=False)):
+        if isinstance(text, str) and "${" in text:
+            try:
+                OmegaConf.select(cfg, key)
+            except OmegaConfBaseException as stop:
+                yield f"{key}={text}: {str(stop).splitlines()[0]}"
+
+
+def leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of a tree of dictionaries and lists, by the key that OmegaConf selects it by."""
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from leaves(value, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(tree, list):
+        for index, value in enumerate(tree):
+            yield from leaves(value, f"{prefix}[{index}]")
+    else:
+        yield prefix, tree
+
+
 def unused(task: Any, section: str) -> bool:
-    """Whether a shipped task builds nothing from a section."""
+    """Tells whether a shipped task builds nothing from a section."""
     return section not in ("task", "trainer") and section not in USES[task]
 
 
 def schema_of(section: str, node: Any) -> Any:
-    """The shipped schema that a section follows, or None for a user's own."""
+    """Returns the shipped schema that a section follows, or None for a user's own."""
     if not isinstance(node, DictConfig):
         return None
     if section == "trainer":
@@ -78,12 +105,12 @@ def schema_of(section: str, node: Any) -> Any:
 
 
 def is_own(node: Any) -> bool:
-    """Whether a section names a class, which for want of a schema is the user's."""
+    """Tells whether a section names a class, which for want of a schema is the user's."""
     return isinstance(node, DictConfig) and isinstance(node.get("_target_"), str)
 
 
 def section_faults(prefix: str, node: DictConfig, schema: Any) -> Iterator[str]:
-    """Unknown keys, missing values and broken rules of one section."""
+    """Yields unknown keys, missing values and broken rules of one section."""
     rules: dict[str, Rule | None] = {f.name: f.metadata.get("rule") for f in fields(schema)}
     names = [name for name in rules if name != "_target_"]
     if not prefix:
@@ -100,18 +127,24 @@ def section_faults(prefix: str, node: DictConfig, schema: Any) -> Iterator[str]:
         elif typed[key] == f"${{{key}}}":  # the root's own value, judged there
             continue
         elif rule is not None and not obeys(node[key], rule):
-            yield f"{prefix}{key}={'null' if node[key] is None else node[key]}: {rule.says}"
+            yield f"{prefix}{key}={shown(node[key])}: {rule.says}"
 
 
 def obeys(value: Any, rule: Rule) -> bool:
     try:
         return rule.holds(value)
-    except TypeError:  # no number, or no list, where the rule wants one
+    except (TypeError, OverflowError):  # no number, no list, or a number beyond all floats
         return False
 
 
+def shown(value: Any) -> str:
+    """A value as it was typed, cut short where it would fill the line."""
+    text = "null" if value is None else str(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
 def splitting_faults(cfg: DictConfig) -> Iterator[str]:
-    """Settings of the split, where the task has none."""
+    """Yields settings of the split, where the task has none."""
     if cfg.task.name == "mi-estimate":
         return
     for key, usual in (("folds", 1), ("split", "random")):
@@ -120,7 +153,7 @@ def splitting_faults(cfg: DictConfig) -> Iterator[str]:
 
 
 def data_faults(cfg: DictConfig) -> Iterator[str]:
-    """Combinations that the number of rows, or their columns, does not allow."""
+    """Yields combinations that the number of rows, or their columns, does not allow."""
     if cfg.task.name != "mi-estimate":
         return
     dataset, option = cfg.dataset, option_of(cfg, "dataset")
@@ -147,7 +180,7 @@ def data_faults(cfg: DictConfig) -> Iterator[str]:
 
 
 def fit_rows(cfg: DictConfig) -> int:
-    """How many of `dataset.n` rows train a network, after the select and report parts."""
+    """Returns how many of `dataset.n` rows train a network, after the select and report parts."""
     fit, select, report = cfg.task.fractions
     if cfg.folds > 1:
         report = 1 / cfg.folds
@@ -155,7 +188,7 @@ def fit_rows(cfg: DictConfig) -> int:
 
 
 def pairing_faults(cfg: DictConfig) -> Iterator[str]:
-    """Combinations of bound, marginals and batch that do not go together."""
+    """Yields combinations of bound, marginals and batch that do not go together."""
     if unused(cfg.task.name, "marginals"):
         return
     marginals, option = cfg.marginals, option_of(cfg, "marginals")
@@ -169,7 +202,7 @@ def pairing_faults(cfg: DictConfig) -> Iterator[str]:
 
 
 def method_faults(cfg: DictConfig) -> Iterator[str]:
-    """A weight without a term that it would weigh, or a term without a law that it needs."""
+    """Yields a weight with no term to weigh, or a term that lacks a known density."""
     if unused(cfg.task.name, "method"):
         return
     method, encoder = cfg.method, option_of(cfg, "encoder")
@@ -183,13 +216,13 @@ def method_faults(cfg: DictConfig) -> Iterator[str]:
 
 
 def option_of(cfg: DictConfig, section: str) -> str | None:
-    """The shipped option that a section follows, or None for a user's own."""
+    """Returns the shipped option that a section follows, or None for a user's own."""
     schema = schema_of(section, OmegaConf.select(cfg, section))
     return next((name for name, shipped in SECTIONS[section].items() if shipped is schema), None)
 
 
 def process_faults(cfg: DictConfig) -> Iterator[str]:
-    """What several processes cannot do of a valid configuration, one line each."""
+    """Yields what several processes cannot do of a valid configuration, one line each."""
     n = count()
     if n == 1:
         return

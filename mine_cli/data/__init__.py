@@ -1,26 +1,37 @@
-"""Where pairs (x, z) come from: laws that can be sampled for ever, and finite tables of rows.
+"""Data sets: what each of them offers, and the finite rows of one.
 
-A data set is any object with one of two faces, and needs no base class:
+A data set needs no base class; what it has decides what it is good for:
 
-- a *law* has ``sample(n, generator) -> (x, z)`` (float32, on the generator's device), and
-  ``true_mi`` (nats), ``true_mi_note``, ``n`` and ``seed``; with ``n`` set it is used as a fixed
-  sample of n rows;
-- *finite* data has ``rows() -> Rows``.
+- a sampler of pairs (x, z) without end has `Sampler`'s ``sample(n, generator)``; where it also
+  has an `n` that is set, it is used as a fixed sample of n rows, drawn from its `seed`;
+- finite pairs have `Finite`'s ``rows()``;
+- what generators imitate has `Samples`' ``draw(n, generator)``, and `samples.Judge`'s
+  ``judge(x)`` where there are modes;
+- inputs with labels have `labelled.Supervised`'s ``labelled()``.
+
+Beside these it may tell its mutual information (`HasTruth`), the files that it reads
+(`HasFiles`), and a hash of what was in memory (`HasContent`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from mine_cli.errors import BadInput
 
-__all__ = ["Rows", "finite_rows"]
+__all__ = [
+    "Finite", "HasContent", "HasFiles", "HasSeed", "HasSize", "HasTruth", "HasTruthNote", "Rows",
+    "Sampler", "Samples", "finite_rows",
+]  # fmt: skip
 
 
 @dataclass
 class Rows:
-    """Finite data: row i of `x` belongs to row i of `z`.
+    """Holds finite data: row i of `x` belongs to row i of `z`.
 
     Arguments:
         x: First variable, [n, ...], float32.
@@ -58,33 +69,91 @@ class Rows:
         return len(self.x)
 
 
-def finite_rows(dataset: object) -> Rows | None:
-    """Return a data set's rows, or None for a law that gives fresh draws for ever.
+@runtime_checkable
+class Sampler(Protocol):
+    """Draws n pairs without end: rows of x and z, float32, on the generator's device."""
 
-    A law with `n` set is drawn once, on the CPU from its own seed, so that the rows are the same
-    on every device.
+    def sample(self, n: int, generator: Generator) -> tuple[Tensor, Tensor]: ...
+
+
+@runtime_checkable
+class Finite(Protocol):
+    """Returns finite pairs, the same at each call."""
+
+    def rows(self) -> Rows: ...
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """Draws n samples for a generator to imitate, [n, ...] float32, on its generator's device."""
+
+    def draw(self, n: int, generator: Generator) -> Tensor: ...
+
+
+@runtime_checkable
+class HasSize(Protocol):
+    """Has the number of rows of a fixed sample; None for fresh draws."""
+
+    n: int | None
+
+
+@runtime_checkable
+class HasSeed(Protocol):
+    """Has the seed of a fixed sample."""
+
+    seed: int
+
+
+@runtime_checkable
+class HasTruth(Protocol):
+    """Has its mutual information in nats; None where it is not known."""
+
+    true_mi: float | None
+
+
+@runtime_checkable
+class HasTruthNote(Protocol):
+    """Has the reason why its mutual information is known, or not."""
+
+    true_mi_note: str
+
+
+@runtime_checkable
+class HasFiles(Protocol):
+    """Has the files whose contents decide what it gives."""
+
+    @property
+    def files(self) -> Sequence[Path]: ...
+
+
+@runtime_checkable
+class HasContent(Protocol):
+    """Has a hash of its data, which lie in no file, for a run's fingerprint."""
+
+    @property
+    def content(self) -> str: ...
+
+
+def finite_rows(dataset: object) -> Rows | None:
+    """Returns a data set's rows, or None for a sampler without end.
+
+    A sampler with `n` set is drawn once, on the CPU from its own seed, so that the rows are the
+    same on every device.
     """
-    rows = getattr(dataset, "rows", None)
-    if callable(rows):
-        found = rows()
-        if not isinstance(found, Rows):
-            kind = type(dataset).__name__
-            raise BadInput(f"dataset: {kind}.rows() gave {type(found).__name__}: want data.Rows")
-        return found
-    sample = getattr(dataset, "sample", None)
-    if not callable(sample):
-        kind = type(dataset).__name__
+    kind = type(dataset).__name__
+    if isinstance(dataset, Finite) and callable(dataset.rows):  # no number of rows
+        rows = dataset.rows()
+        if not isinstance(rows, Rows):
+            raise BadInput(f"dataset: {kind}.rows() gave {type(rows).__name__}: want data.Rows")
+        return rows
+    if not isinstance(dataset, Sampler):
         raise BadInput(
             f"dataset: {kind} has neither rows() nor sample(n, generator): want one of them"
         )
-    n = getattr(dataset, "n", None)
+    n = dataset.n if isinstance(dataset, HasSize) else None
     if n is None:
         return None
-    generator = torch.Generator().manual_seed(int(getattr(dataset, "seed", 0)))
-    x, z = sample(int(n), generator)
-    return Rows(
-        x,
-        z,
-        true_mi=getattr(dataset, "true_mi", None),
-        true_mi_note=getattr(dataset, "true_mi_note", ""),
-    )
+    seed = int(dataset.seed) if isinstance(dataset, HasSeed) else 0
+    truth = dataset.true_mi if isinstance(dataset, HasTruth) else None
+    note = dataset.true_mi_note if isinstance(dataset, HasTruthNote) else ""
+    return Rows(*dataset.sample(int(n), torch.Generator().manual_seed(seed)), truth, note)

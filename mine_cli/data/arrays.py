@@ -1,19 +1,21 @@
 """A user's own numbers: from files, or from memory."""
 
 import hashlib
-from collections.abc import Collection, Sequence
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from mine_cli.data import Rows
 from mine_cli.data.labelled import Labelled
-from mine_cli.data.tables.columns import labels, lengths, twins, variable
-from mine_cli.data.tables.supervised import Sheet, labelled_from, read_sheet
-from mine_cli.data.tables.table import Array, Table, files_of, listed, open_table
-from mine_cli.errors import BadInput
+from mine_cli.data.tables import Array, Columns
+from mine_cli.data.tables.columns import Sheet, group_labels, twins, variable
+from mine_cli.data.tables.supervised import labelled_from
+from mine_cli.data.tables.table import Table, files_of, listed, open_table, plain
+from mine_cli.errors import BadInput, refuse
 
 __all__ = ["Arrays", "InMemory", "from_memory"]
 
@@ -21,7 +23,7 @@ Names = str | int | Sequence[str | int] | None
 
 
 class Arrays:
-    """Rows of a .npz, a pair of .npy files, a .csv or a .parquet file.
+    """Reads rows of a .npz, a pair of .npy files, a .csv or a .parquet file.
 
     Arguments:
         path: The file, or [x.npy, z.npy].
@@ -56,90 +58,94 @@ class Arrays:
 
     @property
     def files(self) -> list[Path]:
-        """The files that are read."""
+        """Returns the files that are read."""
         tested = [] if self.test_path is None else files_of(self.test_path)
         return [*files_of(self.path), *tested]
 
     def rows(self) -> Rows:
-        """Read and check the file once; raise BadInput with every fault found."""
+        """Reads and checks the file once; raises BadInput with every fault found."""
         if self._rows is None:
-            self._rows = self._read()
+            table = open_table(self.path)
+            self._rows = _rows(self._read(table, *self._chosen(table)), self.categorical)
         return self._rows
 
-    def _read(self) -> Rows:
-        table = open_table(self.path)
-        x, z = self._chosen(table)
-        wanted = dict.fromkeys([*x, *z])
-        text = [name for name in wanted if name in self.categorical]
-        numbers = [name for name in wanted if name not in self.categorical]
-        if self.group_column is not None and self.group_column not in wanted:
-            text.append(self.group_column)
-        found = table.load(numbers, text)
-        groups = found[self.group_column] if self.group_column is not None else None
-        chosen = [{name: found[name] for name in names} for names in (x, z)]
-        return _rows(f"{table.where}: ", chosen, self.categorical, groups)
-
     def labelled(self) -> Labelled:
-        """Read and check the files once as features x and labels z, which are classes anyway."""
+        """Reads and checks the files once as features x and labels z, which are classes anyway."""
         if self._labelled is None:
             table = open_table(self.path)
             x, z = self._chosen(table)
-            train = read_sheet(table, x, z, self.categorical)
-            test = None if self.test_path is None else self._test_sheet(table, x, z)
+            if len(z) != 1:
+                told = f"dataset.z={listed(z)}: several columns"
+                raise BadInput(f"{told}: want the one that holds labels")
+            train = self._read(table, x, z, labels=True)
+            test = None if self.test_path is None else self._read(self._tests(train), x, z, True)
             self._labelled = labelled_from(train, self.categorical, test, self.seed)
         return self._labelled
 
-    def _test_sheet(self, train: Table, x: Sequence[str], z: Sequence[str]) -> Sheet:
-        """Read the columns of the test file; raise BadInput where it has others."""
+    def _tests(self, train: Sheet) -> Table:
+        """Opens the test file; raises BadInput where it lacks columns."""
         assert self.test_path is not None
         table = open_table(self.test_path, "dataset.test_path")
-        missing = [name for name in (*x, *z) if name not in table.names]
+        missing = [name for name in (*train.x, *train.z) if name not in table.names]
         if missing:
             raise BadInput(
                 f"dataset.test_path={table.where}: no {listed(missing)} there, but "
                 f"{listed(table.names)}: want the columns of {train.where}"
             )
-        return read_sheet(table, x, z, self.categorical)
+        return table
+
+    def _read(
+        self, table: Table, x: Sequence[str], z: Sequence[str], labels: bool = False
+    ) -> Sheet:
+        groups = [] if labels or self.group_column is None else [self.group_column]
+        wanted = dict.fromkeys([*x, *z])
+        text = [*self.categorical, *(z if labels else ()), *(g for g in groups if g not in wanted)]
+        found = table.load(list(wanted | dict.fromkeys(groups)), text)
+        return Sheet(
+            table.where,
+            {name: found[name] for name in x},
+            {name: found[name] for name in z},
+            *(found[name] for name in groups),
+        )
 
     def _chosen(self, table: Table) -> tuple[list[str], list[str]]:
-        """Return the names that make x and z; raise BadInput with every fault in the choice."""
+        """Returns the names that make x and z; raises BadInput with every fault in the choice."""
         there = f"{table.where} has {listed(table.names)}"
-        faults, chosen = [], {}
-        for key, names in (("x", self.x), ("z", self.z)):
-            if not table.named and names is not None:
+        want = f"{there}: want one or a list of these"
+        faults = []
+        for key, given in (("x", self.x), ("z", self.z)):
+            names = [key] if given is None else given
+            unknown = [name for name in names if name not in table.names]
+            if given is None and unknown:
+                faults.append(f"dataset.{key} is not set: {want}")
+            elif given is not None and not table.named:
                 faults.append(
-                    f"dataset.{key}={names}: a pair of .npy files has no names: want null"
+                    f"dataset.{key}={given}: a pair of .npy files has no names: want null"
                 )
-            chosen[key] = [key] if names is None else names
-            unknown = [name for name in chosen[key] if name not in table.names]
-            if names is None and unknown:
-                faults.append(f"dataset.{key} is not set: {there}: want one or a list of these")
             elif unknown:
                 faults.append(f"dataset.{key}={listed(unknown)}: not there: {there}")
-            elif not names and names is not None:
-                faults.append(f"dataset.{key}=[]: {there}: want one or a list of these")
-        both = [name for name in chosen["x"] if name in chosen["z"]]
+            elif not names:
+                faults.append(f"dataset.{key}=[]: {want}")
+            elif len(set(names)) < len(names):
+                faults.append(f"dataset.{key}={listed(names)}: a name twice: want each once")
+        x, z = (["x"] if self.x is None else self.x), (["z"] if self.z is None else self.z)
+        both = [name for name in x if name in z]
         if both:
             faults.append(f"dataset.x and dataset.z share {listed(both)}: want it in one of them")
-        for key, names in chosen.items():
-            if len(set(names)) < len(names):
-                faults.append(f"dataset.{key}={listed(names)}: a name twice: want each once")
         faults += [
-            f"dataset.categorical={name}: not in x or z ({listed([*chosen['x'], *chosen['z']])})"
+            f"dataset.categorical={name}: not in x or z ({listed([*x, *z])})"
             for name in self.categorical
-            if name not in chosen["x"] and name not in chosen["z"]
+            if name not in (*x, *z)
         ]
-        if self.group_column is not None and (
-            self.group_column not in table.names or not table.named
-        ):
-            faults.append(f"split=groups:{self.group_column}: not there: {there}")
-        if faults:
-            raise BadInput(*faults)
-        return chosen["x"], chosen["z"]
+        group = self.group_column
+        if group is not None and not (table.named and group in table.names):
+            faults.append(f"split=groups:{group}: not there: {there}")
+        refuse(faults)
+        return x, z
 
 
 class InMemory:
-    """Rows that are in memory already, checked; made by `from_memory`."""
+    """Holds rows that are in memory already, checked; made by `from_memory`."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
@@ -149,7 +155,7 @@ class InMemory:
 
     @property
     def content(self) -> str:
-        """A SHA-256 of the numbers, for the run's fingerprint."""
+        """Returns a SHA-256 of the numbers, for the run's fingerprint."""
         digest = hashlib.sha256()
         for side in (self._rows.x, self._rows.z):
             digest.update(f"{tuple(side.shape)}".encode())
@@ -160,68 +166,74 @@ class InMemory:
 def from_memory(
     x: object, z: object, categorical: Sequence[str] = (), groups: object = None
 ) -> InMemory:
-    """Take NumPy arrays, tensors (or what becomes an array) as x and z, with a file's checks.
+    """Takes NumPy arrays, tensors (or what becomes an array) as x and z, with a file's checks.
 
     Arguments:
         x: [n] or [n, ...]; only as text where `categorical` names it.
         z: [n] or [n, ...].
         categorical: ``["x"]``, ``["z"]`` or both: one-hot coded.
         groups: Labels, [n], of rows that belong together in a split.
+
+    Series and DataFrames must have the same index: their rows are paired by position.
     """
+    given = {"x": x, "z": z} if groups is None else {"x": x, "z": z, "groups": groups}
     faults = [f"categorical={name}: want x or z" for name in categorical if name not in ("x", "z")]
-    given: dict[str, Array] = {}
-    for name, values in {"x": x, "z": z, "groups": groups}.items():
-        if values is not None or name != "groups":
-            try:
-                given[name] = _array(values)
-            except ValueError as fault:
-                faults.append(f"{name}: {fault}: want an array of numbers")
-    if faults:
-        raise BadInput(*faults)
-    chosen = [{"x": given["x"]}, {"z": given["z"]}]
-    return InMemory(_rows("", chosen, categorical, given.get("groups")))
+    faults += _unlike_indexes(given)
+    arrays: Columns = {}
+    for name, values in given.items():
+        try:
+            arrays[name] = _array(values)
+        except ValueError as fault:
+            faults.append(f"{name}: {fault}: want an array of numbers")
+    refuse(faults)
+    sheet = Sheet("", {"x": arrays["x"]}, {"z": arrays["z"]}, arrays.get("groups"))
+    return InMemory(_rows(sheet, categorical))
 
 
-def _rows(
-    where: str,
-    chosen: Sequence[dict[str, Array]],
-    categorical: Collection[str],
-    groups: Array | None,
-) -> Rows:
-    faults = lengths(where, chosen[0] | chosen[1], groups)
-    if any(array.size == 0 for arrays in chosen for array in arrays.values()):
-        raise BadInput(*faults or [f"{where}no columns: want at least one in x and in z"])
-    x, z = (variable(where, arrays, categorical) for arrays in chosen)
-    faults += [*x.faults, *z.faults]
-    if faults:
-        raise BadInput(*faults)
+def _rows(sheet: Sheet, categorical: Collection[str]) -> Rows:
+    faults = sheet.faults()
+    x, z = (variable(sheet.prefix, side, categorical) for side in (sheet.x, sheet.z))
+    faults += [*x.faults, *x.constant, *z.faults, *z.constant]
+    refuse(faults)
     return Rows(
         x.values,
         z.values,
         true_mi_note="not known for data of your own",
         x_categorical=x.categorical,
         z_categorical=z.categorical,
-        groups=None if groups is None else labels(groups),
+        groups=None if sheet.groups is None else group_labels(sheet.groups),
         warnings=[*x.warnings, *z.warnings, *twins(x, z)],
         x_names=x.names,
         z_names=z.names,
     )
 
 
+def _unlike_indexes(given: Mapping[str, object]) -> list[str]:
+    """Says where the rows of Series or DataFrames are not those of the first of these."""
+    if "pandas" not in sys.modules:
+        return []  # then none of them is of pandas, which takes half a second
+    from pandas import DataFrame, Series
+
+    found = {k: v.index for k, v in given.items() if isinstance(v, DataFrame | Series)}
+    return [
+        f"{first}, {name}: rows of another index, or in another order: want the same index, or "
+        "arrays, whose rows are paired by position"
+        for (first, index), (name, other) in pairwise(found.items())
+        if len(index) == len(other) and not index.equals(other)
+    ]
+
+
 def _array(values: object) -> Array:
-    """Make an array of what the user has, on the CPU, and of text where it is all text."""
+    """Makes an array of what the user has, on the CPU, and of text where it is all text."""
     if isinstance(values, torch.Tensor):
         kept = values.detach().cpu()
         return (kept.float() if kept.dtype == torch.bfloat16 else kept).numpy()
     if np.ma.is_masked(values):
         raise ValueError("masked values")
-    array: Array = np.asarray(values)
-    if array.dtype == object and all(isinstance(value, str) for value in array.flat):
-        return array.astype(np.str_)
-    return array
+    return plain(values)
 
 
-def _names(names: Any) -> list[str] | None:
+def _names(names: Names) -> list[str] | None:
     if names is None or isinstance(names, str | int):
         return None if names is None else [str(names)]
     return [str(name) for name in names]

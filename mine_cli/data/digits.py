@@ -1,13 +1,14 @@
 """Digits and stacks of three digits as data for generators; a classifier names their modes."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Generator, Tensor, nn
 
 from mine_cli.data.mnist import DATASETS, NUM_LABELS, load, to_signed
-from mine_cli.data.samples import Pool, Verdict
-from mine_cli.errors import BadInput
+from mine_cli.data.samples import Pool, Verdict, drawn
+from mine_cli.errors import BadInput, refuse
 from mine_cli.networks.classifier import ACCURATE, load_classifier
 
 __all__ = ["Digits", "StackedMNIST"]
@@ -37,7 +38,7 @@ class StackedMNIST:
         name: ``mnist`` or ``fashion_mnist``.
         data_dir: Folder that holds, or shall hold, ``MNIST/raw`` or ``FashionMNIST/raw``.
         classifier: File of a classifier of the same images.
-        n: Number of fixed stacks, drawn once from the seed; None: fresh ones for ever.
+        n: Number of fixed stacks, drawn once from the seed; None: every draw is fresh.
         seed: Seed of the fixed stacks.
 
     Raises:
@@ -63,29 +64,25 @@ class StackedMNIST:
         n: int | None = 128_000,
         seed: int = 0,
     ) -> None:
-        check(name, n)
+        refuse(unfit(name, n))
         self.name, self.n, self.seed = name, n, seed
         self.files = [Path(classifier).expanduser()]
         self.true_histogram = torch.full((self.modes,), 1 / self.modes, dtype=torch.float64)
         self._classifier, pixels, _ = classified(name, data_dir, self.files[0])
         self._digits = Pool(pixels[:, 0])
-        self._fixed = (
-            None if n is None else Pool(self.fresh(n, torch.Generator().manual_seed(seed)))
-        )
+        self._draw = drawn(self.fresh, n, seed)
 
     def draw(self, n: int, generator: Generator) -> Tensor:
-        """Draw n stacks, [n, 3, 28, 28] in [-1, 1], on the generator's device."""
-        fixed = self._fixed
-        triples = self.fresh(n, generator) if fixed is None else fixed.draw(n, generator)
-        return to_signed(self._digits.on(generator.device)[triples])
+        """Draws n stacks, [n, 3, 28, 28] in [-1, 1], on the generator's device."""
+        return to_signed(self._digits.on(generator.device)[self._draw(n, generator)])
 
     def fresh(self, n: int, generator: Generator) -> Tensor:
-        """Draw which three images make up each of n stacks, [n, 3], on the generator's device."""
+        """Draws which three images make up each of n stacks, [n, 3], on the generator's device."""
         shape, device = (n, CHANNELS), generator.device
         return torch.randint(len(self._digits), shape, generator=generator, device=device)
 
     def judge(self, x: Tensor) -> Verdict:
-        """The three digits that the classifier reads in each of x, [n, 3, 28, 28] in [-1, 1]."""
+        """Returns the three digits that the classifier reads in x, [n, 3, 28, 28] in [-1, 1]."""
         return read(self._classifier, x)
 
 
@@ -110,7 +107,7 @@ class Digits:
     def __init__(
         self, name: str = "mnist", data_dir: str | Path = "data", *, classifier: str | Path
     ) -> None:
-        check(name)
+        refuse(unfit(name))
         self.name = name
         self.files = [Path(classifier).expanduser()]
         self._classifier, pixels, labels = classified(name, data_dir, self.files[0])
@@ -118,16 +115,16 @@ class Digits:
         self.true_histogram = labels.bincount(minlength=NUM_LABELS).double() / len(labels)
 
     def draw(self, n: int, generator: Generator) -> Tensor:
-        """Draw n images, [n, 1, 28, 28] in [-1, 1], on the generator's device."""
+        """Draws n images, [n, 1, 28, 28] in [-1, 1], on the generator's device."""
         return to_signed(self._digits.draw(n, generator))
 
     def judge(self, x: Tensor) -> Verdict:
-        """The digit that the classifier reads in each of x, [n, 1, 28, 28] in [-1, 1]."""
+        """Returns the digit that the classifier reads in x, [n, 1, 28, 28] in [-1, 1]."""
         return read(self._classifier, x)
 
 
 def classified(name: str, data_dir: str | Path, path: Path) -> tuple[nn.Module, Tensor, Tensor]:
-    """Return a classifier that is fit to judge, and the images it judges by.
+    """Returns a classifier that is fit to judge, and the images it judges by.
 
     Returns:
         The classifier; pixels, [70000, 1, 28, 28] uint8; labels, [70000] int64.
@@ -147,20 +144,17 @@ def classified(name: str, data_dir: str | Path, path: Path) -> tuple[nn.Module, 
     return classifier, pixels, labels
 
 
-def check(name: str, n: int | None = None) -> None:
-    """Raise BadInput with every fault of the parameters."""
-    faults = []
+def unfit(name: str, n: int | None = None) -> Iterator[str]:
+    """Yields every fault of the parameters."""
     if name not in DATASETS:
-        faults.append(f"dataset.name={name}: want {' or '.join(DATASETS)}")
+        yield f"dataset.name={name}: want {' or '.join(DATASETS)}"
     if n is not None and n < 1:
-        faults.append(f"dataset.n={n}: want at least 1, or null for fresh draws")
-    if faults:
-        raise BadInput(*faults)
+        yield f"dataset.n={n}: want at least 1, or null for fresh draws"
 
 
 @torch.no_grad()
 def read(classifier: nn.Module, x: Tensor) -> Verdict:
-    """What a classifier reads in the channels of images, [n, C, 28, 28] in [-1, 1].
+    """Returns what a classifier reads in the channels of images, [n, C, 28, 28] in [-1, 1].
 
     Returns:
         As modes the numbers whose decimal digits the channels show; as confidence the top

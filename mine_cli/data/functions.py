@@ -1,22 +1,24 @@
 """Noisy functions of a uniform variable, whose mutual information is integrated numerically."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 from scipy.special import xlogy
 from torch import Generator, Tensor
 
-from mine_cli.errors import BadInput
+from mine_cli.errors import refuse
 
 __all__ = ["FUNCTIONS", "SIGMAS", "Functions", "information"]
 
+Floats = NDArray[np.float64]
+
 # Each rises over [-1, 1]; beside it, its inverse.
-FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Any], Any]]] = {
+FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Floats], Floats]]] = {
     "x": (lambda x: x, lambda y: y),
     "cube": (lambda x: x**3, np.cbrt),
     "sin": (torch.sin, np.arcsin),
@@ -50,43 +52,40 @@ class Functions:
     def __init__(
         self, f: str = "sin", sigma: float = 0.3, dim: int = 2, n: int | None = None, seed: int = 0
     ) -> None:
-        check(f, sigma, dim, n)
+        refuse(unfit(f, sigma, dim, n))
         self.f, self.sigma, self.dim, self.n, self.seed = f, float(sigma), dim, n, seed
         self.true_mi = dim * information(f, self.sigma)
         self.true_mi_note = "dim * (h(Y) - h(sigma eps)), integrated numerically"
 
     def sample(self, n: int, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Draw n rows, x [n, dim] and y [n, dim], on the generator's device."""
+        """Draws n rows, x [n, dim] and y [n, dim], on the generator's device."""
         shape, device = (n, self.dim), generator.device
         x = 2 * torch.rand(shape, generator=generator, device=device, dtype=torch.float32) - 1
         noise = torch.randn(shape, generator=generator, device=device, dtype=torch.float32)
         return x, FUNCTIONS[self.f][0](x) + self.sigma * noise
 
 
-def check(f: str, sigma: float, dim: int, n: int | None) -> None:
-    """Raise BadInput with every fault of the parameters."""
-    faults = []
+def unfit(f: str, sigma: float, dim: int, n: int | None) -> Iterator[str]:
+    """Yields every fault of the parameters."""
     low, high = SIGMAS
     if f not in FUNCTIONS:
-        faults.append(f"dataset.f={f}: want one of {', '.join(FUNCTIONS)}")
+        yield f"dataset.f={f}: want one of {', '.join(FUNCTIONS)}"
     if sigma == 0:
-        faults.append(
+        yield (
             f"dataset.sigma={sigma}: without noise the mutual information is infinite: want "
             f"{low:g} to {high:g}"
         )
     elif not low <= sigma <= high:
-        faults.append(f"dataset.sigma={sigma}: want {low:g} to {high:g}")
+        yield f"dataset.sigma={sigma}: want {low:g} to {high:g}"
     if dim < 1:
-        faults.append(f"dataset.dim={dim}: want at least 1")
+        yield f"dataset.dim={dim}: want at least 1"
     if n is not None and n < 1:
-        faults.append(f"dataset.n={n}: want at least 1, or null for fresh draws")
-    if faults:
-        raise BadInput(*faults)
+        yield f"dataset.n={n}: want at least 1, or null for fresh draws"
 
 
 @cache
 def information(f: str, sigma: float) -> float:
-    r"""Return the mutual information in nats of one coordinate, h(Y) - h(sigma eps).
+    r"""Returns the mutual information in nats of one coordinate, h(Y) - h(sigma eps).
 
     The law of f(X) is put on a grid exactly, by the inverse of f; its convolution with the noise
     is the density of Y, of which the entropy is taken. The spread inside the grid's bins, which

@@ -1,11 +1,12 @@
 """Correlated Gaussian vectors, whose mutual information has a closed form."""
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Generator, Tensor
 
-from mine_cli.errors import BadInput
+from mine_cli.errors import refuse
 
 __all__ = ["DEFAULT_RHO", "SMALLEST_NOISE", "Gaussian"]
 
@@ -46,7 +47,7 @@ class Gaussian:
         n: int | None = None,
         seed: int = 0,
     ) -> None:
-        check(dim, rho, mi, n)
+        refuse(unfit(dim, rho, mi, n))
         self.dim, self.cube, self.n, self.seed = dim, cube, n, seed
         if mi is None:
             self.rho = DEFAULT_RHO if rho is None else float(rho)
@@ -59,7 +60,7 @@ class Gaussian:
         self.true_mi_note = "closed form of the Gaussian: -dim/2 log(1 - rho^2)"
 
     def sample(self, n: int, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Draw n rows, x [n, dim] and z [n, dim], on the generator's device."""
+        """Draws n rows, x [n, dim] and z [n, dim], on the generator's device."""
         shape, device = (2, n, self.dim), generator.device
         x, noise = torch.randn(shape, generator=generator, device=device, dtype=torch.float32)
         z = noise.mul_(self.noise).add_(x, alpha=self.rho)
@@ -68,26 +69,23 @@ class Gaussian:
         return x, z
 
 
-def check(dim: int, rho: float | None, mi: float | None, n: int | None) -> None:
-    """Raise BadInput with every fault of a Gaussian's parameters."""
-    faults = []
+def unfit(dim: int, rho: float | None, mi: float | None, n: int | None) -> Iterator[str]:
+    """Yields every fault of a Gaussian's parameters."""
     if dim < 1:
-        faults.append(f"dataset.dim={dim}: want at least 1")
+        yield f"dataset.dim={dim}: want at least 1"
     if n is not None and n < 1:
-        faults.append(f"dataset.n={n}: want at least 1, or null for fresh draws")
+        yield f"dataset.n={n}: want at least 1, or null for fresh draws"
     if rho is not None and not -1 < rho < 1:
-        faults.append(f"dataset.rho={rho}: want a correlation inside (-1, 1)")
+        yield f"dataset.rho={rho}: want a correlation inside (-1, 1)"
     elif rho is not None and math.sqrt((1 - rho) * (1 + rho)) < SMALLEST_NOISE:
-        faults.append(f"dataset.rho={rho}: too near to 1 for float32: want 1 - |rho| above 5e-11")
+        yield f"dataset.rho={rho}: too near to 1 for float32: want 1 - |rho| above 5e-11"
     if mi is not None and not 0 <= mi < math.inf:
-        faults.append(f"dataset.mi={mi}: want nats, at least 0")
+        yield f"dataset.mi={mi}: want nats, at least 0"
     elif mi is not None and dim >= 1 and mi / dim > -math.log(SMALLEST_NOISE):
         most = -math.log(SMALLEST_NOISE)
-        faults.append(
+        yield (
             f"dataset.mi={mi}: more than float32 can carry: want at most {most:.1f} nats a "
             f"dimension, {dim * most:.1f} for dim={dim}"
         )
     if mi is not None and rho is not None and rho != DEFAULT_RHO:
-        faults.append(f"dataset.rho={rho} and dataset.mi={mi}: want one of the two")
-    if faults:
-        raise BadInput(*faults)
+        yield f"dataset.rho={rho} and dataset.mi={mi}: want one of the two"

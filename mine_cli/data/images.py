@@ -52,7 +52,7 @@ class ImageLabel:
         self._rows: Rows | None = None
 
     def rows(self) -> Rows:
-        """Return images, [n, 1, 28, 28] in [0, 1], and labels, [n, 10]."""
+        """Returns images, [n, 1, 28, 28] in [0, 1], and labels, [n, 10]."""
         if self._rows is None:
             images, labels = load(self.name, self.data_dir)
             if self.shuffle_labels:
@@ -93,7 +93,7 @@ class ImageHalves:
         self._rows: Rows | None = None
 
     def rows(self) -> Rows:
-        """Return the first and the second half of every image, in [0, 1]."""
+        """Returns the first and the second half of every image, in [0, 1]."""
         if self._rows is None:
             images, _ = load(self.name, self.data_dir)
             x, z = images.chunk(2, dim=3 if self.axis == "horizontal" else 2)
@@ -103,7 +103,7 @@ class ImageHalves:
 
 
 def label_entropy(labels: Tensor) -> float:
-    r"""Return the entropy of the labels' empirical law in nats, :math:`-\sum_c p_c \log p_c`."""
+    r"""Returns the entropy in nats of the labels' shares, :math:`-\sum_c p_c \log p_c`."""
     shares = labels.bincount().double() / len(labels)
     return float(-torch.special.xlogy(shares, shares).sum())
 
@@ -145,7 +145,7 @@ class LabelledImages:
         self._labelled: Labelled | None = None
 
     def labelled(self) -> Labelled:
-        """Return images, [n, 1, 28, 28], with labels, [n]; they are read once."""
+        """Returns images, [n, 1, 28, 28], with labels, [n]; they are read once."""
         if self._labelled is None:
             x, y, test_x, test_y = load_parts(self.name, self.data_dir)
             if self.permute:
@@ -156,7 +156,7 @@ class LabelledImages:
         return self._labelled
 
     def permuted(self, images: torch.Tensor) -> torch.Tensor:
-        """Move the pixels of images, [n, 1, height, width], about."""
+        """Moves the pixels of images, [n, 1, height, width], about."""
         flat = images.flatten(1)
         generator = torch.Generator().manual_seed(self.seed)
         return flat[:, torch.randperm(flat.shape[1], generator=generator)].view_as(images)

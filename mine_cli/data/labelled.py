@@ -1,23 +1,21 @@
-"""What a supervised task trains and reports on: inputs with labels, in a training and a test part.
-
-A data set for such a task is any object with ``labelled() -> Labelled``, and needs no base class.
-"""
+"""Inputs with labels, in a training and a test part: what supervised tasks train and report on."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from mine_cli.data.split import found_among
-from mine_cli.errors import BadInput
+from mine_cli.errors import BadInput, refuse
 
-__all__ = ["Labelled", "labelled_data", "overlap"]
+__all__ = ["Labelled", "Supervised", "labelled_data", "overlap"]
 
 
 @dataclass
 class Labelled:
-    """Inputs and their labels; row i of `x` belongs to row i of `y`.
+    """Holds inputs and their labels; row i of `x` belongs to row i of `y`.
 
     Arguments:
         x: Inputs that train, [n, ...], float32.
@@ -40,9 +38,7 @@ class Labelled:
     warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        faults = [*self._faults()]
-        if faults:
-            raise BadInput(*(f"dataset: {fault}" for fault in faults))
+        refuse(f"dataset: {fault}" for fault in self._faults())
 
     def _faults(self) -> Iterator[str]:
         if self.num_classes < 2:
@@ -52,8 +48,10 @@ class Labelled:
         if self.x.shape[1:] != self.test_x.shape[1:]:
             rows, others = list(self.x.shape[1:]), list(self.test_x.shape[1:])
             yield f"test_x has rows of shape {others}, x of shape {rows}: want the same"
-        for x_name, y_name in (("x", "y"), ("test_x", "test_y")):
-            x, y = getattr(self, x_name), getattr(self, y_name)
+        for x_name, x, y_name, y in (
+            ("x", self.x, "y", self.y),
+            ("test_x", self.test_x, "test_y", self.test_y),
+        ):
             if len(x) != len(y):
                 yield f"{x_name} has {len(x)} rows, {y_name} has {len(y)}: want as many in each"
             elif not len(x):
@@ -89,7 +87,7 @@ def _faults_of_labels(name: str, y: Tensor, num_classes: int) -> Iterator[str]:
 
 
 def _rows(bad: Tensor) -> str:
-    """The first of the marked rows, counted from 1, and how many others there are."""
+    """Names the first of the marked rows, counted from 1, and how many others there are."""
     first = int(bad.nonzero()[0]) + 1
     others = int(bad.sum()) - 1
     return f"row {first} and {others} more" if others else f"row {first}"
@@ -100,17 +98,25 @@ def _type(values: Tensor) -> str:
 
 
 def overlap(train_x: Tensor, test_x: Tensor) -> int:
-    """Count the test rows that are identical, in all features, to a training row."""
+    """Counts the test rows that are identical, in all features, to a training row."""
     return int(found_among(test_x, train_x).sum())
 
 
 def labelled_data(dataset: object) -> Labelled:
-    """Return what a data set gives a supervised task; raise BadInput where that is nothing."""
-    kind, labelled = type(dataset).__name__, getattr(dataset, "labelled", None)
-    if not callable(labelled):
+    """Returns what a data set gives a supervised task; raises BadInput where that is nothing."""
+    kind = type(dataset).__name__
+    if not isinstance(dataset, Supervised):
         raise BadInput(f"dataset: {kind} has no labelled(): want data with labels and a test part")
-    found = labelled()
+    found = dataset.labelled()
     if not isinstance(found, Labelled):
-        told = type(found).__name__
-        raise BadInput(f"dataset: {kind}.labelled() gave {told}: want data.labelled.Labelled")
+        raise BadInput(
+            f"dataset: {kind}.labelled() gave {type(found).__name__}: want data.labelled.Labelled"
+        )
     return found
+
+
+@runtime_checkable
+class Supervised(Protocol):
+    """Returns inputs with labels, in a training and a test part, the same at each call."""
+
+    def labelled(self) -> "Labelled": ...

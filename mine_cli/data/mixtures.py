@@ -1,13 +1,14 @@
 """Mixtures of Gaussians in the plane, on which a collapsing generator is seen at a glance."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Generator, Tensor
 
-from mine_cli.data.samples import Pool, Verdict
-from mine_cli.errors import BadInput
+from mine_cli.data.samples import Pool, Verdict, drawn
+from mine_cli.errors import BadInput, refuse
 
 __all__ = ["GaussianGrid", "GaussianRing", "Mixture"]
 
@@ -26,7 +27,7 @@ class Mixture:
     Arguments:
         centres: [modes, 2].
         sigma: Standard deviation of every coordinate around its centre.
-        n: Number of fixed samples, drawn once from the seed; None: fresh draws for ever.
+        n: Number of fixed samples, drawn once from the seed; None: every draw is fresh.
         seed: Seed of the fixed samples.
 
     References:
@@ -41,31 +42,27 @@ class Mixture:
     def __init__(
         self, centres: Tensor, sigma: float, n: int | None = 100_000, seed: int = 0
     ) -> None:
-        check(centres, sigma, n)
+        refuse(unfit(centres, sigma, n))
         self.centres, self.sigma, self.n, self.seed = centres.float(), sigma, n, seed
         self.modes = len(centres)
         self.true_histogram = torch.full((self.modes,), 1 / self.modes, dtype=torch.float64)
         self.files: list[Path] = []
         self._centres = Pool(self.centres)
-        self._fixed = (
-            None if n is None else Pool(self.fresh(n, torch.Generator().manual_seed(seed)))
-        )
+        self._draw = drawn(self.fresh, n, seed)
 
     @property
     def extent(self) -> tuple[float, float]:
-        """Both ends of both axes of a square plot that holds the data with room around them."""
+        """Returns both ends of both axes of a square plot with room around the data."""
         reach = float(self.centres.abs().max())
         end = reach + max(reach / 4, 4 * self.sigma)
         return -end, end
 
     def draw(self, n: int, generator: Generator) -> Tensor:
-        """Draw n points, [n, 2], on the generator's device: fixed samples, or fresh ones."""
-        if self._fixed is None:
-            return self.fresh(n, generator)
-        return self._fixed.draw(n, generator)
+        """Draws n points, [n, 2], on the generator's device: fixed samples, or fresh ones."""
+        return self._draw(n, generator)
 
     def fresh(self, n: int, generator: Generator) -> Tensor:
-        """Draw n points of the law itself, [n, 2], on the generator's device."""
+        """Draws n points of the distribution itself, [n, 2], on the generator's device."""
         centres = self._centres.draw(n, generator)
         noise = torch.randn(
             (n, 2), generator=generator, device=generator.device, dtype=torch.float32
@@ -73,7 +70,7 @@ class Mixture:
         return noise.mul_(self.sigma).add_(centres)
 
     def judge(self, x: Tensor) -> Verdict:
-        """The centre nearest to each point of x, [n, 2], and whether it is within 3 sigma."""
+        """Returns the centre nearest to each point of x, [n, 2], and whether within 3 sigma."""
         centres = self._centres.on(x.device)
         # Distances by a matrix product would lose the digits that decide at 3 sigma.
         distances = torch.cdist(
@@ -90,7 +87,7 @@ class GaussianGrid(Mixture):
         side: Number of centres along each axis.
         spacing: Distance of neighbouring centres.
         sigma: Standard deviation of every coordinate around its centre.
-        n: Number of fixed samples, drawn once from the seed; None: fresh draws for ever.
+        n: Number of fixed samples, drawn once from the seed; None: every draw is fresh.
         seed: Seed of the fixed samples.
 
     References:
@@ -125,7 +122,7 @@ class GaussianRing(Mixture):
         modes: Number of centres.
         radius: Of the circle.
         sigma: Standard deviation of every coordinate around its centre.
-        n: Number of fixed samples, drawn once from the seed; None: fresh draws for ever.
+        n: Number of fixed samples, drawn once from the seed; None: every draw is fresh.
         seed: Seed of the fixed samples.
 
     References:
@@ -152,18 +149,15 @@ class GaussianRing(Mixture):
         super().__init__(radius * torch.stack([angle.cos(), angle.sin()], 1), sigma, n, seed)
 
 
-def check(centres: Tensor, sigma: float, n: int | None) -> None:
-    """Raise BadInput with every fault of a mixture's parameters."""
-    faults = []
+def unfit(centres: Tensor, sigma: float, n: int | None) -> Iterator[str]:
+    """Yields every fault of a mixture's parameters."""
     if n is not None and n < 1:
-        faults.append(f"dataset.n={n}: want at least 1, or null for fresh draws")
+        yield f"dataset.n={n}: want at least 1, or null for fresh draws"
     gap = float(torch.pdist(centres.double()).min()) if len(centres) > 1 else math.inf
     if not 0 < sigma < math.inf:
-        faults.append(f"dataset.sigma={sigma}: want a spread above 0")
+        yield f"dataset.sigma={sigma}: want a spread above 0"
     elif sigma > gap / APART:
-        faults.append(
+        yield (
             f"dataset.sigma={sigma}: the modes run into one another: want at most "
             f"{gap / APART:.4g}, a sixth of the distance of neighbouring centres"
         )
-    if faults:
-        raise BadInput(*faults)

@@ -2,16 +2,18 @@
 
 import gzip
 import hashlib
+import io
 import math
 import socket
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mine_cli.errors import BadInput
@@ -35,7 +37,7 @@ UNSIGNED_BYTES = 8
 
 
 def load(name: str, data_dir: Path) -> tuple[Tensor, Tensor]:
-    """Return images, [70000, 1, 28, 28] float32 in [0, 1], and labels, [70000] int64.
+    """Returns images, [70000, 1, 28, 28] float32 in [0, 1], and labels, [70000] int64.
 
     The 60,000 training images come first. Nothing is written where the files are there already.
     """
@@ -44,7 +46,7 @@ def load(name: str, data_dir: Path) -> tuple[Tensor, Tensor]:
 
 
 def load_parts(name: str, data_dir: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the images and labels of `load` as train, train labels, test and test labels.
+    """Returns the images and labels of `load` as train, train labels, test and test labels.
 
     The images are in [-1, 1].
     """
@@ -53,12 +55,12 @@ def load_parts(name: str, data_dir: Path) -> tuple[Tensor, Tensor, Tensor, Tenso
 
 
 def to_signed(pixels: Tensor) -> Tensor:
-    """Bytes to float32 in [-1, 1], in any shape."""
+    """Maps bytes to float32 in [-1, 1], in any shape."""
     return pixels.float().div_(127.5).sub_(1)
 
 
 def _load_bytes(name: str, data_dir: Path) -> list[Tensor]:
-    """Training and test images, [n, 1, 28, 28] uint8, and the labels of both, [n] uint8."""
+    """Returns training and test images, [n, 1, 28, 28] uint8, and labels of both, [n] uint8."""
     from torchvision import datasets  # two seconds, which runs on other data are spared
 
     source = getattr(datasets, DATASETS[name])
@@ -82,7 +84,7 @@ def _load_bytes(name: str, data_dir: Path) -> list[Tensor]:
 
 
 def check_name(name: str) -> None:
-    """Raise BadInput unless there are images of that name."""
+    """Raises BadInput unless there are images of that name."""
     if name not in DATASETS:
         raise BadInput(f"dataset.name={name}: want {' or '.join(DATASETS)}")
 
@@ -98,7 +100,7 @@ def _missing(folder: Path) -> list[str]:
 def _download(source: "type[MNIST]", data_dir: Path, folder: Path, missing: list[str]) -> None:
     absent = [path for path in (folder, folder.parent, data_dir) if not path.exists()]
     try:
-        with _impatient():
+        with _impatient(), redirect_stdout(io.StringIO()):  # torchvision 0.19 prints its tries
             source(str(data_dir), download=True)
     except (OSError, RuntimeError, EOFError, zlib.error) as fault:
         for path in absent:  # torchvision made them before it found no network
@@ -121,8 +123,8 @@ def _impatient() -> Iterator[None]:
         socket.setdefaulttimeout(before)
 
 
-def _read_idx(folder: Path, name: str, packed_md5: dict[str, str]) -> np.ndarray[Any, Any]:
-    """Read an IDX file of unsigned bytes, unpacked or (checked by its md5) packed, [n, ...]."""
+def _read_idx(folder: Path, name: str, packed_md5: dict[str, str]) -> NDArray[np.uint8]:
+    """Reads an IDX file of unsigned bytes, unpacked or (checked by its md5) packed, [n, ...]."""
     plain, packed = folder / name, folder / f"{name}.gz"
     path = plain if plain.is_file() else packed
     try:

@@ -1,15 +1,19 @@
 """Rows from which a generator's training batches are drawn, on whatever device it trains."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Generator, Tensor
 
-__all__ = ["Pool", "Verdict"]
+__all__ = ["Draw", "Judge", "Pool", "Verdict", "drawn"]
+
+Draw = Callable[[int, Generator], Tensor]
 
 
 class Pool:
-    """A fixed set of rows, drawn from at random with replacement; a copy stays on each device.
+    """Draws from a fixed set of rows with replacement; a copy stays on each device.
 
     Arguments:
         rows: The rows, [n, ...], of any dtype, on the CPU.
@@ -23,21 +27,26 @@ class Pool:
         return len(self.rows)
 
     def on(self, device: torch.device) -> Tensor:
-        """All rows, on that device."""
+        """Returns all rows, on that device."""
         if device not in self._copies:
             self._copies[device] = self.rows.to(device)
         return self._copies[device]
 
     def draw(self, n: int, generator: Generator) -> Tensor:
-        """Draw n of them, [n, ...], on the generator's device."""
+        """Draws n of them, [n, ...], on the generator's device."""
         device = generator.device
         which = torch.randint(len(self.rows), (n,), generator=generator, device=device)
         return self.on(device)[which]
 
 
+def drawn(fresh: Draw, n: int | None, seed: int) -> Draw:
+    """Returns `fresh` itself, or with `n` what draws from n samples that it gave from the seed."""
+    return fresh if n is None else Pool(fresh(n, Generator().manual_seed(seed))).draw
+
+
 @dataclass
 class Verdict:
-    """What a data set says of n samples, on their device.
+    """Holds what a data set says of n samples, on their device.
 
     Arguments:
         mode: The mode that each belongs to, [n] int64.
@@ -48,3 +57,13 @@ class Verdict:
     mode: Tensor
     good: Tensor | None = None
     confidence: Tensor | None = None
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """Tells the modes of samples, [n, ...], apart, and knows their true shares, [modes]."""
+
+    modes: int
+    true_histogram: Tensor
+
+    def judge(self, x: Tensor) -> "Verdict": ...

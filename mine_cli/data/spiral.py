@@ -1,14 +1,15 @@
 """A spiral in the plane: one connected curve, of which a collapsing generator leaves out parts."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Generator, Tensor
 
 from mine_cli.data.mixtures import NEAR
-from mine_cli.data.samples import Pool, Verdict
-from mine_cli.errors import BadInput
+from mine_cli.data.samples import Pool, Verdict, drawn
+from mine_cli.errors import refuse
 
 __all__ = ["Spiral"]
 
@@ -48,7 +49,7 @@ class Spiral:
         sigma: Standard deviation of the noise on either coordinate; at most a twentieth of the
             distance of neighbouring windings, radius / turns.
         bins: Number of stretches.
-        n: Number of fixed samples, drawn once from the seed; None: fresh draws for ever.
+        n: Number of fixed samples, drawn once from the seed; None: every draw is fresh.
         seed: Seed of the fixed samples.
 
     References:
@@ -68,7 +69,7 @@ class Spiral:
         n: int | None = 100_000,
         seed: int = 0,
     ) -> None:
-        check(turns, radius, sigma, bins, n)
+        refuse(unfit(turns, radius, sigma, bins, n))
         self.turns, self.radius, self.sigma = turns, radius, sigma
         self.modes, self.n, self.seed = bins, n, seed
         self.true_histogram = torch.full((bins,), 1 / bins, dtype=torch.float64)
@@ -81,36 +82,32 @@ class Spiral:
         parts = bins * self.landmarks_a_bin
         middles = (torch.arange(parts, dtype=torch.float64) + 0.5) * (self.length / parts)
         self._landmarks = Pool(self.curve(middles).float())
-        self._fixed = (
-            None if n is None else Pool(self.fresh(n, torch.Generator().manual_seed(seed)))
-        )
+        self._draw = drawn(self.fresh, n, seed)
 
     @property
     def extent(self) -> tuple[float, float]:
-        """Both ends of both axes of a square plot that holds the data with room around them."""
+        """Returns both ends of both axes of a square plot with room around the data."""
         end = self.radius + max(self.radius / 4, 4 * self.sigma)
         return -end, end
 
     def curve(self, arc: Tensor) -> Tensor:
-        """The points, [n, 2], that lie at these arc lengths, [n], from the origin."""
+        """Returns the points, [n, 2], that lie at these arc lengths, [n], from the origin."""
         angle = angle_at(arc / self.growth)
         return self.growth * angle[:, None] * torch.stack([angle.cos(), angle.sin()], 1)
 
     def draw(self, n: int, generator: Generator) -> Tensor:
-        """Draw n points, [n, 2], on the generator's device: fixed samples, or fresh ones."""
-        if self._fixed is None:
-            return self.fresh(n, generator)
-        return self._fixed.draw(n, generator)
+        """Draws n points, [n, 2], on the generator's device: fixed samples, or fresh ones."""
+        return self._draw(n, generator)
 
     def fresh(self, n: int, generator: Generator) -> Tensor:
-        """Draw n points of the law itself, [n, 2], on the generator's device."""
+        """Draws n points of the distribution itself, [n, 2], on the generator's device."""
         device, dtype = generator.device, torch.float32
         arc = torch.rand(n, generator=generator, device=device, dtype=dtype) * self.length
         noise = torch.randn((n, 2), generator=generator, device=device, dtype=dtype)
         return noise.mul_(self.sigma).add_(self.curve(arc))
 
     def judge(self, x: Tensor) -> Verdict:
-        """The stretch of the curve nearest to each point of x, [n, 2]; whether within 3 sigma."""
+        """Returns the stretch of the curve nearest to each of x, [n, 2]; whether in 3 sigma."""
         landmarks = self._landmarks.on(x.device)
         distance, nearest = [], []
         for part in x.detach().float().split(max(1, DISTANCES // len(landmarks))):
@@ -127,33 +124,30 @@ class Spiral:
 
 
 def arc_length(angle: Tensor) -> Tensor:
-    """Length of the spiral r = theta from the origin to an angle, elementwise."""
+    """Returns the length of the spiral r = theta from the origin to an angle, elementwise."""
     return (angle * (1 + angle.square()).sqrt() + angle.asinh()) / 2
 
 
 def angle_at(arc: Tensor) -> Tensor:
-    """The inverse of `arc_length`, elementwise, to the digits of its type."""
+    """Returns the inverse of `arc_length`, elementwise, to the digits of its type."""
     angle = (2 * arc).sqrt()  # never too small, since the length is above theta^2 / 2
     for _ in range(NEWTON_STEPS):
         angle = angle - (arc_length(angle) - arc) / (1 + angle.square()).sqrt()
     return angle
 
 
-def check(turns: float, radius: float, sigma: float, bins: int, n: int | None) -> None:
-    """Raise BadInput with every fault of a spiral's parameters."""
-    faults = [
-        f"dataset.{name}={value}: want a number above 0"
-        for name, value in (("turns", turns), ("radius", radius), ("sigma", sigma))
-        if not 0 < value < math.inf
-    ]
-    if not faults and sigma > radius / turns / APART:
-        faults.append(
+def unfit(turns: float, radius: float, sigma: float, bins: int, n: int | None) -> Iterator[str]:
+    """Yields every fault of a spiral's parameters."""
+    sizes = {"turns": turns, "radius": radius, "sigma": sigma}
+    bad = [name for name, value in sizes.items() if not 0 < value < math.inf]
+    for name in bad:
+        yield f"dataset.{name}={sizes[name]}: want a number above 0"
+    if not bad and sigma > radius / turns / APART:
+        yield (
             f"dataset.sigma={sigma}: the windings run into one another: want at most "
             f"{radius / turns / APART:.4g}, radius / turns / {APART:g}"
         )
     if bins < 1:
-        faults.append(f"dataset.bins={bins}: want at least 1")
+        yield f"dataset.bins={bins}: want at least 1"
     if n is not None and n < 1:
-        faults.append(f"dataset.n={n}: want at least 1, or null for fresh draws")
-    if faults:
-        raise BadInput(*faults)
+        yield f"dataset.n={n}: want at least 1, or null for fresh draws"

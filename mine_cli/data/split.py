@@ -31,8 +31,10 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Split:
-    """Row indices (int64, CPU) of three disjoint parts: `fit` trains, `select` stops early and
-    picks the checkpoint, `report` is touched once."""
+    """Holds row indices (int64, CPU) of three disjoint parts.
+
+    `fit` trains, `select` stops early and picks the checkpoint, `report` is touched once.
+    """
 
     fit: Tensor
     select: Tensor
@@ -40,7 +42,7 @@ class Split:
 
 
 def group_column(how: str) -> str | None:
-    """Return COLUMN of ``groups:COLUMN``, None for ``random`` and ``blocks``."""
+    """Returns COLUMN of ``groups:COLUMN``, None for ``random`` and ``blocks``."""
     name = how.removeprefix("groups:")
     if how in ("random", "blocks") or (name != how and name):
         return name if name != how else None
@@ -54,7 +56,7 @@ def three_way(
     groups: Tensor | None = None,
     generator: Generator | None = None,
 ) -> Split:
-    """Split n rows into fit, select and report.
+    """Splits n rows into fit, select and report.
 
     Arguments:
         n: Number of rows.
@@ -81,7 +83,7 @@ def folds(
     groups: Tensor | None = None,
     generator: Generator | None = None,
 ) -> list[Split]:
-    """Split n rows `num` times, so that the report parts partition them.
+    """Splits n rows `num` times, so that the report parts partition them.
 
     Arguments:
         n: Number of rows.
@@ -113,7 +115,7 @@ def folds(
 def two_way(
     n: int, share: float, groups: Tensor | None = None, generator: Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Part n rows at random: those that train, and a share of them, in (0, 1), that tests.
+    """Parts n rows at random: those that train, and a share of them, in (0, 1), that tests.
 
     Rows of one label in `groups`, [n], stay together.
     """
@@ -125,7 +127,7 @@ def two_way(
 def _order(
     n: int, how: str, groups: Tensor | None, generator: Generator | None
 ) -> tuple[Tensor, Tensor]:
-    """Return the rows in the order in which they are cut, and the sizes of their groups."""
+    """Returns the rows in the order in which they are cut, and the sizes of their groups."""
     column = group_column(how)
     if how == "blocks":
         return torch.arange(n), torch.ones(n, dtype=torch.int64)
@@ -143,7 +145,7 @@ def _order(
 
 
 def _boundaries(sizes: Tensor, shares: Sequence[float], how: str) -> list[int]:
-    """Return the row numbers nearest to cumulative shares of the rows at which no group is cut.
+    """Returns the row numbers nearest to cumulative shares of the rows at which no group is cut.
 
     Every part keeps at least one group, however large the groups are.
     """
@@ -166,7 +168,7 @@ def _boundaries(sizes: Tensor, shares: Sequence[float], how: str) -> list[int]:
 
 
 def identical_rows(*variables: Tensor) -> Tensor:
-    """Label rows so that identical rows (x_i, z_i, ...) share a label, [n] int64.
+    """Labels rows so that identical rows (x_i, z_i, ...) share a label, [n] int64.
 
     Rows are compared by a 64-bit hash of their bits: a chance collision merely keeps two rows in
     the same part.
@@ -175,12 +177,12 @@ def identical_rows(*variables: Tensor) -> Tensor:
 
 
 def found_among(rows: Tensor, others: Tensor) -> Tensor:
-    """Whether each of `rows`, [n, ...], is identical to one of `others`, [m, ...]; [n] bool."""
+    """Tells which of `rows`, [n, ...], are identical to one of `others`, [m, ...]; [n] bool."""
     return torch.isin(_hashes(rows), _hashes(others))
 
 
 def _hashes(*variables: Tensor) -> Tensor:
-    """Hash rows that may stretch over several tensors, [n] int64."""
+    """Hashes rows that may stretch over several tensors, [n] int64."""
     generator = torch.Generator().manual_seed(0)
     total = torch.zeros(len(variables[0]), dtype=torch.int64)
     for values in variables:
@@ -197,14 +199,14 @@ def _hashes(*variables: Tensor) -> Tensor:
 
 
 def straddling(labels: Tensor, split: Split) -> int:
-    """Count the report rows whose label (`identical_rows`) also occurs in fit or select."""
+    """Counts the report rows whose label (`identical_rows`) also occurs in fit or select."""
     elsewhere = torch.cat([split.fit, split.select])
     return int(torch.isin(labels[split.report], labels[elsewhere]).sum())
 
 
 @dataclass(frozen=True)
 class Standardise:
-    """The map to mean 0 and standard deviation 1 that was fitted on some rows.
+    """Maps values to mean 0 and standard deviation 1, as fitted on some rows.
 
     One mean and deviation for each column of [n, columns] and each channel of
     [n, channels, height, width]; a single one for any other shape.
@@ -219,7 +221,7 @@ class Standardise:
 
     @classmethod
     def fit(cls, values: Tensor, categorical: bool = False) -> Self:
-        """Fit on `values`, [n, ...]; one-hot codes and columns of 0 and 1 are left as they are."""
+        """Fits on `values`, [n, ...]; one-hot codes and columns of 0 and 1 stay as they are."""
         per_column = values.dim() in (2, 4)
         columns = values.shape[1] if per_column else 1
         mean, std = torch.zeros(columns), torch.ones(columns)
@@ -235,6 +237,6 @@ class Standardise:
         return cls(mean.reshape(shape), std.reshape(shape))
 
     def __call__(self, values: Tensor) -> Tensor:
-        """Map `values`, [n, ...], to float32 on their own device."""
+        """Maps `values`, [n, ...], to float32 on their own device."""
         mean, std = self.mean.to(values.device), self.std.to(values.device)
         return (values.float() - mean) / std

@@ -26,12 +26,6 @@ Kind = TypeVar("Kind")
 class MutualInformation(nn.Module):
     r"""The mutual information of x ``[n, ...]`` and z ``[n, ...]`` as a term of any training loop.
 
-    .. code-block:: python
-
-        mi = MutualInformation(MLP((2,), (2,)), bound="mine", marginals="derangement")
-        mi.step(x, z)                                 # trains the statistics network, only that
-        loss = task_loss + beta * mi.minimise(x, z)   # moves whatever x and z came from
-
     Arguments:
         network: the statistics network T(x, z): any ``nn.Module`` whose ``forward(x, z)`` scores
             paired rows. One with ``embed`` and ``head`` has its first layer computed once per row.
@@ -41,6 +35,21 @@ class MutualInformation(nn.Module):
             as `Marginals`.
         lr: learning rate of the statistics network's own Adam.
         seed: of the random pairings and of a noisy network's noise.
+
+    Example:
+        >>> from mine_cli.networks import MLP
+        >>> encoder = torch.nn.Linear(3, 2)
+        >>> x = torch.randn(200, 3)
+        >>> z = encoder(x)
+        >>> mi = MutualInformation(MLP((3,), (2,)), bound="mine", marginals="derangement")
+        >>> value = mi.step(x, z)  # trains the statistics network, only that
+        >>> loss = z.square().mean() + 0.1 * mi.minimise(x, z)
+        >>> loss.backward()  # moves whatever x and z came from
+        >>> encoder.weight.grad.shape
+        torch.Size([2, 3])
+        >>> found = mi.evaluate(torch.randn(200, 3), torch.randn(200, 2))
+        >>> found.value < 0.1  # nothing in common, in nats
+        True
 
     References:
         | MINE: Mutual Information Neural Estimation (Belghazi et al., 2018), algorithm 1

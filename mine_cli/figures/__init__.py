@@ -1,16 +1,17 @@
 """Every picture, drawn from the files of a run and never from live objects; imports no torch."""
 
-from mine_cli.figures.curve import curve
-from mine_cli.figures.gan.compare import compare
+from mine_cli.figures.gan.comparison import compare_generators
+from mine_cli.figures.gan.histogram import histogram
 from mine_cli.figures.gan.progress import progress
-from mine_cli.figures.gan.samples import density, histogram, samples, training
-from mine_cli.figures.infobottleneck.beta_sweep import plane_of_sweep
+from mine_cli.figures.gan.samples import density, samples, training
+from mine_cli.figures.infobottleneck.comparison import compare_methods
+from mine_cli.figures.infobottleneck.information_plane import plane, plane_of_sweep
 from mine_cli.figures.infobottleneck.learning import learning
-from mine_cli.figures.infobottleneck.methods import table
-from mine_cli.figures.infobottleneck.plane import plane, robustness
-from mine_cli.figures.sweep.estimates import sweep
+from mine_cli.figures.infobottleneck.robustness import robustness
+from mine_cli.figures.mi_estimate import curve
+from mine_cli.figures.sweep.estimates import compare_jobs
 
 __all__ = [
-    "compare", "curve", "density", "histogram", "learning", "plane", "plane_of_sweep",
-    "progress", "robustness", "samples", "sweep", "table", "training",
+    "compare_generators", "compare_jobs", "compare_methods", "curve", "density", "histogram",
+    "learning", "plane", "plane_of_sweep", "progress", "robustness", "samples", "training",
 ]  # fmt: skip

@@ -1,23 +1,28 @@
-"""What all pictures share: colours, quiet axes, the columns of metrics.csv, a whole PNG."""
+"""What all pictures share: colours, quiet axes, lines of a legend, a whole PNG."""
 
-import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.container import Container
+from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from mine_cli.results.files import write_atomically
 
 __all__ = [
     "BLACK", "BLUE", "ESTIMATORS", "GREEN", "GREY", "ORANGE", "PINK", "SKY", "TRUTH", "YELLOW",
-    "apart", "column", "logarithmic", "paler", "panel", "paper", "quiet", "save", "whole",
+    "explain", "handle", "logarithmic", "paler", "panel", "paper", "quiet", "save", "whole",
 ]  # fmt: skip
 
 # Okabe and Ito's colours, told apart by every kind of colour vision.
@@ -29,13 +34,20 @@ ESTIMATORS = {"mine": BLUE, "mine_f": ORANGE, "ksg": GREEN}
 TRUTH = BLACK
 
 
-def paper(width: float, height: float) -> Figure:
-    """An empty figure, in inches, that keeps its parts apart."""
-    return Figure(figsize=(width, height), dpi=150, layout="constrained")
+def paper(
+    width: float, height: float, apart: tuple[float | None, float | None] = (None, None)
+) -> Figure:
+    """Returns an empty figure, in inches, that keeps its parts apart.
+
+    Arguments:
+        apart: Room about its panels, to the sides and above, in inches; None for the usual.
+    """
+    layout = ConstrainedLayoutEngine(w_pad=apart[0], h_pad=apart[1])
+    return Figure(figsize=(width, height), dpi=150, layout=layout)
 
 
 def panel(width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure of one panel, in inches, for pictures that are made by the hundred.
+    """Returns a figure of one panel, in inches, for pictures that are made by the hundred.
 
     Its margins are fixed: to find them by measuring every label takes longer than to draw.
     """
@@ -44,51 +56,58 @@ def panel(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, figure.add_axes((left, bottom, 1 - left - right, 1 - bottom - top))
 
 
-def apart(figure: Figure | SubFigure, width: float, height: float | None = None) -> None:
-    """More room about the panels of a figure, in inches."""
-    engine = figure.get_layout_engine()
-    assert isinstance(engine, ConstrainedLayoutEngine)
-    engine.set(w_pad=width, h_pad=height)
+def explain(figure: Figure, handles: Sequence[Artist | Container], columns: int = 2) -> None:
+    """Puts a legend below the axes."""
+    figure.legend(
+        handles=handles, frameon=False, fontsize=8.5, loc="outside lower left", ncols=columns
+    )
 
 
 def quiet(axes: Axes) -> None:
-    """A faint grid and no frame at the top and on the right."""
+    """Draws a faint grid, and no frame at the top and on the right."""
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def paler(colour: str) -> tuple[float, ...]:
-    """The same colour on two thirds of white, opaque."""
+    """Returns the same colour on two thirds of white, opaque."""
     return tuple(1 - 0.35 * (1 - part) for part in to_rgb(colour))
 
 
-def whole(axes: Axes) -> None:
-    """Whole numbers alone on the vertical axis, which counts something."""
+def whole(axis: Axis) -> None:
+    """Puts whole numbers alone on an axis that counts something."""
     places = MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
-    axes.yaxis.set_major_locator(places)
+    axis.set_major_locator(places)
 
 
-def logarithmic(axes: Axes) -> None:
-    """Makes the vertical axis logarithmic, with plain numbers on it; after all is drawn."""
-    axes.set_yscale("log")
-    low, high = axes.get_ylim()
+def logarithmic(axes: Axes, horizontal: bool = False, close: float = 50.0) -> None:
+    """Makes an axis logarithmic, with plain numbers on it; after all is drawn.
+
+    What is not above 0 is a gap in a line, and the end of a bar at the edge.
+
+    Arguments:
+        horizontal: Whether it is the horizontal axis.
+        close: Ends in a smaller ratio have 2 and 5 named between the powers of ten.
+    """
+    axis = axes.xaxis if horizontal else axes.yaxis
+    set_scale, set_limits = (
+        (axes.set_xscale, axes.set_xlim) if horizontal else (axes.set_yscale, axes.set_ylim)
+    )
+    set_scale("log", nonpositive="clip" if axes.containers else "mask")
+    low, high = axis.get_view_interval()
     if high < 4 * low:
         low, high = low / 2, high * 2
-        axes.set_ylim(low, high)
-    steps = (1.0, 2.0, 5.0) if high < 50 * low else (1.0,)
-    axes.yaxis.set_major_locator(LogLocator(subs=steps))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
-    axes.yaxis.set_minor_formatter(NullFormatter())
+        set_limits(low, high)
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < close * low else (1.0,)))
+    axis.set_major_formatter(lambda value, _: f"{value:,.10g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
-def column(metrics_csv: Path, tag: str) -> tuple[list[int], list[float]]:
-    """The steps at which a metric was logged, and its values; none before the first row."""
-    if not metrics_csv.exists():
-        return [], []
-    with metrics_csv.open(encoding="utf-8", newline="") as file:
-        rows = [line for line in csv.DictReader(file) if line.get(tag)]
-    return [int(line["step"]) for line in rows], [float(line[tag]) for line in rows]
+def handle(label: str, **looks: Any) -> Line2D:
+    """Returns a line of a legend: with the looks of a line of matplotlib, most often a marker."""
+    every: dict[str, Any] = {"linestyle": "None", "markersize": 5.5} | looks
+    return Line2D([], [], label=label, **every)
 
 
 def save(figure: Figure, path: Path, shared: bool = False) -> Path:

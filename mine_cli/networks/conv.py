@@ -33,6 +33,11 @@ class ConditionedConv(StatisticsNetwork):
     Raises:
         BadInput: when x is no image, for an unknown activation, or no layer.
 
+    Example:
+        >>> network = ConditionedConv((1, 28, 28), (10,), channels=[4, 8])
+        >>> network(torch.randn(8, 1, 28, 28), torch.randn(8, 10)).shape
+        torch.Size([8])
+
     References:
         | MINE: Mutual Information Neural Estimation (Belghazi et al., 2018), appendix, table 8
         | https://arxiv.org/abs/1801.04062
@@ -101,6 +106,11 @@ class Conv(StatisticsNetwork):
     Raises:
         BadInput: when x is no image, an image is too small, for an unknown activation or no
             hidden layer.
+
+    Example:
+        >>> network = Conv((1, 28, 28), (10,), channels=[4, 8])
+        >>> network(torch.randn(8, 1, 28, 28), torch.randn(8, 10)).shape  # images and classes
+        torch.Size([8])
     """
 
     def __init__(

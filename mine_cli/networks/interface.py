@@ -78,6 +78,12 @@ class Bounded(StatisticsNetwork):
     Arguments:
         network: Any statistics network.
         limit: c.
+
+    Example:
+        >>> from mine_cli.networks import MLP
+        >>> network = Bounded(MLP((2,), (3,)), limit=5.0)
+        >>> (network(100 * torch.randn(8, 2), torch.randn(8, 3)).abs() <= 5).all().item()
+        True
     """
 
     def __init__(self, network: nn.Module, limit: float) -> None:

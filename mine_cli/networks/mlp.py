@@ -23,6 +23,15 @@ class MLP(StatisticsNetwork):
 
     Raises:
         BadInput: for an unknown activation, or no hidden layer.
+
+    Example:
+        >>> x, z = torch.randn(8, 2), torch.randn(8, 3)
+        >>> network = MLP((2,), (3,), widths=[64, 64])
+        >>> network(x, z).shape  # row i of x with row i of z
+        torch.Size([8])
+        >>> a, b = network.embed(x, z)
+        >>> network.head(a[:, None], b[None]).shape  # every x with every z
+        torch.Size([8, 8])
     """
 
     def __init__(
@@ -62,6 +71,14 @@ class NoisyMLP(MLP):
 
     Raises:
         BadInput: for an unknown activation, or no hidden layer.
+
+    Example:
+        >>> x, z = torch.randn(8, 2), torch.randn(8, 3)
+        >>> network = NoisyMLP((2,), (3,), widths=[64])
+        >>> torch.equal(network(x, z), network(x, z))  # fresh noise each time
+        False
+        >>> torch.equal(network.eval()(x, z), network(x, z))
+        True
 
     References:
         | MINE: Mutual Information Neural Estimation (Belghazi et al., 2018), table 15

@@ -22,6 +22,12 @@ class Separable(StatisticsNetwork):
 
     Raises:
         BadInput: for an unknown activation.
+
+    Example:
+        >>> network = Separable((2,), (3,), widths=[64], features=16)
+        >>> a, b = network.embed(torch.randn(8, 2), torch.randn(8, 3))
+        >>> a.shape, b.shape
+        (torch.Size([8, 16]), torch.Size([8, 16]))
     """
 
     def __init__(
@@ -57,6 +63,10 @@ class SeparableQuadratic(Separable):
 
     Raises:
         BadInput: for an unknown activation.
+
+    Example:
+        >>> SeparableQuadratic((2,), (3,), widths=[64])(torch.randn(8, 2), torch.randn(8, 3)).shape
+        torch.Size([8])
     """
 
     def __init__(
@@ -87,7 +97,12 @@ class SeparableQuadratic(Separable):
 
 
 class Bilinear(StatisticsNetwork):
-    r"""One matrix and a constant, :math:`T = x^\top W z + c`: fast, and rarely enough."""
+    r"""One matrix and a constant, :math:`T = x^\top W z + c`: fast, and rarely enough.
+
+    Example:
+        >>> Bilinear((2,), (3,))(torch.randn(8, 2), torch.randn(8, 3)).shape
+        torch.Size([8])
+    """
 
     def __init__(self, x_shape: Sequence[int], z_shape: Sequence[int]) -> None:
         super().__init__()

@@ -1,7 +1,11 @@
-"""Checkpoints that survive whatever ends a run, and the signals that ask a run to end."""
+"""Checkpoints: whole or not there, with checksums, and read without running any code."""
 
 import io
+import logging
 import pickle
+import struct
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,13 @@ __all__ = ["latest", "load", "save"]
 
 FORMAT = 1
 MARK = "mine-run checkpoint"
+# What zipfile and torch raise at files that are no checkpoints, or damaged ones.
+UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, struct.error, pickle.UnpicklingError, RuntimeError, EOFError,
+    KeyError, ValueError, TypeError, AttributeError, IndexError, NotImplementedError,
+)  # fmt: skip
+
+log = logging.getLogger("mine_cli")
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
@@ -45,16 +56,24 @@ def load(path: Path) -> dict[str, Any]:
     """Reads a checkpoint onto the CPU, without running any code that the file may hold.
 
     Raises:
-        BadInput: there is no such file, or it is not a checkpoint of this program.
+        BadInput: there is no such file, it is not a checkpoint of this program, or it is not as
+            it was written.
     """
     wanted = "expected a checkpoint written by mine-run (checkpoints/last.pt or best.pt of a run)"
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        content = io.BytesIO(path.read_bytes())
+        # A checkpoint is a zip archive with a checksum of each tensor, which torch does not read.
+        with zipfile.ZipFile(content) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise BadInput(f"{path}: damaged, the checksum of {damaged} is another; {wanted}")
+        content.seek(0)
+        state = torch.load(content, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise BadInput(f"{path}: no such file; {wanted}") from None
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror or error}; {wanted}") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
+    except UNREADABLE as error:
         raise BadInput(f"{path}: not a readable checkpoint; {wanted}") from error
     if not isinstance(state, dict) or state.pop(MARK, None) != FORMAT:
         raise BadInput(f"{path}: a file of another program or version; {wanted}")
@@ -62,6 +81,16 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def latest(folder: Path) -> dict[str, Any] | None:
-    """The state that a run resumes from; None when it was killed before its first checkpoint."""
-    path = folder / "checkpoints" / "last.pt"
-    return load(path) if path.exists() else None
+    """The state that a run resumes from; None when it was killed before its first checkpoint.
+
+    That of `last.pt` or, where that is damaged or was not written to its end, of the checkpoint
+    before it.
+    """
+    last, earlier = (folder / "checkpoints" / name for name in ("last.pt", "earlier.pt"))
+    if not earlier.exists():
+        return load(last) if last.exists() else None
+    try:
+        return load(last)
+    except BadInput as stop:
+        log.warning("%s; going on from %s", stop, earlier)
+        return load(earlier)

@@ -1,4 +1,4 @@
-"""Files that are whole at every moment, whatever ends the process."""
+"""Atomic writes: files that are whole at every moment, whatever ends the process."""
 
 import csv
 import io
@@ -13,7 +13,11 @@ from typing import Any
 
 from mine_cli.errors import RunFailed
 
-__all__ = ["read_json", "write_atomically", "write_csv", "write_json"]
+__all__ = ["Result", "read_json", "write_atomically", "write_csv", "write_json"]
+
+
+Result = Mapping[str, Any]
+"""What stands in a file of JSON such as result.json: key -> text, number, list or mapping."""
 
 
 def write_atomically(path: Path, content: bytes, shared: bool = False) -> None:
@@ -46,7 +50,7 @@ def write_atomically(path: Path, content: bytes, shared: bool = False) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], shared: bool = False) -> None:
+def write_csv(path: Path, rows: Iterable[Mapping[str, object]], shared: bool = False) -> None:
     """Writes a table, whole or not at all; what is not known is empty.
 
     Arguments:
@@ -62,7 +66,7 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], shared: bool = Fals
     write_atomically(path, buffer.getvalue().encode(), shared)
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
+def write_json(path: Path, value: Result) -> None:
     """Writes strict JSON atomically: what is infinite or not a number becomes null."""
     text = json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False)
     write_atomically(path, (text + "\n").encode())
@@ -73,7 +77,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """The same tree in JSON's own types; numpy and torch scalars and arrays are unwrapped."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}

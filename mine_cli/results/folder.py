@@ -1,6 +1,6 @@
 """What a run leaves in its folder: metrics.csv, TensorBoard, mine-run.log and result.json.
 
-Imports no torch, so that tables and figures can be made from finished runs in no time.
+Imports no torch, so that tables and figures of finished runs are made without loading it.
 """
 
 import csv
@@ -13,27 +13,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mine_cli.errors import RunFailed
-from mine_cli.results.files import write_atomically
-from mine_cli.results.provenance import commit, fingerprint, peak_memory, versions
-from mine_cli.results.summary import summary
+from mine_cli.results.files import Result, write_atomically
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-__all__ = [
-    "SCHEMA",
-    "RunFolder",
-    "commit",
-    "fingerprint",
-    "log_file",
-    "peak_memory",
-    "speaking",
-    "summary",
-    "versions",
-]
+__all__ = ["SCHEMA", "RunFolder", "log_file", "speaking"]
 
 # The folder of the run that is at work, where several runs take turns in one process.
 speaker: ContextVar[Path | None] = ContextVar("speaker", default=None)
@@ -43,7 +31,7 @@ SCHEMA = 1  # of result.json; raised when a key changes its meaning or goes away
 
 @contextmanager
 def speaking(folder: Path) -> Iterator[None]:
-    """What is logged meanwhile goes to this run's log alone, of those that are open."""
+    """Sends what is logged meanwhile to this run's log alone, of those that are open."""
     token = speaker.set(folder)
     try:
         yield
@@ -52,7 +40,7 @@ def speaking(folder: Path) -> Iterator[None]:
 
 
 def open_log(folder: Path) -> logging.FileHandler:
-    """A run's mine-run.log, to which the program's lines go from now on."""
+    """Opens a run's mine-run.log, to which the program's lines go from now on."""
     handler = logging.FileHandler(folder / LOG, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     handler.addFilter(lambda record: speaker.get() in (None, folder))
@@ -65,7 +53,7 @@ def open_log(folder: Path) -> logging.FileHandler:
 
 @contextmanager
 def log_file(folder: Path) -> Iterator[None]:
-    """The same for a time."""
+    """Sends the program's lines to a run's mine-run.log as well, meanwhile."""
     handler = open_log(folder)
     try:
         yield
@@ -81,7 +69,7 @@ def shape_of_png(content: bytes) -> dict[str, int]:
 
 
 class RunFolder:
-    """The files of one run, written as it goes.
+    """Writes the files of one run as it goes.
 
     `metrics.csv` has a row per logged step and the union of all metrics as columns; TensorBoard
     in `tb/` gets the same values, with estimate and truth on one chart.
@@ -99,7 +87,7 @@ class RunFolder:
         path: Path | str,
         resume_step: int | None = None,
         tensorboard: bool = True,
-        charts: Mapping[str, Any] | None = None,
+        charts: Result | None = None,
     ) -> None:
         self.path = Path(path)
         self.metrics_csv = self.path / "metrics.csv"
@@ -142,8 +130,8 @@ class RunFolder:
         if self.writer is not None:
             self.writer.add_text(tag, markdown, self.resume_step or 0)
 
-    def keep(self, name: str, arrays: Mapping[str, Any]) -> None:
-        """Arrays to look at, as `samples/NAME.npz`; whole or not at all."""
+    def keep(self, name: str, arrays: Result) -> None:
+        """Writes arrays to look at, as `samples/NAME.npz`; whole or not at all."""
         import numpy
 
         buffer = io.BytesIO()
@@ -162,8 +150,8 @@ class RunFolder:
         shown = Summary(value=[Summary.Value(tag=tag, image=image)])
         self.writer._get_file_writer().add_summary(shown, step)
 
-    def hparams(self, settings: Mapping[str, Any], metrics: Mapping[str, float | None]) -> None:
-        """One row of TensorBoard's HParams table, without a second run directory.
+    def hparams(self, settings: Result, metrics: Mapping[str, float | None]) -> None:
+        """Writes one row of TensorBoard's HParams table, without a second run directory.
 
         `SummaryWriter.add_hparams` would open another writer and thereby another run.
         """
@@ -182,7 +170,7 @@ class RunFolder:
             self.writer.add_scalar(tag, value, int(self.rows[-1]["step"]) if self.rows else 0)
 
     def flush(self) -> None:
-        """Everything logged so far is on the disk; called before a checkpoint is written."""
+        """Flushes everything logged so far to the disk; called before a checkpoint is written."""
         try:
             if self.metrics_csv.exists():
                 with self.metrics_csv.open("ab") as file:

@@ -1,4 +1,4 @@
-"""What a sweep knows of its jobs, read from their folders: status, numbers, how they failed.
+"""The jobs of a sweep, read from their folders: status, numbers, how they failed.
 
 Imports no torch and no matplotlib: every job writes the sweep's tables anew when it ends.
 """
@@ -9,28 +9,25 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
 
 import yaml
 
-from mine_cli.results.files import read_json, write_csv
-from mine_cli.results.numbers import known, standard_error
+from mine_cli.results.files import Result, read_json, write_csv
+from mine_cli.results.metrics import NUMBERS, Metric, compared
+from mine_cli.results.numbers import WITH_OWN, known, standard_error
 
 __all__ = ["UNFINISHED", "WITHOUT_NUMBERS", "Ledger", "Row", "Setting", "counted"]
 
 UNFINISHED = ("failed", "interrupted", "pending")
-"""What a sweep runs when it is gone on with, beside what diverged."""
+"""The statuses of jobs that a resumed sweep runs, beside what diverged."""
 
 WITHOUT_NUMBERS = ("diverged", *UNFINISHED)
-"""The rows that are counted, and averaged with no others."""
-
-NUMBERS = ("estimate", "standard_error", "true_mi", "error")
-AVERAGED = ("estimate", "error")
+"""The statuses of jobs that are counted, but not averaged."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One job as its folder tells it.
+    """Holds one job of a sweep as its folder tells it.
 
     Arguments:
         job: Its number in the sweep, from 0.
@@ -45,12 +42,12 @@ class Row:
     name: str
     folder: Path
     overrides: Mapping[str, str]
-    result: Mapping[str, Any]
-    record: Mapping[str, Any]
+    result: Result
+    record: Result
 
     @classmethod
     def read(cls, job: int, name: str, sweep: Path, overrides: Sequence[str] | None) -> "Row":
-        """The job in a folder below a sweep's; overrides are Hydra's record where not given."""
+        """Reads a job's folder below a sweep's; overrides are Hydra's record where not given."""
         folder = sweep / name
         given = recorded_overrides(folder) if overrides is None else overrides
         files = (folder / "result.json", folder / "job.json")
@@ -100,8 +97,8 @@ class Row:
         kinds = (int, float)
         return {k: v for k, v in found.items() if isinstance(v, kinds) and not isinstance(v, bool)}
 
-    def line(self, keys: Sequence[str], numbers: Sequence[str]) -> dict[str, Any]:
-        """One line of results.csv."""
+    def line(self, keys: Sequence[str], numbers: Sequence[str]) -> dict[str, object]:
+        """Returns one line of results.csv."""
         return {
             "job": self.job,
             **{key: self.overrides.get(key) for key in keys},
@@ -117,7 +114,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Setting:
-    """The jobs that differ in nothing but their seed.
+    """Holds the jobs that differ in nothing but their seed, and averages over them.
 
     Arguments:
         values: Swept key -> value as typed, or None where the jobs were given none.
@@ -142,40 +139,46 @@ class Setting:
         return list({row.seed: row for row in self.numbered}.values())
 
     def known(self, name: str) -> list[float]:
-        """A number of all rows that have it; the truth is that of diverged ones as well."""
+        """Returns a number of all rows that have it; the truth also of those that diverged."""
         rows = self.rows if name == "true_mi" else self.averaged
         return [row.numbers[name] for row in rows if name in row.numbers]
 
     def mean(self, name: str) -> float | None:
+        """Returns the mean over seeds; None where no row has the number."""
         found = self.known(name)
         return fmean(found) if found else None
 
     def sd(self, name: str) -> float | None:
-        """The standard deviation over seeds; None of fewer than two."""
+        """Returns the standard deviation over seeds; None of fewer than two."""
         found = self.known(name)
         return stdev(found) if len(found) > 1 else None
 
     def standard_error(self, name: str) -> float | None:
-        """Of the mean over seeds; None where it is not known."""
+        """Returns that of the mean over seeds; None where it is not known."""
         return standard_error(name, self.known)
 
     @property
-    def statuses(self) -> str:
-        """How the jobs ended, such as "9 ok, 1 diverged"."""
-        return counted(self.rows)
+    def truth(self) -> float | None:
+        """The true information in nats; a diverged job knows it as well."""
+        return next(iter(self.known("true_mi")), None)
 
-    def line(self, numbers: Sequence[str]) -> dict[str, Any]:
-        """One line of summary.csv."""
-        found: dict[str, Any] = {
+    @cached_property
+    def statuses(self) -> Counter[str]:
+        """Status -> how many of the jobs ended so."""
+        return Counter(row.status for row in self.rows)
+
+    def line(self, numbers: Sequence[str]) -> dict[str, object]:
+        """Returns one line of summary.csv."""
+        found: dict[str, object] = {
             **self.values,
             "n": len(self.rows),
             "n_ok": sum(row.status == "ok" for row in self.rows),
             "n_averaged": len(self.averaged),
-            "statuses": self.statuses,
+            "statuses": counted(self.rows),
             "true_mi": self.mean("true_mi"),
         }
         metrics = [name for name in numbers if name not in NUMBERS]
-        for name in (*AVERAGED, *metrics):
+        for name in (*WITH_OWN, *metrics):
             found |= {f"{name}_mean": self.mean(name), f"{name}_sd": self.sd(name)}
             if name == "estimate":
                 found["estimate_se"] = self.standard_error(name)
@@ -183,7 +186,7 @@ class Setting:
 
 
 class Ledger:
-    """The jobs of a sweep as they stand in their folders at this moment.
+    """Reads the jobs of a sweep as they stand in their folders at this moment.
 
     Arguments:
         folder: The sweep's. Without `sweep.json`, or with one that lists no jobs (Optuna's are
@@ -213,18 +216,31 @@ class Ledger:
         return list(dict.fromkeys(name for row in self.rows for name in row.numbers))
 
     @cached_property
+    def metrics(self) -> list[Metric]:
+        """The numbers by which the jobs are compared; the first is what they are judged by."""
+        tasks = (str(row.result["task"]) for row in self.rows if "task" in row.result)
+        return compared(dict.fromkeys(tasks), self.numbers)
+
+    @cached_property
     def settings(self) -> list[Setting]:
         """The jobs gathered by everything that was swept but the seed, in their order."""
+        return self.gathered(self.keys)
+
+    @cached_property
+    def points(self) -> list[Setting]:
+        """The settings, or where nothing but the seed was swept the jobs of each seed."""
+        return self.settings if self.keys else self.gathered(["seed"])
+
+    def gathered(self, keys: Sequence[str]) -> list[Setting]:
+        """Returns the jobs gathered by the values of these keys, in their order."""
         found: dict[tuple[str | None, ...], list[Row]] = {}
         for row in self.rows:
-            found.setdefault(tuple(row.overrides.get(key) for key in self.keys), []).append(row)
-        return [
-            Setting(dict(zip(self.keys, values, strict=True)), rows)
-            for values, rows in found.items()
-        ]
+            values = {**row.overrides, "seed": row.seed}
+            found.setdefault(tuple(values.get(key) for key in keys), []).append(row)
+        return [Setting(dict(zip(keys, each, strict=True)), rows) for each, rows in found.items()]
 
     def of(self, *statuses: str) -> list[Row]:
-        """The jobs with one of these status words."""
+        """Returns the jobs with one of these status words."""
         return [row for row in self.rows if row.status in statuses]
 
     def write(self) -> None:
@@ -240,12 +256,12 @@ class Ledger:
 
 
 def counted(rows: Sequence[Row]) -> str:
-    """The status words of jobs with their numbers, the most frequent first."""
+    """Returns the status words of jobs with their numbers, the most frequent first."""
     counts = Counter(row.status for row in rows)
     return ", ".join(f"{count} {status}" for status, count in counts.most_common())
 
 
-def present(sweep: Path) -> list[dict[str, Any]]:
+def present(sweep: Path) -> list[Result]:
     """The jobs whose folders are there, in the order of their numbers."""
     traces = ("job.json", "result.json", ".hydra/overrides.yaml")
     found = {path.relative_to(sweep).parts[0] for t in traces for path in sweep.glob(f"*/{t}")}

@@ -1,21 +1,23 @@
-"""How sure a mean over seeds is: one rule for a sweep's table, its summary and its pictures."""
+"""Numbers for display and their uncertainty: one rule for tables, summaries and pictures."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean, stdev
-from typing import Any
 
-__all__ = ["in_words", "is_loose", "known", "per_nat", "standard_error"]
+from mine_cli.results.files import Result
+
+__all__ = ["WITH_OWN", "in_words", "is_loose", "known", "per_nat", "standard_error"]
 
 WITH_OWN = ("estimate", "error")
 """The numbers that a job knows the standard error of."""
 
 
 def standard_error(name: str, known: Callable[[str], Sequence[float]]) -> float | None:
-    """Of a number's mean over seeds; None where nothing is known of it.
+    """Returns the standard error of a mean over seeds; None where nothing is known of it.
 
-    That of the spread over seeds or, of an estimate, what the jobs' own standard errors (their
-    root mean square) leave of their mean, whichever is larger: two seeds may agree by chance.
+    It is that of the spread over seeds or, of an estimate, what the jobs' own standard errors
+    (their root mean square) leave of their mean, whichever is larger: two seeds may agree by
+    chance.
 
     Arguments:
         name: Of the number, a column of results.csv.
@@ -33,7 +35,7 @@ def standard_error(name: str, known: Callable[[str], Sequence[float]]) -> float 
 
 
 def in_words(names: Iterable[str], own: bool) -> str:
-    """What stands behind the intervals of means over seeds of these numbers.
+    """Returns what the intervals of means over seeds of these numbers are, in words.
 
     Arguments:
         own: Whether any job knows its own standard error.
@@ -47,16 +49,16 @@ LOOSE = 100.0  # nats: an upper end from here on says nothing of where the lower
 
 
 def per_nat(unit: str) -> float:
-    """How many of the unit make one nat: 1 for "nats", 1 / ln 2 for "bits"."""
+    """Returns how many of the unit make one nat: 1 for "nats", 1 / ln 2 for "bits"."""
     return {"nats": 1.0, "bits": 1.0 / math.log(2.0)}[unit]
 
 
 def is_loose(upper: float | None) -> bool:
-    """Whether an interval in nats says "so much or more": its lower end is then at its ceiling."""
+    """Returns whether an interval in nats has no useful upper end: its lower one is a ceiling."""
     return upper is None or upper >= LOOSE
 
 
-def known(values: Mapping[str, Any], key: str) -> float | None:
-    """A finite number, or None for what is missing, null or infinite."""
+def known(values: Result, key: str) -> float | None:
+    """Returns a finite number, or None for what is missing, null or infinite."""
     found = values.get(key)
     return float(found) if found is not None and math.isfinite(found) else None

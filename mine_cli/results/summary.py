@@ -4,9 +4,10 @@ import shlex
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mine_cli.results.commands import as_typed
+from mine_cli.results.files import Result
+from mine_cli.results.metrics import METRICS
 from mine_cli.results.numbers import known, per_nat
 
 __all__ = ["STATUS_ADVICE", "summary"]
@@ -32,10 +33,8 @@ WIDTH = 84  # of what explains them
 FAR = 0.1  # nats: as much more than the estimate a reference may say without a word about it
 
 
-def summary(
-    result: Mapping[str, Any], units: str = "nats", folder: Path | str | None = None
-) -> str:
-    """A finished run at a glance.
+def summary(result: Result, units: str = "nats", folder: Path | str | None = None) -> str:
+    """Returns the summary of a finished run for the terminal.
 
     Arguments:
         result: What stands in result.json, in nats.
@@ -52,7 +51,7 @@ def summary(
     return "\n".join(lines)
 
 
-def heading(result: Mapping[str, Any]) -> str:
+def heading(result: Result) -> str:
     """Task and what it was made of, on one line."""
     keys: tuple[str, ...] = ("dataset", "method", "encoder", "network", "bound", "marginals")
     if (result.get("method") or {}).get("information", "mine") != "mine":
@@ -62,7 +61,7 @@ def heading(result: Mapping[str, Any]) -> str:
     return f"{result.get('task')}: {', '.join(part for part in parts if part)}"
 
 
-def numbers(result: Mapping[str, Any], units: str) -> list[str]:
+def numbers(result: Result, units: str) -> list[str]:
     """Estimate, status, truth and what stands beside them."""
     estimate, truth, fit = (known(result, key) for key in ("estimate", "true_mi", "fit_value"))
     error, status = known(result, "standard_error"), str(result.get("status"))
@@ -70,8 +69,7 @@ def numbers(result: Mapping[str, Any], units: str) -> list[str]:
     shown = " unknown" if estimate is None else f"{value(estimate, units)}{spread} {units}"
     which = "; ± one standard error" if "±" in shown else ""  # a sweep's table shows two
     lines = [row("estimate", shown, f"status: {status}{which}")]
-    if status in STATUS_ADVICE:
-        lines += explained(STATUS_ADVICE[status])
+    lines += explained(STATUS_ADVICE.get(status, ""))
     note = str(result.get("true_mi_note") or "")
     lines.append(row("true MI", " unknown" if truth is None else value(truth, units), note))
     if (gap := known(result, "error")) is not None:
@@ -99,28 +97,31 @@ def in_units(units: str) -> list[str]:
     return explained(f"Shown in {units}; result.json and metrics.csv are in nats.")
 
 
-def of_generator(result: Mapping[str, Any], units: str) -> list[str]:
+def scores(result: Result, units: str, **told: object) -> list[str]:
+    """The metrics of a task that have a label: first the shares, then what is in nats.
+
+    Arguments:
+        told: What stands in the braces of their notes.
+    """
+    metrics, lines = result.get("metrics") or {}, []
+    for metric in sorted(METRICS[result["task"]].values(), key=lambda m: m.kind == "nats"):
+        found = known(metrics, metric.key)
+        if not metric.label or found is None:
+            continue
+        share = f" {100 * found:.{metric.decimals}f} %"
+        shown = f"{value(found, units)} {units}" if metric.kind == "nats" else share
+        lines.append(row(metric.label, shown, metric.note.format(**told)))
+    return lines
+
+
+def of_generator(result: Result, units: str) -> list[str]:
     """What a generator's samples are worth, and the information in them as a diagnostic."""
     metrics, status = result.get("metrics") or {}, str(result.get("status"))
     lines = [row("status", f" {status}", explained_briefly(result))]
-    if status in STATUS_ADVICE:
-        lines += explained(STATUS_ADVICE[status])
+    lines += explained(STATUS_ADVICE.get(status, ""))
     if (modes := known(metrics, "modes")) is not None:
         lines.append(row("modes", f" {modes:,.0f} of {known(metrics, 'modes_there'):,.0f}"))
-    for key, label, beside in (
-        ("high_quality", "high quality", "of the samples, within 3 sigma of a mode"),
-        ("confidence", "confidence", "of the classifier, on average"),
-    ):
-        if (share := known(metrics, key)) is not None:
-            lines.append(row(label, f" {100 * share:.1f} %", beside))
-    for key, label, beside in (
-        ("kl", "KL", "from the data's shares of the modes, all samples"),
-        ("kl_floor", "  its floor", "what as many draws from the data would score"),
-        ("kl_high_quality", "  high quality", "from the high-quality samples alone"),
-        ("js", "JS", "the same as Jensen-Shannon divergence"),
-    ):
-        if (nats := known(metrics, key)) is not None:
-            lines.append(row(label, f"{value(nats, units)} {units}", beside))
+    lines += scores(result, units)
     if (estimate := known(result, "estimate")) is not None:
         note = f"a diagnostic ({metrics.get('estimate_status')}); the truth is "
         note += str(result.get("true_mi_note")).partition(";")[0].partition(":")[0]
@@ -128,62 +129,42 @@ def of_generator(result: Mapping[str, Any], units: str) -> list[str]:
     return lines + in_units(units)
 
 
-def explained_briefly(result: Mapping[str, Any]) -> str:
+def explained_briefly(result: Result) -> str:
     """A generator's arm in words."""
     beta = float((result.get("gan") or {}).get("beta", 0.0))
     return f"with the information in its code, beta {beta:g}" if beta else "beta 0: without it"
 
 
-def of_classifier(result: Mapping[str, Any], units: str) -> list[str]:
+def of_classifier(result: Result, units: str) -> list[str]:
     """How good a classifier is, and where it was kept."""
     metrics, status = result.get("metrics") or {}, str(result.get("status"))
     accuracy, images = known(metrics, "accuracy"), known(metrics, "test_images")
     shown = " unknown" if accuracy is None else f" {100 * accuracy:.2f} %"
     beside = "" if images is None else f" on {images:,.0f} test images"
-    lines = [row("accuracy", shown, f"status: {status}{beside}")]
-    if status in STATUS_ADVICE:
-        lines += explained(STATUS_ADVICE[status])
-    else:
-        lines.append(row("kept as", f" {result.get('classifier')}"))
-    return lines
+    kept = [row("kept as", f" {result.get('classifier')}")]
+    told = explained(STATUS_ADVICE.get(status, "")) or kept
+    return [row("accuracy", shown, f"status: {status}{beside}"), *told]
 
 
-AT_LEAST, AT_MOST = (f"{'I(X; Z)':<{LABEL - 1}}{sign}" for sign in "≥≤")
-
-
-def of_bottleneck(result: Mapping[str, Any], units: str) -> list[str]:
+def of_bottleneck(result: Result, units: str) -> list[str]:
     """How well a bottleneck predicts, and how much its codes tell of the input and the class."""
     metrics, status = result.get("metrics") or {}, str(result.get("status"))
-    method, rows = result.get("method") or {}, known(metrics, "test_rows")
-    told = f"beta {float(method.get('beta', 0.0)):g}" if method.get("beta") else ""
-    lines = [row("status", f" {status}", told)]
-    if status in STATUS_ADVICE:
-        lines += explained(STATUS_ADVICE[status])
-    many = f"{known(metrics, 'samples') or 1:.0f} posterior samples"
-    on = "" if rows is None else f"on {rows:,.0f} test rows, "
-    for key, label, beside in (
-        ("error", "error", f"{on}one posterior sample"),
-        ("error_averaged", "  averaged", f"over the probabilities of {many}"),
-        ("calibration_averaged", "calibration", "expected error of the averaged confidence"),
-    ):
-        if (share := known(metrics, key)) is not None:
-            lines.append(row(label, f" {100 * share:.2f} %", beside))
-    for key, label, beside in (
-        ("cross_entropy_averaged", "cross-entropy", "of the averaged probabilities"),
-        ("i_xz_term", "I(X; Z)", f"by the MI term ({metrics.get('estimate_status')})"),
-        ("i_xz_reference", AT_LEAST, "by the encoder's own law; cannot say more than log n"),
-        ("i_xz_reference_upper", AT_MOST, "by the same law"),
-        ("kl", AT_MOST, "by the divergence from N(0, 1)"),
-        ("i_zy", "I(Z; Y)", f"at least; H(Y) is {in_unit(metrics.get('h_y'), units)}"),
-    ):
-        if (nats := known(metrics, key)) is not None:
-            lines.append(row(label, f"{value(nats, units)} {units}", beside))
+    beta, rows = (result.get("method") or {}).get("beta"), known(metrics, "test_rows")
+    lines = [row("status", f" {status}", f"beta {float(beta):g}" if beta else "")]
+    lines += explained(STATUS_ADVICE.get(status, ""))
+    lines += scores(
+        result,
+        units,
+        on="" if rows is None else f"on {rows:,.0f} test rows, ",
+        samples=known(metrics, "samples") or 1,
+        status=metrics.get("estimate_status"),
+        h_y=in_unit(metrics.get("h_y"), units),
+    )
     for key, label, beside in (
         ("noise_errors", "noisy inputs", "error under Gaussian noise of that deviation"),
         ("fgsm_errors", "attacked inputs", "error under a sign-gradient step of that length"),
     ):
-        errors = metrics.get(key) or {}
-        if errors:
+        if errors := metrics.get(key):
             shown = "  ".join(f"{k}: {100 * v:.1f} %" for k, v in errors.items() if v is not None)
             lines += [f"  {label:<{LABEL}} {shown}", *explained(beside)]
     return lines + in_units(units)
@@ -202,13 +183,13 @@ NUMBERS = {
 }
 
 
-def warnings(result: Mapping[str, Any]) -> list[str]:
+def warnings(result: Result) -> list[str]:
     """What was noticed about the data, and how a diverged run ended."""
     found = [*(result.get("warnings") or []), *filter(None, [result.get("note")])]
     return ["", *(line for text in found for line in explained(f"! {text}", 2))] if found else []
 
 
-def references(result: Mapping[str, Any], units: str) -> list[str]:
+def references(result: Result, units: str) -> list[str]:
     """Other estimators' values, never mixed into the estimate."""
     lines = []
     for name, found in (result.get("references") or {}).items():
@@ -223,7 +204,7 @@ def references(result: Mapping[str, Any], units: str) -> list[str]:
     return ["", "for comparison", *lines] if lines else []
 
 
-def more_than(number: float | None, result: Mapping[str, Any]) -> bool:
+def more_than(number: float | None, result: Result) -> bool:
     """Whether a reference lies above the estimate by more than what either may be off by."""
     estimate, error = known(result, "estimate"), known(result, "standard_error")
     if number is None or estimate is None:
@@ -234,7 +215,7 @@ def more_than(number: float | None, result: Mapping[str, Any]) -> bool:
 REFERENCE_NAMES = {"ksg": "KSG", "gaussian": "Gaussian"}
 
 
-def cost(result: Mapping[str, Any]) -> str:
+def cost(result: Result) -> str:
     """Steps, time, device and seed."""
     parts = []
     if (steps := known(result, "steps")) is not None:
@@ -265,7 +246,7 @@ def value(nats: float, units: str, sign: str = "") -> str:
     return f"{nats * per_nat(units):{sign or ' '}z.4f}"
 
 
-def name_of(part: Any) -> str:
+def name_of(part: object) -> str:
     """A component in a word or two."""
     if isinstance(part, Mapping):
         kind = str(part.get("_target_", "")).rpartition(".")[2]
@@ -273,7 +254,7 @@ def name_of(part: Any) -> str:
     return "" if part is None else str(part)
 
 
-def settings_of(part: Any) -> list[str]:
+def settings_of(part: object) -> list[str]:
     """The settings of a component that say what it is, such as `dim=20`."""
     if not isinstance(part, Mapping):
         return []
@@ -282,6 +263,6 @@ def settings_of(part: Any) -> list[str]:
     return [f"{k}={typed(v)}" for k, v in chosen.items() if v not in (None, False, [], {})]
 
 
-def typed(setting: Any) -> str:
+def typed(setting: object) -> str:
     """A setting as it is typed on the command line."""
     return f"[{','.join(map(str, setting))}]" if isinstance(setting, list) else str(setting)

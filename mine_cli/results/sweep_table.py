@@ -7,9 +7,9 @@ from pathlib import Path
 
 import yaml
 
-from mine_cli.results.columns import Column, columns_of
 from mine_cli.results.commands import as_typed, resume_command
 from mine_cli.results.ledger import UNFINISHED, Ledger, Row, Setting, counted
+from mine_cli.results.metrics import Metric
 from mine_cli.results.numbers import in_words
 from mine_cli.results.summary import STATUS_ADVICE, row
 
@@ -24,7 +24,7 @@ Cells = Sequence[str]
 
 
 def table(ledger: Ledger, units: str = "nats") -> str:
-    """A sweep at a glance.
+    """Returns the table of a sweep for the terminal.
 
     A line for each setting where jobs differ in nothing but their seed (the mean of those that
     have numbers), else a line for each job; at most forty. Intervals are those of the pictures.
@@ -43,81 +43,76 @@ def heading(ledger: Ledger) -> str:
     return f"sweep of {jobs}: {counted(ledger.rows)}" if count else "sweep: no job has started"
 
 
-def main_columns(ledger: Ledger) -> list[Column]:
-    tasks = (str(row.result["task"]) for row in ledger.rows if "task" in row.result)
-    return columns_of(tasks, ledger.numbers)
-
-
 def numbers(ledger: Ledger, units: str) -> list[str]:
     """The settings or the jobs, aligned under their titles."""
     if not ledger.rows:
         return []
-    columns = main_columns(ledger)
+    metrics = ledger.metrics
     by_setting = any(len(setting.seeds) > 1 for setting in ledger.settings)
-    titles = [column.headed(units) for column in columns]
+    titles = [metric.headed(units) for metric in metrics]
     if by_setting:
         head = [*ledger.keys, "n", *titles, "status"]
-        found = [of_setting(setting, columns, units) for setting in ledger.settings]
+        found = [of_setting(setting, metrics, units) for setting in ledger.settings]
     else:
         seed = ["seed"] if len({row.seed for row in ledger.rows if row.seed}) > 1 else []
         keys = [*ledger.keys, *seed]
         head = ["job", *keys, *titles, "seconds", "status"]
-        found = [of_job(row, keys, columns, units) for row in ledger.rows]
+        found = [of_job(row, keys, metrics, units) for row in ledger.rows]
     lines = ["", *aligned([head, *found[:MOST_LINES]], text={*ledger.keys, "status"})]
     if (more := len(found) - MOST_LINES) > 0:
         file = "summary.csv" if by_setting else "results.csv"
         lines.append(f"{GAP}... and {more} more in {file}")
     if any("±" in line for line in lines):
         own = any(setting.known("standard_error") for setting in ledger.settings)
-        names = [column.name for column in columns]
+        names = [metric.column for metric in metrics]
         which = in_words(names, own) if by_setting else "two standard errors"
         equal = by_setting and any(ZERO.search(line) for line in lines)
         note = "; 0: every seed gave the same" if equal else ""
         lines.append(f"{GAP}± {which}{note}")
     if by_setting and any(len(s.averaged) < len(s.numbered) for s in ledger.settings):
         lines.append(f"{GAP}of jobs that share their seed as well one is averaged")
-    if units != "nats" and any(column.kind == "nats" for column in columns):
+    if units != "nats" and any(metric.kind == "nats" for metric in metrics):
         lines.append(f"{GAP}shown in {units}; results.csv and summary.csv are in nats")
     return lines
 
 
-def of_setting(setting: Setting, columns: Sequence[Column], units: str) -> Cells:
+def of_setting(setting: Setting, metrics: Sequence[Metric], units: str) -> Cells:
     """Mean ± two standard errors over seeds of each number, and how the jobs ended."""
     cells = [setting.values[key] or "" for key in setting.values]
     jobs, averaged = len(setting.rows), len(setting.averaged)
     cells.append(str(jobs) if averaged == jobs else f"{averaged} of {jobs}")
-    for column in columns:
+    for metric in metrics:
         # The truth has no spread, and the error has that of the estimate.
-        bare = column.name in ("true_mi", "error")
-        error = None if bare else setting.standard_error(column.name)
+        bare = metric.column in ("true_mi", "error")
+        error = None if bare else setting.standard_error(metric.column)
         spread = None if error is None else 2 * error
-        cells.append(with_spread(column, setting.mean, spread, units))
-    return [*cells, setting.statuses]
+        cells.append(with_spread(metric, setting.mean, spread, units))
+    return [*cells, counted(setting.rows)]
 
 
-def of_job(job: Row, keys: Sequence[str], columns: Sequence[Column], units: str) -> Cells:
+def of_job(job: Row, keys: Sequence[str], metrics: Sequence[Metric], units: str) -> Cells:
     """The numbers of one job, the estimate with two standard errors."""
     values = {**job.overrides, "seed": job.seed}
     cells = [str(job.job), *(values.get(key, "") for key in keys)]
-    for column in columns:
-        own = job.numbers.get("standard_error") if column.name == "estimate" else None
+    for metric in metrics:
+        own = job.numbers.get("standard_error") if metric.column == "estimate" else None
         spread = None if own is None else 2 * own
-        cells.append(with_spread(column, job.numbers.get, spread, units, alone=True))
+        cells.append(with_spread(metric, job.numbers.get, spread, units, alone=True))
     seconds = "" if job.seconds is None else f"{job.seconds:.1f}"
     return [*cells, seconds, job.status]
 
 
 def with_spread(
-    column: Column,
+    metric: Metric,
     find: Callable[[str], float | None],
     spread: float | None,
     units: str,
     alone: bool = False,
 ) -> str:
-    """A column's number among those of a job or setting, with what it may be off."""
-    value = find(column.name)
-    shown = "" if value is None else column.or_more(find) + column.shown(value, units, alone)
-    return shown if spread is None else f"{shown} ± {column.shown_spread(spread, units)}"
+    """A metric among those of a job or setting, with what it may be off."""
+    value = find(metric.column)
+    shown = "" if value is None else metric.or_more(find) + metric.shown(value, units, alone)
+    return shown if spread is None else f"{shown} ± {metric.shown_spread(spread, units)}"
 
 
 def aligned(lines: Sequence[Cells], text: set[str]) -> list[str]:
@@ -178,7 +173,7 @@ def places(ledger: Ledger) -> list[str]:
     """The files of the sweep, and the command that goes on with it where a job is missing."""
     lines = listed("results", ledger.folder, "results.csv")
     lines += listed("pictures", ledger.folder, "sweep.png")
-    if ledger.rows and points(ledger) < 2:
+    if ledger.rows and sum(bool(point.averaged) for point in ledger.points) < 2:
         lines.append(row("no sweep.png", " fewer than two settings have numbers to compare"))
     if ledger.resumable and ledger.of(*UNFINISHED):
         lines.append(row("go on with it", f" {resume_command(ledger.folder)}"))
@@ -189,9 +184,3 @@ def listed(label: str, folder: Path, first: str) -> list[str]:
     """A line for each file of a kind in a sweep's folder, the chief one first."""
     files = sorted(folder.glob(f"*{Path(first).suffix}"), key=lambda f: (f.name != first, f.name))
     return [row("" if k else label, f" {as_typed(file)}") for k, file in enumerate(files)]
-
-
-def points(ledger: Ledger) -> int:
-    """How many settings, or jobs where the seed alone was swept, have numbers to be drawn."""
-    averaged = [len(setting.averaged) for setting in ledger.settings if setting.averaged]
-    return len(averaged) if ledger.keys else sum(averaged)

@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 from mine_cli.errors import Diverged, Interrupted, error_lines
 from mine_cli.results import checkpoint
 from mine_cli.results.folder import speaking
-from mine_cli.tasks.registry import experiment_of
+from mine_cli.tasks.protocol import Experiment
 from mine_cli.tasks.run import Run
 from mine_cli.training.device import device, keep_memory
 from mine_cli.training.interrupts import Interrupts
@@ -51,20 +51,24 @@ class Member:
     """One job of a fleet.
 
     Arguments:
-        cfg: Its configuration.
+        experiment: Its own.
         folder: Its own.
         state: The checkpoint that it goes on from, None for the start.
     """
 
     run: Run
 
-    def __init__(self, cfg: DictConfig, folder: Path, state: dict[str, Any] | None = None) -> None:
-        self.cfg, self.folder, self.state = cfg, folder, state
+    def __init__(
+        self, experiment: Experiment, folder: Path, state: dict[str, Any] | None = None
+    ) -> None:
+        self.experiment, self.cfg = experiment, experiment.cfg
+        self.folder, self.state = folder, state
 
     def open(self) -> None:
         """Builds its parts and opens its folder; as trained as its checkpoint."""
-        job = experiment_of(self.cfg)
-        self.run = Run(job, self.folder, self.state, progress=False, keeps_earlier=True)
+        self.run = Run(
+            self.experiment, self.folder, self.state, progress=False, keeps_earlier=True
+        )
         self.run.begin()
         self.trainer.start(self.task, self.state)
 
@@ -128,7 +132,7 @@ class Fleet:
         tasks: list[Any] = []
         for member in self.members:
             with suppress(Exception):  # told of when its turn comes
-                tasks.append(experiment_of(member.cfg).start(device(member.cfg.trainer.device)))
+                tasks.append(member.experiment.start(device(member.cfg.trainer.device)))
             if len(tasks) == 2:
                 break
         try:

@@ -9,39 +9,46 @@ import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 from mine_cli.config.compose import run_configuration
-from mine_cli.errors import Diverged, Interrupted, RunFailed, error_lines
+from mine_cli.config.validation import validate
+from mine_cli.errors import BadInput, Diverged, Interrupted, RunFailed, error_lines
 from mine_cli.results.commands import as_typed
 from mine_cli.results.ledger import Ledger
 from mine_cli.sweep.records import (
     check_same,
     finished,
     recorded,
+    resumable,
     start_over,
-    unfinished,
     write_record,
 )
-from mine_cli.tasks.objective import objective, worst
+from mine_cli.tasks.objective import worst
+
+if TYPE_CHECKING:
+    from mine_cli.tasks.protocol import Experiment
 
 __all__ = ["job_of_sweep", "update"]
 
 log = logging.getLogger(__name__)
 
 
-def job_of_sweep(cfg: DictConfig, folder: Path, hydra: Any) -> float:
-    """Runs a job unless it is finished; what the sweeper is given for it.
+def job_of_sweep(
+    cfg: DictConfig, folder: Path, hydra: Any, experiment: "Experiment | None" = None
+) -> float:
+    """Runs a job unless it is finished; returns its objective, as a sweeper wants it.
 
-    A failure is written down, and raised no further: the other jobs go on, and a sweeper that
-    searches is given the worst there is. The end of the sweep tells of it.
+    A failure is recorded in the job's folder and raised no further: the other jobs go on, and a
+    search is given an infinity. The sweep's table at the end tells of it.
 
     Arguments:
         cfg: The job's configuration, checked or not.
         folder: The job's.
         hydra: Hydra's own node of the configuration.
+        experiment: The job's, where this process has built it already.
 
     Raises:
         Interrupted: after the job was saved; this ends the sweep.
@@ -49,7 +56,9 @@ def job_of_sweep(cfg: DictConfig, folder: Path, hydra: Any) -> float:
     record: dict[str, Any] = {}
     started = time.perf_counter()
     try:
-        found = run_or_find(run_configuration(cfg, hydra), folder, record)
+        if experiment is None:
+            experiment = built(run_configuration(cfg, hydra))
+        found = run_or_find(experiment, folder, record)
     except KeyboardInterrupt as stop:
         log.warning("mine-run: %s: interrupted", as_typed(folder))
         end(folder, "interrupted", record, started)
@@ -70,11 +79,21 @@ def job_of_sweep(cfg: DictConfig, folder: Path, hydra: Any) -> float:
     return worst(hydra.sweeper) if found is None or math.isnan(found) else float(found)
 
 
-def run_or_find(cfg: DictConfig, folder: Path, record: dict[str, Any]) -> float | None:
-    """The objective of a job, whose result may be there from an earlier attempt.
+def built(cfg: DictConfig) -> "Experiment":
+    """Builds the experiment of a job, whether its sweep was planned or not."""
+    from mine_cli.tasks import registry
+
+    faults = validate(cfg)
+    if faults:
+        raise BadInput(*faults)
+    return registry.experiment_of(cfg)
+
+
+def run_or_find(experiment: "Experiment", folder: Path, record: dict[str, Any]) -> float | None:
+    """Returns the objective of a job, whose result may be there from an earlier attempt.
 
     Arguments:
-        cfg: The job's configuration.
+        experiment: The job's.
         folder: The job's.
         record: Takes what job.json says of the job; stays empty where nothing is to be run.
 
@@ -83,22 +102,21 @@ def run_or_find(cfg: DictConfig, folder: Path, record: dict[str, Any]) -> float 
     """
     from mine_cli.tasks import registry, run
 
-    job = registry.experiment_of(cfg)
-    mark = run.fingerprint_of(job)
+    cfg, mark = experiment.cfg, run.fingerprint_of(experiment)
     check_same(folder, mark)
     result = finished(folder, cfg.retry_diverged)
     if result is not None:
         log.info("%s: finished already, %s", as_typed(folder), result["status"])
-        return objective(result, job.compared(result), cfg.objective)
-    registry.check(cfg)
-    if unfinished(folder, mark):
+        return registry.objective_of(result, cfg.objective)
+    registry.check(experiment)
+    if resumable(folder, mark):
         cfg.resume = str(folder)
     else:
         start_over(folder)
     record["fingerprint"] = mark
     write_record(folder, "running", **record)
     cfg.trainer.progress = False  # a log line of one job in the bar of another
-    return run.run_experiment(job, folder)["objective"]
+    return run.run_experiment(experiment, folder)["objective"]
 
 
 def end(folder: Path, status: str, record: Mapping[str, Any], started: float) -> None:

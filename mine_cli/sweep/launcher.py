@@ -21,9 +21,10 @@ from mine_cli.results.ledger import Ledger, Row
 from mine_cli.sweep import forkserver, records
 from mine_cli.sweep.compose import Composer
 from mine_cli.sweep.folder import held_lock
-from mine_cli.sweep.grouping import Work, constant, grouped, subject
-from mine_cli.sweep.sweeper import at_work
-from mine_cli.sweep.worker import Kept, unfinished, work_on
+from mine_cli.sweep.grouping import constant, grouped, subject
+from mine_cli.sweep.planned import PlannedJob, at_work
+from mine_cli.sweep.planning import Planner
+from mine_cli.sweep.worker import Kept, work_on
 from mine_cli.tasks.objective import worst
 from mine_cli.training.device import device
 
@@ -49,22 +50,35 @@ def launch(
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     import_from([Path.cwd(), *own_config_folders(config.hydra)])
     sweep = Path(config.hydra.sweep.dir).absolute()
-    configurations, checked = launcher.composed, launcher.composed is not None
-    if configurations is None:  # by a sweeper that has composed nothing
-        composer = Composer(launcher.hydra_context.config_loader, config)
-        numbered = enumerate(job_overrides, initial_job_idx)
-        configurations = [composer.job(overrides, number) for number, overrides in numbered]
-    for cfg in configurations:  # a name that holds the time of day is the same for all
-        with read_write(cfg), open_dict(cfg):
-            cfg.hydra.sweep.dir = str(config.hydra.sweep.dir)
-    numbers = range(initial_job_idx, initial_job_idx + len(configurations))
-    works = [Work.of(*job, checked) for job in zip(numbers, configurations, strict=True)]
-    processes = launcher.processes or processors(configurations[0])
+    jobs = launcher.planned
+    if jobs is None:  # by a sweeper that has composed nothing
+        jobs = planned(launcher, job_overrides, initial_job_idx, sweep)
+    for job in jobs:  # a name that holds the time of day is the same for all
+        with read_write(job.cfg), open_dict(job.cfg):
+            job.cfg.hydra.sweep.dir = str(config.hydra.sweep.dir)
+    processes = launcher.processes or processors(jobs[0].cfg)
     memory = None if launcher.memory_gb is None else launcher.memory_gb * 2**30
-    groups = grouped(works, sweep, processes, memory)
-    crew = Crew([g for g in groups if any(map(unfinished, g))], sweep, processes, launcher)
+    groups = grouped(jobs, sweep, processes, memory)
+    left = [group for group in groups if any(job.unfinished for job in group)]
+    crew = Crew(left, sweep, processes, launcher)
     crew.run()
-    return [returned(work, crew.objectives.get(work.number)) for work in works]
+    return [returned(job, crew.objectives.get(job.number)) for job in jobs]
+
+
+def planned(
+    launcher: Any, job_overrides: Sequence[Sequence[str]], first: int, sweep: Path
+) -> list[PlannedJob]:
+    """Composes and checks the trials of a search; one with a fault runs, fails and says so."""
+    composer, planner = Composer(launcher.hydra_context.config_loader, launcher.config), Planner()
+    jobs = []
+    for number, overrides in enumerate(job_overrides, first):
+        job = PlannedJob(number, [*overrides], composer.job(overrides, number), sweep)
+        try:
+            planner.check(job)
+        except Exception as stop:
+            job.reason = str(stop).splitlines()[0]
+        jobs.append(job)
+    return jobs
 
 
 def processors(cfg: DictConfig) -> int:
@@ -75,16 +89,16 @@ def processors(cfg: DictConfig) -> int:
     return max(1, (cores or 1) // (cfg.trainer.threads or cores or 1))
 
 
-def returned(work: Work, objective: float | None) -> JobReturn:
+def returned(job: PlannedJob, objective: float | None) -> JobReturn:
     """What Hydra's sweepers want to know of a job."""
     if objective is None:  # finished in an earlier attempt, or without a number
-        objective = records.read_record(work.folder).get("objective")
+        objective = records.read_record(job.folder).get("objective")
     found = JobReturn()
-    found.overrides = list(work.cfg.hydra.overrides.task)
-    found.cfg, found.hydra_cfg = without_hydra(work.cfg), work.cfg
+    found.overrides = list(job.cfg.hydra.overrides.task)
+    found.cfg, found.hydra_cfg = without_hydra(job.cfg), job.cfg
     found.working_dir, found.task_name = os.getcwd(), "mine-run"
     found.status = JobStatus.COMPLETED
-    found.return_value = worst(work.cfg.hydra.sweeper) if objective is None else objective
+    found.return_value = worst(job.cfg.hydra.sweeper) if objective is None else objective
     return found
 
 
@@ -92,7 +106,7 @@ def returned(work: Work, objective: float | None) -> JobReturn:
 class Worker:
     """A process, the group that it works on, and the line that it is heard on."""
 
-    group: list[Work]
+    group: list[PlannedJob]
     process: BaseProcess
     news: Connection
     told: set[int] = field(default_factory=set)
@@ -104,28 +118,28 @@ class Crew:
     Arguments:
         groups: What is to be done; the largest come first.
         sweep: Its folder, whose tables are kept up to date.
-        processes: How many work side by side.
+        processes: How many groups train side by side.
         launcher: Ours, for the user's callbacks: they are told in this process, of a job's start
             when its group starts.
     """
 
     def __init__(
-        self, groups: Sequence[list[Work]], sweep: Path, processes: int, launcher: Any
+        self, groups: Sequence[list[PlannedJob]], sweep: Path, processes: int, launcher: Any
     ) -> None:
         self.callbacks, self.function = launcher.hydra_context.callbacks, launcher.task_function
         self.queue = sorted(groups, key=len)
         self.sweep, self.processes = sweep, processes
         self.objectives: dict[int, float | None] = {}
         self.workers: list[Worker] = []
-        works = [work for group in groups for work in group]
-        self.constant = constant(works)
+        jobs = [job for group in groups for job in group]
+        self.constant = constant(jobs)
         self.written = time.monotonic()
         self.context = forkserver.context()
         # What ended in an earlier attempt is no part of what there is to do.
-        self.steps = {w.number: int(w.cfg.trainer.steps) for w in works if unfinished(w)}
+        self.steps = {w.number: int(w.cfg.trainer.steps) for w in jobs if w.unfinished}
         self.taken = dict.fromkeys(self.steps, 0)
         total, shown = sum(self.steps.values()), bool(self.steps) and sys.stderr.isatty()
-        shown = shown and all(work.cfg.trainer.progress for work in works)
+        shown = shown and all(job.cfg.trainer.progress for job in jobs)
         self.bar = tqdm(total=total, unit=" steps", unit_scale=True, disable=not shown)
 
     def run(self) -> None:
@@ -145,10 +159,10 @@ class Crew:
         finally:
             self.bar.close()
 
-    def start(self, group: list[Work]) -> None:
-        for work in group:
-            with at_work(work.cfg):
-                self.callbacks.on_job_start(config=work.cfg, task_function=self.function)
+    def start(self, group: list[PlannedJob]) -> None:
+        for job in group:
+            with at_work(job.cfg):
+                self.callbacks.on_job_start(config=job.cfg, task_function=self.function)
         news, theirs = self.context.Pipe()
         # With the lock on the folder: who outlives the sweep, to save, keeps others out of it.
         lock = held_lock()
@@ -174,23 +188,23 @@ class Crew:
         if what == "at":
             self.reached(*said)
         elif what == "alone":
-            left = [work for work in worker.group if work.number in said[0]]
+            left = [job for job in worker.group if job.number in said[0]]
             self.say(f"{subject(left, self.constant)} trained alone: {said[1]}")
         else:
             number, self.objectives[said[0]] = said
             worker.told.add(number)
-            work = next(work for work in worker.group if work.number == number)
-            with at_work(work.cfg):
-                told = returned(work, self.objectives[number])
-                self.callbacks.on_job_end(config=work.cfg, job_return=told)
-            overrides = work.cfg.hydra.overrides.task
-            row = Row.read(number, work.folder.name, self.sweep, overrides)
+            job = next(job for job in worker.group if job.number == number)
+            with at_work(job.cfg):
+                told = returned(job, self.objectives[number])
+                self.callbacks.on_job_end(config=job.cfg, job_return=told)
+            overrides = job.cfg.hydra.overrides.task
+            row = Row.read(number, job.folder.name, self.sweep, overrides)
             swept = " ".join(o for o in overrides if o not in self.constant)
             ended = f"#{number} {row.status}"
             self.say(f"{ended}: {swept}" if swept else ended)
             if row.status == "failed" and row.complaint:  # of `diverged` the table's end tells why
-                self.complain(work, row.complaint)
-            self.reached(work.cfg.trainer.steps, [number])
+                self.complain(job, row.complaint)
+            self.reached(job.cfg.trainer.steps, [number])
         if time.monotonic() - self.written > SECONDS_BETWEEN_TABLES:
             with suppress(OSError):
                 Ledger(self.sweep).write()
@@ -212,15 +226,15 @@ class Crew:
         """Jobs of a process that was killed: it has not said how they ended."""
         code = worker.process.exitcode or 0
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        for work in worker.group:
-            record = records.read_record(work.folder)
+        for job in worker.group:
+            record = records.read_record(job.folder)
             begun = record.get("status", "running") == "running"
-            if work.number not in worker.told and begun and unfinished(work):
+            if job.number not in worker.told and begun and job.unfinished:
                 error = f"its process ended with {how}"
                 lost = {"status": "failed", "error": error, "killed": True}
-                records.write_record(work.folder, **{**record, **lost})
-                self.complain(work, error)
-            self.reached(work.cfg.trainer.steps, [work.number])
+                records.write_record(job.folder, **{**record, **lost})
+                self.complain(job, error)
+            self.reached(job.cfg.trainer.steps, [job.number])
 
     def stop(self) -> None:
         """Lets the processes finish their step and save."""
@@ -230,9 +244,9 @@ class Crew:
         for worker in self.workers:
             worker.process.join()
 
-    def complain(self, work: Work, complaint: str) -> None:
+    def complain(self, job: PlannedJob, complaint: str) -> None:
         """What went wrong with a job, as a single run tells it."""
-        shown = os.path.relpath(work.folder)
+        shown = os.path.relpath(job.folder)
         tqdm.write(f"mine-run: {shown}: {complaint.splitlines()[0]}", file=sys.stderr)
 
     def say(self, line: str) -> None:

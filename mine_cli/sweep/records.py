@@ -10,8 +10,7 @@ from mine_cli.errors import BadInput
 from mine_cli.results.files import read_json, write_json
 
 __all__ = [
-    "check_same", "finished", "read_record", "recorded", "start_over",
-    "unfinished", "write_record",
+    "check_same", "finished", "read_record", "recorded", "resumable", "start_over", "write_record",
 ]  # fmt: skip
 
 JOB_JSON = "job.json"
@@ -66,7 +65,7 @@ def check_same(folder: Path, fingerprint: str) -> None:
         )
 
 
-def unfinished(folder: Path, fingerprint: str) -> bool:
+def resumable(folder: Path, fingerprint: str) -> bool:
     """Whether a job has a checkpoint to go on from, and no result."""
     return (
         not (folder / "result.json").exists()

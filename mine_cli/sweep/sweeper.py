@@ -1,49 +1,30 @@
 """What the sweeper of `-m` does: every job is composed and checked before the first one starts."""
 
-import json
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
-from mine_cli.config.compose import run_configuration, validate, without_hydra
 from mine_cli.config.hydra_errors import refusal
 from mine_cli.errors import BadInput, RunFailed, error_lines, tell
 from mine_cli.sweep import records
 from mine_cli.sweep.compose import Composer
 from mine_cli.sweep.folder import claim, release
+from mine_cli.sweep.planned import PlannedJob
 
-__all__ = ["PlannedJob", "launch", "plan", "sweep"]
+__all__ = ["launch", "plan", "sweep"]
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class PlannedJob:
-    """A job that was composed and found good."""
-
-    number: int
-    overrides: list[str]
-    cfg: DictConfig  # with its `hydra` node
-
-    @property
-    def folder(self) -> Path:
-        """In the sweep's folder; the names are the user's to choose, by hydra.sweep.subdir."""
-        with at_work(self.cfg):
-            return Path(self.cfg.hydra.sweep.subdir)
-
-
 def sweep(sweeper: BasicSweeper, arguments: list[str]) -> list[Sequence[JobReturn]]:
-    """All jobs of a grid; a fault in any of them ends the program before there is a folder.
+    """Runs all jobs of a grid; a fault in any of them ends the program before there is a folder.
 
     Whether a job failed stands in its folder: its return value says nothing.
     """
@@ -51,7 +32,7 @@ def sweep(sweeper: BasicSweeper, arguments: list[str]) -> list[Sequence[JobRetur
     try:
         jobs = plan(sweeper, arguments)
         folder = Path(sweeper.config.hydra.sweep.dir)
-        listed = [{"folder": str(job.folder), "overrides": job.overrides} for job in jobs]
+        listed = [{"folder": str(job.subfolder), "overrides": job.overrides} for job in jobs]
         claim(folder, listed, sweeper.config.units)
         check_results(jobs, folder)
     except RunFailed as stop:  # Hydra would show a traceback
@@ -59,15 +40,20 @@ def sweep(sweeper: BasicSweeper, arguments: list[str]) -> list[Sequence[JobRetur
         tell(stop)
         raise SystemExit(stop.exit_code) from None
     OmegaConf.save(sweeper.config, folder / "multirun.yaml")
-    # Ours wants the finished ones as well: it knows by them who was trained with whom.
-    fused, left = hasattr(sweeper.launcher, "composed"), missing(jobs, folder)
+    left = missing(jobs)
     if not left:
         log.info("nothing left to run: every job of this sweep has ended")
-    return launch(sweeper, jobs if fused else left)
+    # Ours wants the finished ones as well: it knows by them who was trained with whom.
+    return launch(sweeper, jobs if fuses(sweeper) else left)
+
+
+def fuses(sweeper: BasicSweeper) -> bool:
+    """Whether the launcher is ours, which trains several jobs as one model."""
+    return hasattr(sweeper.launcher, "planned")
 
 
 def plan(sweeper: BasicSweeper, arguments: list[str]) -> list[PlannedJob]:
-    """The jobs of a grid, in Hydra's order.
+    """Returns the jobs of a grid, in Hydra's order, each composed and checked.
 
     Raises:
         BadInput: with every fault of every job.
@@ -80,13 +66,16 @@ def plan(sweeper: BasicSweeper, arguments: list[str]) -> list[PlannedJob]:
     (every,) = sweeper.split_arguments(parsed, None)
     if not every:
         raise BadInput("the sweep has no jobs: want at least one value for each key")
-    composer, checks = Composer(loader, sweeper.config), Checks()
+    from mine_cli.sweep.planning import Planner  # imports torch
+
+    composer, planner = Composer(loader, sweeper.config), Planner(sizes=fuses(sweeper))
+    folder = Path(sweeper.config.hydra.sweep.dir)
     jobs: list[PlannedJob] = []
     faults: dict[str, list[int]] = {}
     for number, overrides in enumerate(every):
         try:
-            jobs.append(PlannedJob(number, overrides, composer.job(overrides, number)))
-            checks.check(jobs[-1])
+            jobs.append(PlannedJob(number, overrides, composer.job(overrides, number), folder))
+            planner.check(jobs[-1])
         except (HydraException, RunFailed, OSError) as stop:
             for fault in fault_lines(stop):
                 faults.setdefault(fault, []).append(number)
@@ -95,84 +84,26 @@ def plan(sweeper: BasicSweeper, arguments: list[str]) -> list[PlannedJob]:
     return jobs
 
 
-class Checks:
-    """Checks one job after another; of those that differ in the seed alone one is built."""
-
-    def __init__(self) -> None:
-        self.verdicts: dict[str, Exception | None] = {}
-
-    def check(self, job: PlannedJob) -> None:
-        """Raise BadInput with whatever would stop this job."""
-        with configuration(job) as cfg:
-            faults = validate(cfg)
-            if faults:
-                raise BadInput(*faults)
-            alike = but_for_seed(cfg)
-            if alike not in self.verdicts:
-                self.verdicts[alike] = verdict(cfg)
-        stop = self.verdicts[alike]
-        if stop is not None:
-            raise stop
-
-
-def but_for_seed(cfg: DictConfig) -> str:
-    """What is the same for jobs that differ in the seed, and in what follows it."""
-    seed, cfg.seed = cfg.seed, 0
-    resolved = OmegaConf.to_container(cfg, resolve=True)
-    cfg.seed = seed
-    return json.dumps(resolved, sort_keys=True, default=str)
-
-
-def verdict(cfg: DictConfig) -> Exception | None:
-    """What building a job's parts has against it, None for nothing."""
-    import torch
-
-    from mine_cli.tasks import registry
-
-    if cfg.resume is not None or cfg.dry_run:
-        return BadInput("resume and dry_run look at one run; leave them out of a sweep")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # a few rows: to wake other threads takes longer than to score them
-    try:
-        registry.check(cfg)
-    except (RunFailed, OSError) as stop:
-        return stop
-    finally:
-        torch.set_num_threads(threads)
-    return None
-
-
 def check_results(jobs: Sequence[PlannedJob], folder: Path) -> None:
-    """Raise BadInput where a job's folder holds results of another configuration."""
-    from mine_cli.tasks.registry import experiment_of
-    from mine_cli.tasks.run import fingerprint_of
-
-    others = []
-    for job in jobs:
-        if records.recorded(folder / job.folder) is None:
-            continue
-        with configuration(job) as cfg:
-            mark = fingerprint_of(experiment_of(cfg))
-        if records.recorded(folder / job.folder) != mark:
-            others.append(job.number)
+    """Raises BadInput where a job's folder holds results of another configuration."""
+    others = [
+        job.number
+        for job in jobs
+        if job.fingerprint and records.recorded(job.folder) not in (None, job.fingerprint)
+    ]
     if others:
-        every = {job.number: job.overrides for job in jobs}
         raise BadInput(
-            f"sweep_dir={folder}: what {told([*every.values()], others)} left there is of another "
-            "configuration, data or code; name another folder"
+            f"sweep_dir={folder}: what {told([job.overrides for job in jobs], others)} left there "
+            "is of another configuration, data or code; name another folder"
         )
 
 
-def missing(jobs: Sequence[PlannedJob], folder: Path) -> list[PlannedJob]:
-    """The jobs without those at either end that are finished.
+def missing(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
+    """Returns the jobs without those at either end that are finished.
 
     Those in between find their results themselves: a launcher numbers jobs without gaps.
     """
-    open_ = [
-        index
-        for index, job in enumerate(jobs)
-        if records.finished(folder / job.folder, job.cfg.retry_diverged) is None
-    ]
+    open_ = [index for index, job in enumerate(jobs) if job.unfinished]
     return list(jobs[open_[0] : open_[-1] + 1]) if open_ else []
 
 
@@ -182,30 +113,11 @@ def launch(sweeper: BasicSweeper, jobs: Sequence[PlannedJob]) -> list[Sequence[J
     size = sweeper.max_batch_size or max(1, len(jobs))
     returns = []
     for batch in (jobs[start : start + size] for start in range(0, len(jobs), size)):
-        if hasattr(launcher, "composed"):  # ours needs not compose them again
-            launcher.composed = [job.cfg for job in batch]
+        if fuses(sweeper):  # need not compose them again
+            launcher.planned = batch
         overrides = [job.overrides for job in batch]
         returns.append(launcher.launch(overrides, initial_job_idx=batch[0].number))
     return returns
-
-
-@contextmanager
-def configuration(job: PlannedJob) -> Iterator[DictConfig]:
-    """A job's configuration as its run is given it, with the `hydra:` resolver at work."""
-    with at_work(job.cfg):
-        yield run_configuration(without_hydra(job.cfg), job.cfg.hydra)
-
-
-@contextmanager
-def at_work(cfg: DictConfig) -> Iterator[None]:
-    """What a job refers to by `${hydra:...}` is its own."""
-    instance: Any = HydraConfig.instance()
-    before = instance.cfg
-    instance.cfg = cfg  # set_config would copy it, and forbid to write
-    try:
-        yield
-    finally:
-        instance.cfg = before
 
 
 def fault_lines(stop: Exception) -> list[str]:

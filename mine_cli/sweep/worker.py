@@ -20,12 +20,12 @@ from mine_cli.errors import Interrupted, interrupt
 from mine_cli.results.folder import log_file, speaking
 from mine_cli.sweep import records
 from mine_cli.sweep.fused import CannotFuse, Ended, Fleet, Member, same_moment, saved
-from mine_cli.sweep.grouping import Work
 from mine_cli.sweep.job import job_of_sweep, update
-from mine_cli.sweep.sweeper import at_work
+from mine_cli.sweep.planned import PlannedJob, at_work
 from mine_cli.tasks import registry
 from mine_cli.tasks import run as runs
-from mine_cli.tasks.objective import objective
+from mine_cli.tasks.build import Datasets
+from mine_cli.tasks.protocol import Experiment
 
 __all__ = ["Kept", "work_on"]
 
@@ -33,7 +33,7 @@ log = logging.getLogger("mine_cli")
 
 
 def work_on(
-    group: Sequence[Work], news: Connection, path: Sequence[str], lock: "Kept | None"
+    group: Sequence[PlannedJob], news: Connection, path: Sequence[str], lock: "Kept | None"
 ) -> None:
     """The whole of a process.
 
@@ -89,30 +89,30 @@ def with_the_sweep(news: Connection) -> None:
 class Group:
     """The jobs of one process."""
 
-    def __init__(self, works: Sequence[Work], news: Connection) -> None:
-        self.works, self.news = list(works), news
+    def __init__(self, jobs: Sequence[PlannedJob], news: Connection) -> None:
+        self.jobs, self.news = list(jobs), news
 
     def run(self) -> None:
         """Whatever of these jobs has no result yet; each with its own log and `.hydra`."""
         with ExitStack() as logs:
-            for work in self.works:
-                prepare(work)
-                logs.enter_context(log_file(work.folder))
+            for job in self.jobs:
+                prepare(job)
+                logs.enter_context(log_file(job.folder))
             together, alone = self.sorted_out()
-            for works in together:
-                self.fused(works)
-            for work in alone:
-                self.by_itself(work)
+            for jobs in together:
+                self.fused(jobs)
+            for job in alone:
+                self.by_itself(job)
 
-    def sorted_out(self) -> tuple[list[list[Work]], list[Work]]:
+    def sorted_out(self) -> tuple[list[list[PlannedJob]], list[PlannedJob]]:
         """The jobs that are trained together, set by set, and those that are trained alone.
 
         A job that ended after the moment to which the others go back was with them until then: it
         goes back too. One that failed on its way has lost its neighbours, and goes on alone.
         """
-        if len(self.works) == 1:
-            return [], self.works
-        missing = [w for w in self.works if unfinished(w)]
+        if len(self.jobs) == 1:
+            return [], self.jobs
+        missing = [w for w in self.jobs if w.unfinished]
         fresh = [w for w in missing if diverged(w) or not saved(w.folder)]
         failed = [w for w in missing if w not in fresh and status(w) == "failed"]
         under_way = [w for w in missing if w not in fresh and w not in failed]
@@ -121,21 +121,24 @@ class Group:
             fresh, under_way = [w for w in missing if w not in failed], []
         if under_way:
             back_to = min(max(saved(w.folder)) for w in under_way)
-            under_way = [w for w in self.works if w in under_way or steps(w) > back_to]
-        sets = [works for works in (under_way, fresh) if works]
-        ones = [works[0] for works in sets if len(works) == 1]
-        return [works for works in sets if len(works) > 1], [*failed, *ones]
+            under_way = [w for w in self.jobs if w in under_way or steps(w) > back_to]
+        sets = [jobs for jobs in (under_way, fresh) if jobs]
+        ones = [jobs[0] for jobs in sets if len(jobs) == 1]
+        return [jobs for jobs in sets if len(jobs) > 1], [*failed, *ones]
 
-    def fused(self, works: Sequence[Work]) -> None:
+    def fused(self, jobs: Sequence[PlannedJob]) -> None:
         """Trains jobs as one model; one by one where that cannot be done."""
-        members = [Member(w.configuration(), w.folder) for w in works]
-        for member, state in zip(members, same_moment([w.folder for w in works]), strict=True):
+        datasets = Datasets()
+        members = [
+            Member(registry.experiment_of(job.resolved(), datasets), job.folder) for job in jobs
+        ]
+        for member, state in zip(members, same_moment([w.folder for w in jobs]), strict=True):
             member.state = state
             if state is None:
                 records.start_over(member.folder)
-            mark = runs.fingerprint_of(registry.experiment_of(member.cfg))
+            mark = runs.fingerprint_of(member.experiment)
             records.write_record(member.folder, "running", fingerprint=mark)
-        numbers = {work.folder: work.number for work in works}
+        numbers = {job.folder: job.number for job in jobs}
         fleet = Fleet(
             members,
             lambda ended: self.ended(numbers[ended.folder], ended),
@@ -145,13 +148,13 @@ class Group:
         )
         try:
             fleet.train()
-            update(members[0].cfg, works[0].folder.parent)
+            update(members[0].cfg, jobs[0].folder.parent)
         except CannotFuse as stop:
             left = {member.folder for member in fleet.members}
             self.tell("alone", [numbers[folder] for folder in left], str(stop))
-            for work in works:
-                if work.folder in left:
-                    self.by_itself(work)
+            for job, member in zip(jobs, members, strict=True):
+                if job.folder in left:
+                    self.by_itself(job, member.experiment)
         except Interrupted:
             for member in fleet.members:
                 self.record(member.folder, "interrupted")
@@ -163,9 +166,8 @@ class Group:
         if ended.result is None:
             self.record(ended.folder, "failed", error=ended.error)
         else:
-            compared = registry.experiment_of(ended.cfg).compared(ended.result)
             if ended.result["status"] != "diverged":
-                found = objective(ended.result, compared, ended.cfg.objective)
+                found = registry.objective_of(ended.result, ended.cfg.objective)
             seconds = ended.result["seconds"]
             self.record(ended.folder, "finished", objective=found, seconds=seconds)
         self.tell("ended", number, found)
@@ -180,42 +182,38 @@ class Group:
         mark = records.read_record(folder).get("fingerprint")
         records.write_record(folder, status, fingerprint=mark, **found)
 
-    def by_itself(self, work: Work) -> None:
-        """One job as Hydra's own launcher would run it."""
-        with at_work(work.cfg), speaking(work.folder):
-            found = job_of_sweep(without_hydra(work.cfg), work.folder, work.cfg.hydra)
-        (work.folder / "checkpoints" / "earlier.pt").unlink(missing_ok=True)
-        self.tell("ended", work.number, found)
+    def by_itself(self, job: PlannedJob, experiment: Experiment | None = None) -> None:
+        """Runs one job as Hydra's own launcher would, from its experiment if that is built."""
+        with at_work(job.cfg), speaking(job.folder):
+            found = job_of_sweep(without_hydra(job.cfg), job.folder, job.cfg.hydra, experiment)
+        (job.folder / "checkpoints" / "earlier.pt").unlink(missing_ok=True)
+        self.tell("ended", job.number, found)
 
 
-def prepare(work: Work) -> None:
+def prepare(job: PlannedJob) -> None:
     """The job's folder, with the `.hydra` that Hydra's own launchers write."""
-    with read_write(work.cfg.hydra.runtime), open_dict(work.cfg.hydra.runtime):
-        work.cfg.hydra.runtime.output_dir = str(work.folder)
-    work.folder.mkdir(parents=True, exist_ok=True)
-    subfolder = work.cfg.hydra.output_subdir
+    with read_write(job.cfg.hydra.runtime), open_dict(job.cfg.hydra.runtime):
+        job.cfg.hydra.runtime.output_dir = str(job.folder)
+    job.folder.mkdir(parents=True, exist_ok=True)
+    subfolder = job.cfg.hydra.output_subdir
     if subfolder is not None:
-        hydra = OmegaConf.create({"hydra": work.cfg.hydra})
-        _save_config(without_hydra(work.cfg), "config.yaml", work.folder / subfolder)
-        _save_config(hydra, "hydra.yaml", work.folder / subfolder)
-        _save_config(work.cfg.hydra.overrides.task, "overrides.yaml", work.folder / subfolder)
+        hydra = OmegaConf.create({"hydra": job.cfg.hydra})
+        _save_config(without_hydra(job.cfg), "config.yaml", job.folder / subfolder)
+        _save_config(hydra, "hydra.yaml", job.folder / subfolder)
+        _save_config(job.cfg.hydra.overrides.task, "overrides.yaml", job.folder / subfolder)
 
 
-def unfinished(work: Work) -> bool:
-    return records.finished(work.folder, work.cfg.retry_diverged) is None
+def diverged(job: PlannedJob) -> bool:
+    return job.unfinished and (job.folder / "result.json").exists()
 
 
-def diverged(work: Work) -> bool:
-    return unfinished(work) and (work.folder / "result.json").exists()
-
-
-def status(work: Work) -> str | None:
+def status(job: PlannedJob) -> str | None:
     """How an earlier attempt at the job ended; one whose process was killed has not ended."""
-    record = records.read_record(work.folder)
+    record = records.read_record(job.folder)
     return "running" if record.get("killed") else record.get("status")
 
 
-def steps(work: Work) -> int:
+def steps(job: PlannedJob) -> int:
     """How many steps a finished job has taken; -1 for one that is not finished."""
-    result = records.finished(work.folder, work.cfg.retry_diverged)
+    result = records.finished(job.folder, job.cfg.retry_diverged)
     return -1 if result is None else int(result["steps"])

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,28 +16,34 @@ from mine_cli.errors import BadInput
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.networks.interface import Bounded
 
-__all__ = ["dataset_of", "files_of", "make", "module", "term", "type_name"]
-
-# The checks before a run and the run itself need the same data: a large file is read once.
-_latest: dict[str, Any] = {}
+__all__ = ["Datasets", "dataset_of", "make", "module", "term", "type_name"]
 
 
 def dataset_of(cfg: DictConfig) -> Any:
-    """The data set of a configuration; the latest one is kept."""
-    conf = OmegaConf.to_container(cfg.dataset, resolve=True)
+    """Builds the data set of a configuration."""
     column = group_column(cfg.split)
-    key = json.dumps([conf, column], sort_keys=True, default=str)
-    if key not in _latest:
-        options = {} if column is None else {"group_column": column}
-        found = make(cfg.dataset, "dataset", **options)
-        _latest.clear()
-        _latest[key] = found
-    return _latest[key]
+    options = {} if column is None else {"group_column": column}
+    return make(cfg.dataset, "dataset", **options)
 
 
-def files_of(dataset: Any) -> list[Path]:
-    """The files whose contents decide what a data set gives."""
-    return list(getattr(dataset, "files", []))
+class Datasets:
+    """Builds the data sets of one job after another, and keeps the latest.
+
+    The jobs of a sweep often share a data set: a large file is read once for those in a row.
+    """
+
+    def __init__(self) -> None:
+        self.key = ""
+        self.latest: Any = None
+
+    def of(self, cfg: DictConfig) -> Any:
+        """Returns the data set of a configuration: the latest one where that is the same."""
+        conf = OmegaConf.to_container(cfg.dataset, resolve=True)
+        key = json.dumps([conf, group_column(cfg.split)], sort_keys=True, default=str)
+        if key != self.key:
+            self.latest = dataset_of(cfg)
+            self.key = key
+        return self.latest
 
 
 def make(node: DictConfig, what: str, *args: Any, **options: Any) -> Any:

@@ -6,7 +6,7 @@ settled by five trainings on MNIST, compared by its test images: 99.17 to 99.45 
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -21,10 +21,9 @@ from mine_cli.config.schemas import TrainerConf
 from mine_cli.data.images import ImageLabel
 from mine_cli.errors import BadInput
 from mine_cli.networks.classifier import ACCURATE, DigitClassifier, save_classifier
-from mine_cli.results.folder import RunFolder
-from mine_cli.tasks import build
 from mine_cli.tasks.batches import FixedRows
 from mine_cli.tasks.common import sections
+from mine_cli.tasks.protocol import Experiment
 from mine_cli.training.device import autocast, device
 from mine_cli.training.optim import adam, descend, set_rate
 from mine_cli.training.rng import go_on, stream
@@ -147,14 +146,13 @@ def shifted(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
     return wide[image, rows[:, :, None], columns[:, None, :]][:, None]
 
 
-class ClassifierExperiment:
+class ClassifierExperiment(Experiment):
     """A classifier of digits (or clothes) for the metrics of ``task=gan``."""
 
-    charts: Mapping[str, Any] = {}
+    metrics = ("accuracy",)
 
-    def __init__(self, cfg: DictConfig) -> None:
-        self.cfg = cfg
-        self.dataset = build.dataset_of(cfg)
+    def __init__(self, cfg: DictConfig, dataset: Any) -> None:
+        super().__init__(cfg, dataset)
         if not isinstance(self.dataset, ImageLabel):
             raise BadInput(
                 f"dataset: task=classifier wants dataset=image_label, not "
@@ -163,7 +161,6 @@ class ClassifierExperiment:
         if self.dataset.shuffle_labels:
             raise BadInput("dataset.shuffle_labels=true: task=classifier wants the true labels")
         self.path = Path(cfg.task.path).expanduser()
-        self.warnings: list[str] = []
         self.task: Classify | None = None
 
     def check(self) -> None:
@@ -178,9 +175,6 @@ class ClassifierExperiment:
             "training": f"{cfg.trainer.steps} steps of {cfg.trainer.batch_size} images on "
             f"{device(cfg.trainer.device)}",
         }
-
-    def alike(self) -> None:
-        return None
 
     def start(self, where: torch.device) -> Classify:
         rows = self.dataset.rows()
@@ -206,18 +200,6 @@ class ClassifierExperiment:
             "classifier": str(self.path),
         }
 
-    def files(self) -> list[Path]:
-        return build.files_of(self.dataset)
-
-    def content(self) -> str | None:
-        return None
-
-    def begin(self, files: RunFolder) -> None:
-        """Nothing beside the configuration."""
-
-    def look(self, folder: Path, step: int) -> Mapping[str, Path]:
-        return {}
-
     def after(self, result: dict[str, Any], seconds: float) -> dict[str, Any]:
         """Keeps a classifier that is good enough where `dataset.classifier` looks for it."""
         if result["status"] != "ok" or self.task is None:
@@ -227,11 +209,5 @@ class ClassifierExperiment:
         save_classifier(self.path, self.task.classifier, self.dataset.name, accuracy)
         return {}
 
-    def pictures(self, folder: Path) -> Mapping[str, Path]:
-        return {}
-
     def settings(self) -> dict[str, Any]:
         return {"dataset": self.dataset.name, "seed": self.cfg.seed, "lr": self.cfg.trainer.lr}
-
-    def compared(self, result: Mapping[str, Any]) -> dict[str, float | None]:
-        return {"result/accuracy": result["metrics"].get("accuracy")}

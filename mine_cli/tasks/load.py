@@ -28,6 +28,16 @@ def load(folder: str | Path) -> MutualInformation:
 
     Raises:
         BadInput: the folder holds no run of this program, or none that kept a network.
+
+    Example:
+        >>> import numpy as np, torch
+        >>> from mine_cli import estimate
+        >>> x = np.random.default_rng(0).normal(size=(1000, 1))
+        >>> options = {"trainer.steps": 20, "trainer.progress": False, "references": "none"}
+        >>> found = estimate(x, x**2, folder="my_run", **options)
+        >>> term = load("my_run")
+        >>> term.pointwise(torch.tensor(x), torch.tensor(x**2)).shape
+        torch.Size([1000])
     """
     cfg, best = finished(Path(folder), "mi-estimate")
     x_shape, z_shape = (tuple(shape) for shape in best["shapes"])

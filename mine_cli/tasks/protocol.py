@@ -17,51 +17,70 @@ class RunTask(Task, Protocol):
     """A task of the trainer's that ends in a result."""
 
     def result(self) -> dict[str, Any]:
-        """What is found, in the keys of result.json; nats."""
+        """Returns what is found, in the keys of result.json; nats."""
 
 
 class Experiment(Protocol):
-    """One configuration made ready to run."""
+    """One configuration made ready to run; what a task has no need of has a default here.
 
+    `metrics` are the results by which runs are compared, the first of which is the objective of a
+    sweep unless another is named; `charts` are TensorBoard's: category -> title -> kind and tags.
+    """
+
+    metrics: tuple[str, ...]
+    charts: Mapping[str, Any] = {}
     cfg: DictConfig
-    charts: Mapping[str, Any]  # of TensorBoard: category -> title -> kind and tags
+    dataset: Any
     warnings: list[str]
 
+    def __init__(self, cfg: DictConfig, dataset: Any) -> None:
+        self.cfg, self.dataset, self.warnings = cfg, dataset, []
+
     def check(self) -> None:
-        """Raise BadInput with whatever would stop this run; nothing has been written yet."""
+        """Raises BadInput with whatever would stop this run; nothing has been written yet."""
 
     def listing(self) -> dict[str, str]:
-        """What a dry run says of the parts that it built."""
-
-    def alike(self) -> str | None:
-        """What jobs have in common that can be trained as one model; None for none at all."""
+        """Returns what a dry run says of the parts that it built."""
 
     def start(self, where: torch.device) -> RunTask:
-        """The task on a device."""
+        """Builds the task on a device, anew at each call."""
 
     def head(self) -> dict[str, Any]:
-        """What a result says of how it was made; the numbers are unknown as yet."""
-
-    def files(self) -> list[Path]:
-        """The input files that decide the numbers."""
-
-    def content(self) -> str | None:
-        """What a fingerprint knows of data that come from no file."""
-
-    def begin(self, files: RunFolder) -> None:
-        """What the run's folder holds from the start."""
-
-    def look(self, folder: Path, step: int) -> Mapping[str, Path]:
-        """Pictures of the training so far, drawn from the run's files."""
-
-    def after(self, result: dict[str, Any], seconds: float) -> dict[str, Any]:
-        """What is added to a result once the training is over."""
-
-    def pictures(self, folder: Path) -> Mapping[str, Path]:
-        """The pictures of a finished run, drawn from its files."""
+        """Returns what a result says of how it was made; the numbers are unknown as yet."""
 
     def settings(self) -> dict[str, Any]:
-        """The settings by which runs are compared in TensorBoard's table."""
+        """Returns the settings by which runs are compared in TensorBoard's table."""
 
-    def compared(self, result: Mapping[str, Any]) -> dict[str, float | None]:
-        """The results by which runs are compared there; the first comes first (`objective`)."""
+    @classmethod
+    def compared(cls, result: Mapping[str, Any]) -> dict[str, float | None]:
+        """Returns the results by which runs are compared there; the first comes first."""
+        found = result["metrics"]
+        return {f"result/{name}": found.get(name, result.get(name)) for name in cls.metrics}
+
+    def fusion_key(self) -> str | None:
+        """Returns what jobs must share to be trained as one model; None: they never are."""
+        return None
+
+    def files(self) -> list[Path]:
+        """Returns the input files that decide the numbers."""
+        return list(getattr(self.dataset, "files", []))
+
+    def content(self) -> str | None:
+        """Returns what a fingerprint knows of data that come from no file."""
+        return getattr(self.dataset, "content", None)
+
+    def begin(self, files: RunFolder) -> None:
+        """Writes what the run's folder holds from the start."""
+        return
+
+    def look(self, folder: Path, step: int) -> Mapping[str, Path]:
+        """Draws pictures of the training so far, from the run's files."""
+        return {}
+
+    def after(self, result: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """Returns what is added to a result once the training is over, which took so long."""
+        return {}
+
+    def pictures(self, folder: Path) -> Mapping[str, Path]:
+        """Draws the pictures of a finished run, from its files."""
+        return {}

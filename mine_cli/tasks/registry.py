@@ -1,24 +1,29 @@
 """The tasks by their names: what a configuration becomes, made ready to run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
 from mine_cli.config.validation import validate
 from mine_cli.errors import BadInput
+from mine_cli.tasks.build import Datasets
 from mine_cli.tasks.classifier import ClassifierExperiment
 from mine_cli.tasks.gan.experiment import GANExperiment, compare
 from mine_cli.tasks.infobottleneck.experiment import InfoBottleneckExperiment, gather
 from mine_cli.tasks.mi_estimate.experiment import MIEstimateExperiment
-from mine_cli.tasks.objective import names
+from mine_cli.tasks.objective import names, objective
 from mine_cli.tasks.protocol import Experiment
 from mine_cli.training.device import device
 
-__all__ = ["EXPERIMENTS", "after_sweep_job", "check", "dry_run", "experiment_of"]
+__all__ = [
+    "EXPERIMENTS", "after_sweep_job", "check", "checked", "dry_run", "experiment_of",
+    "objective_of", "prepared",
+]  # fmt: skip
 
 
-EXPERIMENTS: dict[str, Callable[[DictConfig], Experiment]] = {
+EXPERIMENTS: dict[str, type[Experiment]] = {
     "mi-estimate": MIEstimateExperiment,
     "gan": GANExperiment,
     "infobottleneck": InfoBottleneckExperiment,
@@ -32,35 +37,62 @@ OF_SWEEPS: dict[str, Callable[[Path], None]] = {
 """Task -> what draws the pictures of its sweeps, from the runs that have ended."""
 
 
-def experiment_of(cfg: DictConfig) -> Experiment:
-    """The experiment of a configuration that `validate` found nothing against."""
-    return EXPERIMENTS[cfg.task.name](cfg)
+def experiment_of(cfg: DictConfig, datasets: Datasets | None = None) -> Experiment:
+    """Builds the experiment of a configuration that `validate` found nothing against.
+
+    Arguments:
+        cfg: of the run.
+        datasets: builds the data set; one that several experiments may share.
+    """
+    return EXPERIMENTS[cfg.task.name](cfg, (datasets or Datasets()).of(cfg))
 
 
-def check(cfg: DictConfig) -> None:
-    """Raise BadInput with whatever would stop this run: before any folder exists."""
+def checked(cfg: DictConfig) -> Experiment:
+    """Builds the experiment of a configuration that nobody has looked at yet.
+
+    Raises:
+        BadInput: with whatever would stop this run, before any folder exists.
+    """
     faults = validate(cfg)
     if faults:
         raise BadInput(*faults)
+    return prepared(cfg)
+
+
+def prepared(cfg: DictConfig, datasets: Datasets | None = None) -> Experiment:
+    """Builds an experiment and checks it, as `experiment_of` and `check`."""
+    device(cfg.trainer.device)  # before a large file is read
+    experiment = experiment_of(cfg, datasets)
+    check(experiment)
+    return experiment
+
+
+def check(experiment: Experiment) -> None:
+    """Raises BadInput with whatever would stop the run of an experiment."""
+    cfg = experiment.cfg
     device(cfg.trainer.device)
-    experiment = experiment_of(cfg)
     experiment.check()
     if cfg.objective is not None:
-        known = names(experiment.head(), experiment.compared(experiment.head() | {"metrics": {}}))
+        head = experiment.head()
+        known = names(head, experiment.compared(head | {"metrics": {}}))
         if cfg.objective not in known:
             raise BadInput(f"objective={cfg.objective}: want one of {', '.join(known)}, or null")
 
 
+def objective_of(result: Mapping[str, Any], name: str | None) -> float | None:
+    """Returns what a finished job is worth, from its result alone; see `objective`."""
+    return objective(result, EXPERIMENTS[result["task"]].compared(result), name)
+
+
 def after_sweep_job(cfg: DictConfig, sweep: Path) -> None:
-    """What a finished job of a sweep draws of its siblings and itself."""
+    """Draws what a finished job of a sweep and its siblings have in common."""
     if cfg.task.name in OF_SWEEPS:
         OF_SWEEPS[cfg.task.name](sweep)
 
 
-def dry_run(cfg: DictConfig) -> str:
-    """Build everything, pass a few rows forward, and say what would run; writes nothing."""
-    check(cfg)
-    lines = experiment_of(cfg).listing()
+def dry_run(experiment: Experiment) -> str:
+    """Says what a checked experiment would run; writes nothing."""
+    lines = experiment.listing()
     width = max(map(len, lines))
     listing = "\n".join(f"{key:{width}}  {value}" for key, value in lines.items())
     return f"{listing}\nEverything builds and one forward pass ran; nothing was written."

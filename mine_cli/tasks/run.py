@@ -1,33 +1,37 @@
 """A run from start to end: check, train, report, and write down what was found."""
 
 import logging
+import random
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy
 import torch
 from omegaconf import DictConfig, OmegaConf
 
 from mine_cli.errors import BadInput, Diverged
 from mine_cli.results import checkpoint
 from mine_cli.results.files import write_json
-from mine_cli.results.folder import SCHEMA, RunFolder, commit, peak_memory, summary, versions
-from mine_cli.results.provenance import fingerprints, own_targets
-from mine_cli.tasks import registry
+from mine_cli.results.folder import SCHEMA, RunFolder
+from mine_cli.results.provenance import commit, fingerprints, own_targets, peak_memory, versions
+from mine_cli.results.summary import summary
 from mine_cli.tasks.objective import objective
 from mine_cli.tasks.protocol import Experiment
-from mine_cli.training import distributed
+from mine_cli.training import distributed, rng
 from mine_cli.training.device import device, keep_memory
 from mine_cli.training.rng import seed_everything
 from mine_cli.training.trainer import Trainer
 
-__all__ = ["Run", "check_inputs", "fingerprint_of", "run", "run_experiment"]
+__all__ = ["Run", "check_inputs", "fingerprint_of", "run", "run_experiment", "undisturbed"]
 
 log = logging.getLogger("mine_cli")
 
 
-def check_inputs(cfg: DictConfig, folder: Path) -> None:
-    """Raise BadInput where a run would go on with other data or classes than it was trained on.
+def check_inputs(experiment: Experiment, folder: Path) -> None:
+    """Raises BadInput where a run would go on with other data or classes than it was trained on.
 
     The split of other data would make report rows of what was trained on. Without a checkpoint
     the run starts over, and may do so with anything.
@@ -35,24 +39,25 @@ def check_inputs(cfg: DictConfig, folder: Path) -> None:
     saved = checkpoint.latest(folder)
     if saved is None:
         return
-    experiment = registry.experiment_of(cfg)
     known = saved.get("trained_on")
     if known is None:  # a checkpoint from before they said so
         said = "its checkpoint does not say on which data; that they are the same is not checked"
         print(f"mine-run: resume={folder}: {said}", file=sys.stderr)
     elif known != fingerprints_of(experiment)[1]:
-        inputs = [*own_targets(resolved(cfg)), *map(str, experiment.files())]
+        inputs = [*own_targets(resolved(experiment.cfg)), *map(str, experiment.files())]
         raise BadInput(
             f"resume={folder}: {', '.join(inputs)}: not as when the run was trained; put back "
             "what was changed, or start a run in another folder"
         )
 
 
-def run(cfg: DictConfig, folder: Path) -> dict[str, Any]:
-    """Run a configuration in its folder; the result, which also stands in result.json."""
-    registry.check(cfg)
-    distributed.join(device(cfg.trainer.device))
-    return run_experiment(registry.experiment_of(cfg), distributed.broadcast(folder))
+def run(experiment: Experiment, folder: Path) -> dict[str, Any]:
+    """Runs a checked experiment in its folder, shared by all processes of this run.
+
+    Returns the result, which also stands in result.json; raises as `run_experiment`.
+    """
+    distributed.join(device(experiment.cfg.trainer.device))
+    return run_experiment(experiment, distributed.broadcast(folder))
 
 
 def run_experiment(experiment: Experiment, folder: Path | None) -> dict[str, Any]:
@@ -212,3 +217,22 @@ def fingerprints_of(experiment: Experiment) -> tuple[str, str]:
 def resolved(cfg: DictConfig) -> Any:
     """A configuration as a plain dictionary."""
     return OmegaConf.to_container(cfg, resolve=True)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Puts the caller's random streams and number of threads back, which a run sets for itself."""
+    python, with_numpy, with_torch = (
+        random.getstate(),
+        numpy.random.get_state(),
+        rng.random_state(),
+    )
+    deterministic, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        numpy.random.set_state(with_numpy)
+        rng.restore_random_state(with_torch)
+        torch.use_deterministic_algorithms(deterministic)
+        torch.set_num_threads(threads)

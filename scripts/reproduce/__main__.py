@@ -64,7 +64,7 @@ def main() -> int:
         failed = drawn(plan) if plan.draw else run(plan)
         found = record.render(plan.record)
         if plan.record == RECORD:
-            record.publish(found, HERE / "README.md")
+            record.publish(found, HERE / "docs" / "results" / "index.md")
         print()
         for name, findings in found.items():
             print(f"{name:24}{record.counted(findings)}")

@@ -15,8 +15,9 @@ from sweeps import curves, read_table, results, write_table
 
 from mine_cli.data.gaussian import Gaussian
 from mine_cli.figures import style
-from mine_cli.figures.sweep.points import Point, SweepTable
-from mine_cli.figures.sweep.series import Look, draw_points, handle, status_handles
+from mine_cli.figures.sweep.series import Look, draw_points, status_handles
+from mine_cli.results.ledger import Row, Setting
+from mine_cli.results.metrics import METRICS
 from mine_cli.tasks.mi_estimate.baselines import ksg
 
 __all__ = ["draw", "draw_steps", "gather", "gather_steps", "judge", "judge_steps"]
@@ -72,30 +73,34 @@ def draw(tables: Tables) -> Figure:
     for axes, dim in zip(figure.subplots(1, len(dims), squeeze=False)[0], dims, strict=True):
         draw_panel(axes, [point for point in points if point.values["dim"] == str(dim)], dim)
     bounds = [
-        handle(NAMES[bound], color=colour, marker=MARKERS[bound], linestyle="-")
+        style.handle(NAMES[bound], color=colour, marker=MARKERS[bound], linestyle="-")
         for bound, colour in style.ESTIMATORS.items()
     ]
-    truth = handle("truth", color=style.TRUTH, linestyle="-")
+    truth = style.handle("truth", color=style.TRUTH, linestyle="-")
     runs = [point for point in points if point.values["bound"] != "ksg"]
-    handles = [truth, *bounds, *status_handles(SweepTable(["dim", "rho", "bound"], runs, []))]
+    handles = [truth, *bounds, *status_handles(runs)]
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
     return figure
 
 
-def points_of(estimates: DataFrame) -> list[Point]:
+def points_of(estimates: DataFrame) -> list[Setting]:
     """The jobs that differ in nothing but their seed, as the picture of a sweep wants them.
 
     Without the estimates' own standard errors: all intervals of the record are over seeds.
     """
     estimates = estimates.drop(columns="standard_error")
-    told = estimates.astype(object).where(estimates.notna(), "").astype(str)
+    keys = ["dim", "rho", "bound"]
+    known = estimates.astype(object).where(estimates.notna(), None)
     return [
-        Point(dict(zip(["dim", "rho", "bound"], key, strict=True)), jobs.to_dict("records"))
-        for key, jobs in told.groupby(["dim", "rho", "bound"], sort=False)
+        Setting(
+            dict(zip(keys, map(str, values), strict=True)),
+            [Row(0, "", Path(), {}, job, {}) for job in jobs.to_dict("records")],
+        )
+        for values, jobs in known.groupby(keys, sort=False)
     ]
 
 
-def draw_panel(axes: Axes, points: Sequence[Point], dim: int) -> None:
+def draw_panel(axes: Axes, points: Sequence[Setting], dim: int) -> None:
     """One number of dimensions: the truth as a curve, and the estimates."""
     ends = [correlation(point) for point in points]
     rho = np.linspace(min(ends), max(ends), 401)
@@ -105,7 +110,8 @@ def draw_panel(axes: Axes, points: Sequence[Point], dim: int) -> None:
     for bound, colour in reversed(style.ESTIMATORS.items()):  # MINE above the others
         own = [point for point in points if point.values["bound"] == bound]
         look = Look(colour, MARKERS[bound], "-", 0.0)
-        draw_points(axes, own, look, correlation, "estimate", 1.0, shown)
+        estimate = METRICS["mi-estimate"]["estimate"]
+        draw_points(axes, own, look, correlation, estimate, "nats", shown)
     axes.set_ylim(shown)
     axes.set_title(f"{dim} dimensions", loc="left", fontsize=10)
     axes.set_xlabel("correlation of the components")
@@ -113,8 +119,8 @@ def draw_panel(axes: Axes, points: Sequence[Point], dim: int) -> None:
     style.quiet(axes)
 
 
-def correlation(point: Point) -> float:
-    return float(point.values["rho"])
+def correlation(point: Setting) -> float:
+    return float(point.values["rho"] or 0)
 
 
 def judge(tables: Tables) -> list[Finding]:

@@ -41,8 +41,13 @@ def write(place: Path, row: Row, tables: Tables, origin: Mapping[str, Any]) -> N
 
 
 def draw(place: Path, row: Row, tables: Tables) -> None:
-    for suffix in ("png", "svg"):
-        style.save(row.draw(tables), place / f"figure.{suffix}")
+    figure = row.draw(tables)
+    dpi = figure.dpi  # an SVG's is another
+    style.save(figure, place / "figure.svg")
+    # The places of its parts are found: to find them again would take half of the time.
+    figure.set_layout_engine("none")
+    figure.set_dpi(dpi)
+    style.save(figure, place / "figure.png")
 
 
 def read(place: Path) -> Tables:
@@ -111,12 +116,12 @@ def section(place: Path, row: Row, findings: list[Finding]) -> str:
     return "\n".join([*lines, "", origin_in_words(origin), ""])
 
 
-def publish(found: Mapping[str, list[Finding]], readme: Path) -> None:
-    """Puts the summary where the program's own README has its place."""
-    text = readme.read_text(encoding="utf-8")
+def publish(found: Mapping[str, list[Finding]], page: Path) -> None:
+    """Puts the summary where the documentation's page of results has its place."""
+    text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(PLACE[0])
     _, _, after = rest.partition(PLACE[1])
-    write_atomically(readme, f"{before}{PLACE[0]}\n{summary(found)}{PLACE[1]}{after}".encode())
+    write_atomically(page, f"{before}{PLACE[0]}\n{summary(found)}{PLACE[1]}{after}".encode())
 
 
 def origin_in_words(origin: Mapping[str, Any]) -> str:

@@ -109,10 +109,10 @@ def test_help_shows_examples_groups_and_keys_without_torch(
     assert "schema" not in done.stdout
     assert sum(line.startswith("  mine-run") for line in done.stdout.splitlines()) == 7
     networks = "bilinear, conditioned_conv, conv, mlp, mlp_shallow, mlp_wide, noisy_mlp, own, sep"
-    assert networks in done.stdout
+    assert networks in " ".join(done.stdout.split())  # as they are wrapped
     assert 'eval "$(mine-run -sc install=bash)"' in done.stdout
     assert "  hydra " not in done.stdout
-    assert "  batch_size: 512" in done.stdout
+    assert "    trainer.batch_size=512 " in done.stdout
     assert made(tmp_path) == ["my_conf", "my_conf/network", "my_conf/network/own.yaml"]
 
 
@@ -150,11 +150,11 @@ def test_version(command: Command) -> None:
         ("bound=nwj", "bound=nwj: no such option; want one of dv, infonce, js, mine, "),
     ],
 )
-def test_what_hydra_refuses_exits_1(
+def test_what_hydra_refuses_is_bad_input(
     argument: str, said: str, command: Command, tmp_path: Path
 ) -> None:
     done = command(argument)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert made(tmp_path) == []
@@ -353,8 +353,8 @@ def test_resume_changes_nothing_but_steps_device_and_paths(folder: Path) -> None
     with pytest.raises(BadInput) as caught:
         for_hydra(typed)
     assert [fault.partition(":")[0] for fault in caught.value.faults] == [
-        "trainer.lr=1",
         "-m",
+        "trainer.lr=1",
         "bound=dv",
     ]
 

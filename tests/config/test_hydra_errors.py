@@ -1,5 +1,6 @@
 """What Hydra refuses, in one line that names what there is."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hydra.errors import ConfigCompositionException, MissingConfigException
 from mine_cli.api import composed
 from mine_cli.config.hydra_errors import EXTRAS, refusal, wanted
 from mine_cli.errors import BadInput
+from tests.program import run
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -58,10 +60,105 @@ def test_the_folder_of_a_sweep_is_among_the_root_keys_alone() -> None:
         assert "sweep_dir" not in str(caught.value)
 
 
-def test_what_hydra_tells_well_is_left_to_it() -> None:
-    assert refusal(ConfigCompositionException("Could not delete from config.")) is None
-    assert refusal(MissingConfigException("Primary config not found", "config")) is None
+def test_any_refusal_is_one_line_and_another_error_is_none() -> None:
+    several = ConfigCompositionException("Could not delete\nfrom config.")
+    assert refusal(several) == "Could not delete from config."
+    missing = MissingConfigException("Primary config not found", "config")
+    assert refusal(missing) == "Primary config not found"
     assert refusal(ValueError("Error merging override a=b")) is None
+
+
+@pytest.mark.parametrize("group", ["bound", "network", "dataset", "experiment", "hydra/launcher"])
+@pytest.mark.parametrize("value", ["3", "1.5", "true", "[1,2]", "[mine,3]"])
+def test_an_option_that_is_no_word_is_no_option(group: str, value: str, tmp_path: Path) -> None:
+    done = run(tmp_path, f"{group}={value}")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"mine-run: {group}={value}: no such option; want one of ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sweep_over_an_option_that_is_no_word(tmp_path: Path) -> None:
+    done = run(tmp_path, "-m", "bound=mine,3", "seed=0,1")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "bound=3: no such option; want one of " in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interval_without_a_search(tmp_path: Path) -> None:
+    done = run(tmp_path, "-m", "dataset.rho=interval(0.1,0.9)")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "mine-run: interval(...): only a search takes an interval; want hydra/sweeper=optuna\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["dataset.seed=${nope}", "trainer.compile=${nope}", "seed=${task.nope}", "folds=${oc.env:NO}",
+     "dataset.rho=${nope:1}", "hydra.run.dir=${nope}", "task.fractions=[${a},0.5,0.5]"],
+)  # fmt: skip
+def test_an_interpolation_that_leads_nowhere(word: str, tmp_path: Path) -> None:
+    done = run(tmp_path, word)
+    assert done.returncode == 2, done.stderr
+    line, *of_what_refers_to_it = done.stderr.splitlines()
+    assert line.startswith(f"mine-run: {word.partition('=')[0]}")
+    assert len(of_what_refers_to_it) == (word.partition("=")[0] == "seed")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("trainer.steps=" + "9" * 400, "trainer.steps=999999999...: too large a number"),
+        ("trainer.lr=" + "9" * 400, "trainer.lr=999999999...: too large a number"),
+        ("seed=-" + "9" * 5000, "seed=-99999999...: too large a number"),
+        ("seed=" + "9" * 300, f"seed={'9' * 57}...: must lie between 0 and 2^32 - 1"),
+        ("trainer.lr=1e400", "trainer.lr=inf: must be positive and finite"),
+        ("trainer.threads=9999", "trainer.threads=9999: must lie between 1 and 1024, or null"),
+        ("trainer.threads=0", "trainer.threads=0: must lie between 1 and 1024, or null"),
+    ],
+)
+def test_numbers_beyond_reason(word: str, said: str, tmp_path: Path) -> None:
+    done = run(tmp_path, word)
+    assert (done.returncode, done.stderr) == (2, f"mine-run: {said}\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_more_rows_than_memory(tmp_path: Path) -> None:
+    done = run(tmp_path, "task.select_rows=4294967296", "dry_run=true")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert re.match(r"mine-run: not enough memory: \d+ GB were asked for at once; want ", line)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("path", "true"), ("path", "1.5"), ("path", "[a,b,c]"), ("path", "[]"), ("z", "1.5"),
+     ("x", "true"), ("x", "[a,1.5]"), ("categorical", "[true]"), ("test_path", "3")],
+)  # fmt: skip
+def test_files_and_columns_that_are_none(key: str, value: str, tmp_path: Path) -> None:
+    path = [] if key == "path" else ["dataset.path=a.npz"]
+    done = run(tmp_path, "dataset=arrays", *path, f"dataset.{key}={value}")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"mine-run: dataset.{key}=")
+    assert ": must be a " in line
+
+
+@pytest.mark.parametrize("flags", [["-m"], ["--multirun"], ["-m", "-m"]])
+def test_flags_may_stand_anywhere(flags: list[str], tmp_path: Path) -> None:
+    done = run(tmp_path, "seed=0,1", *flags, "trainer.lr=0", "bound=mine")
+    assert done.returncode == 2
+    assert all("trainer.lr=0" in line for line in done.stderr.splitlines())
+
+
+def test_control_characters_are_escaped(tmp_path: Path) -> None:
+    done = run(tmp_path, "split=a\x1b[31mb\x07")
+    assert (done.returncode, "\x1b" in done.stderr) == (2, False)
+    assert r"a\x1b[31mb\x07" in done.stderr
 
 
 @pytest.mark.parametrize(

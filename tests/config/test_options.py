@@ -15,6 +15,7 @@ from mine_cli.config.compose import conf_dir
 from mine_cli.config.schemas import METHODS, USES
 from mine_cli.networks.classifier import ACCURATE, DigitClassifier, save_classifier
 from mine_cli.tasks import run
+from mine_cli.tasks.registry import checked
 from tests.image_folders import write_images
 from tests.options import chosen
 
@@ -124,7 +125,7 @@ def result_of(overrides: list[str], data: Path, folder: Path) -> dict[str, Any]:
     """result.json of a run, after a look at all that a run leaves."""
     cfg = composed(overrides, data)
     task = cfg.task.name
-    run.run(cfg, folder)
+    run.run(checked(cfg), folder)
     result = json.loads((folder / "result.json").read_text())
     assert result.keys() >= KEYS[task]
     assert (result["schema"], result["task"], result["unit"]) == (1, task, "nats")

@@ -19,7 +19,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
+import mine_cli
+from mine_cli.config.resume import MOVED, at_home
+from mine_cli.config.validation import TARGETS
 from mine_cli.results import locks
 from tests.image_folders import write_images
 from tests.program import run, started
@@ -464,3 +468,26 @@ def test_no_fewer_steps_than_were_done(tmp_path: Path) -> None:
     done = run(tmp_path, "resume=run", "trainer.steps=10")
     assert done.returncode == 2
     assert "trainer.steps=10: the run has done" in done.stderr
+
+
+def test_a_folder_that_names_classes_by_their_old_addresses_goes_on(tmp_path: Path) -> None:
+    adversarial = [word for word in ADVERSARIAL if not word.startswith("trainer.steps=")]
+    assert run(tmp_path, *adversarial, "trainer.steps=20").returncode == 0
+    file = tmp_path / "run" / ".hydra" / "config.yaml"
+    text, now = file.read_text(), "mine_cli.networks.fully_connected."
+    assert text.count(now) == 2
+    file.write_text(text.replace(now, "mine_cli.models.fully_connected."))
+    done = run(tmp_path, "resume=run", "trainer.steps=30")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["steps"] == 30
+    assert mine_cli.load_generator(tmp_path / "run").sample(3).shape == (3, 2)
+
+
+@pytest.mark.parametrize(("old", "new"), MOVED.items())
+def test_what_has_moved_is_where_the_table_says(old: str, new: str) -> None:
+    targets = [target for target in TARGETS if target.startswith(new)]
+    assert targets
+    assert not [target for target in TARGETS if target.startswith(old)]
+    for target in targets:
+        saved = OmegaConf.create({"dataset": {"_target_": old + target.removeprefix(new)}})
+        assert at_home(saved).dataset._target_ == target

@@ -113,6 +113,36 @@ def test_classes_are_coded_in_ascending_order_from_every_file(tmp_path: Path) ->
     assert not rows.warnings
 
 
+@pytest.mark.parametrize(
+    "codes",
+    [
+        ["007", "07", "7", "0016", "016", "16"],
+        ["1E2", "100"],
+        ["9007199254740992", "9007199254740993", "9007199254740995"],
+        ["a", "b", "0123", "123"],
+    ],
+)
+def test_text_that_reads_alike_as_numbers_is_two_classes(tmp_path: Path, codes: list[str]) -> None:
+    """Ascending: by number where every code is one, the same number by its text."""
+    drawn = np.array(codes)[np.arange(N) % len(codes)]
+    lines = [f"{a},{code}" for a, code in zip(TABLE[:, 0].tolist(), drawn, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,code", *lines]) + "\n")
+    npz_file = npz(tmp_path / "t.npz", a=TABLE[:, 0], code=drawn)
+    numbers = all(code.isdigit() for code in codes)
+    ascending = sorted(codes, key=lambda code: (int(code) if numbers else 0, code))
+    options: dict[str, Any] = {"x": "a", "z": "code", "categorical": ["code"]}
+    for path in (tmp_path / "t.csv", npz_file):
+        rows = Arrays(path, **options).rows()
+        assert rows.z_names == [f"code={code}" for code in ascending]
+        assert [ascending[i] for i in rows.z.argmax(1)] == drawn.tolist()
+
+
+def test_whole_numbers_are_classes_exactly(tmp_path: Path) -> None:
+    large = 2**53 + np.arange(N) % 3
+    rows = from_memory(TABLE, large, categorical=["z"]).rows()
+    assert rows.z_names == [f"z={2**53 + i}" for i in range(3)]
+
+
 def test_text_classes_and_mixed_columns(tmp_path: Path) -> None:
     sides = np.array(["left", "right"])[np.arange(N) % 2]
     lines = [
@@ -245,6 +275,23 @@ def test_faults_in_classes(z: Any, told: str) -> None:
     assert caught.value.faults[0].startswith(told)
 
 
+def test_series_are_paired_where_their_indexes_are_alike() -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(TABLE, columns=NAMES).sample(frac=1, random_state=0)
+    values = frame.to_numpy()
+    who = pd.Series(np.arange(N) % 3, frame.index)
+    rows = from_memory(frame[["a", "b"]], frame["d"], groups=who).rows()
+    assert same(rows, from_memory(values[:, :2], values[:, 3]).rows())
+    told = "x, z: rows of another index, or in another order: want the same index"
+    with pytest.raises(BadInput, match=told):
+        from_memory(frame["a"], frame["d"].sort_index())
+    with pytest.raises(BadInput, match="x, groups: rows of another index"):
+        from_memory(frame["a"], TABLE[:, 0] + 1, groups=who.reset_index(drop=True))
+    assert len(from_memory(frame["a"], frame["d"].sort_index().to_numpy()).rows()) == N
+    with pytest.raises(BadInput, match="rows: x has 150, z has 149"):
+        from_memory(frame["a"], frame["d"][:-1])
+
+
 def test_faults_in_memory_come_all_at_once() -> None:
     with pytest.raises(BadInput) as caught:
         from_memory(TABLE[:120] * np.nan, TABLE * [0, 1, 1, 1])
@@ -301,7 +348,7 @@ def test_several_arrays_of_a_npz_are_joined(tmp_path: Path) -> None:
         ("a,b\n1,2\n\n\n3,\n", "line 5, column b: empty cell: want a number"),
         ("a,b\n1_000,2\n", "line 2, column a: '1_000' is no number"),
         ("a,b\n", "0 rows: want at least 100"),
-        ('a,b\n"1,2\n', "line 2: 1 cells"),
+        ('a,b\n"1,2\n', "line 2: a quote opens here and takes in all to line 2"),
         ("a,b\n1,nan\n" + "1,2\n2,3\n" * 99, "b: NaN or infinite in row 1"),
     ],
 )
@@ -311,6 +358,71 @@ def test_faults_in_a_csv(tmp_path: Path, text: str, told: str) -> None:
     found = fault(path=path, x="a", z="b")
     assert found.startswith(str(path))
     assert told in found
+
+
+@pytest.mark.parametrize("closed", [80, 12, None])
+@pytest.mark.parametrize("used", [True, False])
+def test_a_quote_that_swallows_rows_is_refused_with_its_line(
+    tmp_path: Path, closed: int | None, used: bool
+) -> None:
+    """Feet and inches in a remark: the rows between two quotes would be one cell."""
+    remarks = ["pipe"] * N
+    remarks[10] = '"6 ft pipe'
+    if closed is not None:
+        remarks[closed] = 'pipe, 8"'
+    lines = [f"{a},{b},{r}" for (a, b), r in zip(TABLE[:, :2].tolist(), remarks, strict=True)]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["a,b,remark", *lines]) + "\n")
+    options: dict[str, Any] = (
+        {"x": ["a", "remark"], "categorical": ["remark"]} if used else {"x": "a"}
+    )
+    assert fault(path=path, z="b", **options) == (
+        f"{path} line 12: a quote opens here and takes in all to line "
+        f"{(N if closed is None else closed + 1) + 1}: want it closed in its cell, or doubled"
+    )
+
+
+def test_a_quote_open_for_longer_than_a_cell_may_be(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('a,b\n1,2\n1,"2\n' + "1,2\n" * 50_000)
+    assert fault(path=path, x="a", z="b").startswith(f"{path} line 3: field larger than")
+
+
+def test_a_quote_in_the_header(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('a,"b\n' + "1,2\n" * 200)
+    assert fault(path=path, x="a", z="b").startswith(f"{path} line 1: a quote opens here")
+
+
+def test_cells_of_several_lines_and_literal_quotes_are_read(tmp_path: Path) -> None:
+    """Two lines of text are one cell, and the lines after it keep their numbers."""
+    remarks = ['"two\nlines, and a comma"', '8" pipe', '"a ""quoted"" word"'] * (N // 3)
+    lines = [f"{a},{b},{r}" for (a, b), r in zip(TABLE[:, :2].tolist(), remarks, strict=True)]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["a,b,remark", *lines]) + "\n")
+    rows = Arrays(path, ["a", "remark"], "b", categorical=["remark"]).rows()
+    assert len(rows) == N
+    assert rows.x_names[1:] == [
+        'remark=8" pipe',
+        'remark=a "quoted" word',
+        "remark=two\nlines, and a comma",
+    ]
+    path.write_text(path.read_text() + "1,word,\n")
+    assert f"line {N + N // 3 + 2}, column b: 'word'" in fault(path=path, x="a", z="b")
+
+
+def test_a_bad_cell_is_quoted_shortened(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"a,b\n1,{'long ' * 100}\n")
+    assert fault(path=path, x="a", z="b") == (
+        f"{path} line 2, column b: '{('long ' * 8)}...' is no number: want a number, or the "
+        "column in dataset.categorical"
+    )
+
+
+def test_names_that_nobody_chose_may_be_empty_or_stand_twice(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "t.csv", names=["a", "b", "", ""])
+    assert same(Arrays(path, x="a", z="b").rows(), from_memory(TABLE[:, 0], TABLE[:, 1]).rows())
 
 
 def test_faults_of_several_columns_come_at_once(tmp_path: Path) -> None:
@@ -391,3 +503,14 @@ def test_the_file_is_read_once_and_named(tmp_path: Path) -> None:
     data = Arrays(path)
     assert data.files == [path]
     assert data.rows() is data.rows()
+
+
+def test_pandas_is_imported_for_a_csv_alone(tmp_path: Path) -> None:
+    npz(tmp_path / "t.npz", x=TABLE, z=TABLE[:, 0] + 1)
+    write_csv(tmp_path / "t.csv")
+    look = (
+        "import sys; from mine_cli.data.arrays import Arrays; Arrays('t.npz').rows(); "
+        "assert 'pandas' not in sys.modules; Arrays('t.csv', 'a', 'b').rows(); "
+        "assert 'pandas' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", look], check=True, cwd=tmp_path)

@@ -1,81 +1,28 @@
-import gzip
-import hashlib
 import math
 import os
-import socket
-import struct
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
-from urllib.error import URLError
 
-import numpy as np
 import pytest
 import torch
-from torchvision import datasets
 
-from mine_cli.data.images import ImageHalves, ImageLabel, label_entropy
-from mine_cli.errors import BadInput
-
-FILES = (
-    "train-images-idx3-ubyte",
-    "t10k-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-labels-idx1-ubyte",
+from mine_cli.data.images import (
+    CLOTHES,
+    ImageHalves,
+    ImageLabel,
+    LabelledImages,
+    label_entropy,
 )
-IMAGES = np.random.default_rng(0).integers(0, 256, (50, 28, 28), dtype=np.uint8)
-DIGITS = (np.arange(50) % 10).astype(np.uint8)
+from mine_cli.data.labelled import overlap
+from mine_cli.data.mnist import load
+from mine_cli.errors import BadInput
+from tests.image_folders import write_images
 
 
-def idx(values: np.ndarray) -> bytes:
-    return (
-        struct.pack(f">4B{values.ndim}I", 0, 0, 8, values.ndim, *values.shape) + values.tobytes()
-    )
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Fifty small MNIST images, packed, with md5 sums that fit; and a network that is down."""
-    raw = tmp_path / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    sums = []
-    parts = (IMAGES[:40], IMAGES[40:], DIGITS[:40], DIGITS[40:])
-    for name, values in zip(FILES, parts, strict=True):
-        content = gzip.compress(idx(values))
-        (raw / f"{name}.gz").write_bytes(content)
-        sums.append((f"{name}.gz", hashlib.md5(content).hexdigest()))
-    monkeypatch.setattr(datasets.MNIST, "resources", sums)
-
-    def down(*_: object, **__: object) -> None:
-        raise URLError("no network here")
-
-    monkeypatch.setattr("torchvision.datasets.mnist.download_and_extract_archive", down)
-    return tmp_path
-
-
-def test_packed_files_are_read_in_place(folder: Path) -> None:
-    before = sorted(folder.rglob("*"))
-    for path in folder.rglob("*"):
-        path.chmod(0o555 if path.is_dir() else 0o444)
-    rows = ImageLabel("mnist", folder).rows()
-    assert rows.x.shape == (50, 1, 28, 28)
-    assert rows.x.dtype == rows.z.dtype == torch.float32
-    assert torch.equal((rows.x[:, 0] * 255).round().to(torch.uint8), torch.from_numpy(IMAGES))
-    assert rows.x.max() <= 1
-    assert torch.equal(rows.z.argmax(1), torch.from_numpy(DIGITS).long())
-    assert rows.z_categorical
-    assert rows.true_mi == pytest.approx(math.log(10))
-    assert "function of the image" in rows.true_mi_note
-    assert sorted(folder.rglob("*")) == before
-
-
-def test_unpacked_files_are_read_too(folder: Path) -> None:
-    expected = ImageLabel("mnist", folder).rows()
-    for path in (folder / "MNIST" / "raw").iterdir():
-        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
-        path.unlink()
-    assert torch.equal(ImageLabel("mnist", folder).rows().x, expected.x)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_images(tmp_path_factory.mktemp("images"), train=60, test=20)
 
 
 def test_shuffled_labels(folder: Path) -> None:
@@ -95,7 +42,7 @@ def test_shuffled_labels(folder: Path) -> None:
 def test_halves(folder: Path) -> None:
     images = ImageLabel("mnist", folder).rows().x
     left = ImageHalves("mnist", folder).rows()
-    assert left.x.shape == left.z.shape == (50, 1, 28, 14)
+    assert left.x.shape == left.z.shape == (80, 1, 28, 14)
     assert torch.equal(torch.cat([left.x, left.z], 3), images)
     upper = ImageHalves("mnist", folder, axis="vertical").rows()
     assert torch.equal(torch.cat([upper.x, upper.z], 2), images)
@@ -108,57 +55,51 @@ def test_label_entropy() -> None:
     assert label_entropy(torch.zeros(9, dtype=torch.int64)) == 0
 
 
-def test_without_a_network_the_files_and_their_folder_are_named(folder: Path) -> None:
-    raw = folder / "MNIST" / "raw"
-    (raw / f"{FILES[1]}.gz").unlink()
-    (raw / f"{FILES[2]}.gz").unlink()
-    timeout = socket.getdefaulttimeout()
-    with pytest.raises(BadInput) as caught:
-        ImageLabel("mnist", folder).rows()
-    (told,) = caught.value.faults
-    assert "\n" not in told
-    assert told.startswith(f"{raw}: {FILES[1]}.gz, {FILES[2]}.gz missing")
-    assert "MNIST/raw" in told
-    assert socket.getdefaulttimeout() == timeout
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
+def test_the_parts_are_those_of_the_files(name: str, folder: Path) -> None:
+    data = LabelledImages(name, folder).labelled()
+    images, labels = load(name, folder)
+    assert data.x.shape == (60, 1, 28, 28)
+    assert data.test_x.shape == (20, 1, 28, 28)
+    assert torch.allclose(torch.cat([data.x, data.test_x]), images * 2 - 1, atol=1e-6)
+    assert torch.equal(torch.cat([data.y, data.test_y]), labels)
+    assert (data.num_classes, data.bounds, data.warnings) == (10, (-1.0, 1.0), [])
+    assert (data.x.min(), data.x.max()) == (-1, 1)
 
 
-def test_a_folder_that_cannot_be_filled(tmp_path: Path) -> None:
-    (tmp_path / "data").write_text("a file where the folder should be")
-    with pytest.raises(BadInput, match=r"FashionMNIST/raw: train-images-idx3-ubyte.gz"):
-        ImageHalves("fashion_mnist", tmp_path / "data").rows()
+def test_names_of_the_classes(folder: Path) -> None:
+    assert LabelledImages("mnist", folder).labelled().names == list("0123456789")
+    assert LabelledImages("fashion_mnist", folder).labelled().names == list(CLOTHES)
 
 
-def test_absent_files_are_downloaded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    raw = folder / "MNIST" / "raw"
-    content = (raw / f"{FILES[0]}.gz").read_bytes()
-    (raw / f"{FILES[0]}.gz").unlink()
+def test_one_permutation_for_all_images(folder: Path) -> None:
+    plain = LabelledImages("mnist", folder).labelled()
+    moved = LabelledImages("mnist", folder, permute=True).labelled()
+    assert not torch.equal(moved.x, plain.x)
+    where = LabelledImages("mnist", folder, permute=True).permuted(
+        torch.arange(784.0).view(1, 1, 28, 28)
+    )
+    assert torch.equal(where.flatten().sort().values, torch.arange(784.0))
+    back = where.flatten().long().argsort()
+    for found, true in ((moved.x, plain.x), (moved.test_x, plain.test_x)):
+        assert torch.equal(found.flatten(1)[:, back].view_as(true), true)
+    assert torch.equal(moved.y, plain.y)
+    assert torch.equal(moved.test_y, plain.test_y)
 
-    def up(url: str, download_root: str, filename: str, **_: Any) -> None:
-        packed = raw / filename
-        if not packed.exists():
-            packed.write_bytes(content)
-        packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
 
-    monkeypatch.setattr("torchvision.datasets.mnist.download_and_extract_archive", up)
-    assert len(ImageLabel("mnist", folder).rows()) == 50
+def test_the_permutation_follows_the_seed(folder: Path) -> None:
+    first, again, other = (
+        LabelledImages("mnist", folder, permute=True, seed=seed).labelled() for seed in (1, 1, 2)
+    )
+    assert torch.equal(first.x, again.x)
+    assert not torch.equal(first.x, other.x)
+    plain, also_plain = (LabelledImages("mnist", folder, seed=seed).labelled() for seed in (1, 2))
+    assert torch.equal(plain.x, also_plain.x)
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "told"),
-    [
-        (f"{FILES[0]}.gz", b"cut", "md5"),
-        (FILES[0], idx(IMAGES[:40])[:-1], "not a whole IDX file"),
-        (FILES[0], b"", "not readable"),
-        (FILES[0], idx(IMAGES[:30]), "want them fetched anew"),
-        (FILES[1], idx(IMAGES[40:, :9]), "want them fetched anew"),
-        (FILES[2], idx(IMAGES[:40]), "want them fetched anew"),
-        (FILES[3], idx(DIGITS[40:] + 9), "want them fetched anew"),
-    ],
-)
-def test_damaged_files(folder: Path, name: str, content: bytes, told: str) -> None:
-    (folder / "MNIST" / "raw" / name).write_bytes(content)
-    with pytest.raises(BadInput, match=told):
-        ImageLabel("mnist", folder).rows()
+def test_the_files_are_read_once(folder: Path) -> None:
+    data = LabelledImages("mnist", folder)
+    assert data.labelled() is data.labelled()
 
 
 def test_unknown_names() -> None:
@@ -166,6 +107,8 @@ def test_unknown_names() -> None:
         ImageLabel("cifar")
     with pytest.raises(BadInput, match=r"dataset.axis=x: want horizontal or vertical"):
         ImageHalves(axis="x")
+    with pytest.raises(BadInput, match=r"dataset.name=cifar: want mnist or fashion_mnist"):
+        LabelledImages("cifar")
 
 
 @pytest.mark.parametrize(
@@ -179,6 +122,19 @@ def test_the_real_images(name: str, truth: float, mean: float) -> None:
     assert len(rows) == 70_000
     assert rows.true_mi == pytest.approx(truth, abs=1e-4)
     assert rows.x.mean().item() == pytest.approx(mean, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "folder_name"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")]
+)
+def test_the_real_labelled_images(name: str, folder_name: str) -> None:
+    data_dir = Path(os.environ.get("MINE_RUN_DATA", "data"))
+    if not (data_dir / folder_name).is_dir():
+        pytest.skip(f"{name} is not under {data_dir} (MINE_RUN_DATA names the folder)")
+    data = LabelledImages(name, data_dir).labelled()
+    assert (len(data.x), len(data.test_x)) == (60_000, 10_000)
+    assert data.y.bincount().min() > 5_000
+    assert overlap(data.x, data.test_x) == 0
 
 
 def test_other_data_need_not_wait_for_torchvision() -> None:

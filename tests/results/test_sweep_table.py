@@ -7,9 +7,9 @@ import pytest
 
 from mine_cli import figures
 from mine_cli.results import sweep_table
-from mine_cli.results.columns import MAIN
 from mine_cli.results.files import write_json
 from mine_cli.results.ledger import Ledger
+from mine_cli.results.metrics import METRICS
 from mine_cli.tasks.registry import EXPERIMENTS
 from tests.bottleneck_folders import bottleneck_run
 from tests.gan_folders import points_run
@@ -236,11 +236,11 @@ def test_why_there_is_no_picture(tmp_path: Path) -> None:
         sweep = gaussian_sweep(tmp_path / f"sweep{number}", grid, ended)
         Ledger(sweep).write()
         assert (said in sweep_table.table(Ledger(sweep)).splitlines()) is missing
-        assert (figures.sweep(sweep) is None) is missing
+        assert (figures.compare_jobs(sweep) is None) is missing
 
 
 def test_every_task_has_its_numbers() -> None:
-    assert set(MAIN) == set(EXPERIMENTS)
+    assert set(METRICS) == set(EXPERIMENTS)
 
 
 def test_the_best_trial_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from tests.program import run
 
 pd = pytest.importorskip("pandas", reason="pip install -e '.[reproduce]'")
 
@@ -35,6 +38,15 @@ def reproduce(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
 
 
+def reproduce_at_once(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The same in a process that has imported the package already."""
+    return run(cwd, *arguments, before=as_script)
+
+
+def as_script() -> None:
+    runpy.run_path(str(SCRIPT), run_name="__main__")  # which exits
+
+
 # What is asked for
 
 
@@ -48,7 +60,7 @@ FAULTS = {
 
 
 def test_bad_input_is_a_line_a_fault_and_nothing_is_written(tmp_path: Path) -> None:
-    done = reproduce(*FAULTS, cwd=tmp_path)
+    done = reproduce_at_once(*FAULTS, cwd=tmp_path)
     assert done.returncode == 2
     said = [line.removeprefix("mine-run: ") for line in done.stderr.splitlines()]
     assert len(said) == len(FAULTS)
@@ -80,7 +92,7 @@ def test_every_row_names_its_time_on_a_cpu_and_experiments_that_exist(module: Mo
 
 
 def test_nothing_is_drawn_without_a_record(tmp_path: Path) -> None:
-    done = reproduce("fig2", "draw=true", f"record={tmp_path / 'none'}", cwd=tmp_path)
+    done = reproduce_at_once("fig2", "draw=true", f"record={tmp_path / 'none'}", cwd=tmp_path)
     assert done.returncode == 2
     (said,) = done.stderr.splitlines()
     assert said.endswith("none/fig2: no record to draw; run it without draw=true first")
@@ -166,7 +178,7 @@ def test_the_committed_record_is_what_its_csvs_make(tmp_path: Path) -> None:
     shutil.copytree(RECORD, again)
     for made in (again / "README.md", *again.glob("*/figure.*")):
         made.unlink()
-    done = reproduce("draw=true", f"record={again}", cwd=tmp_path)
+    done = reproduce_at_once("draw=true", f"record={again}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (again / "README.md").read_text() == (RECORD / "README.md").read_text()
     for figure in sorted(RECORD.glob("*/figure.svg")):
@@ -178,14 +190,14 @@ def test_the_committed_record_is_what_its_csvs_make(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not RECORD.exists(), reason="no record in this copy")
-def test_the_results_in_the_readme_are_those_of_the_record() -> None:
+def test_the_results_in_the_documentation_are_those_of_the_record() -> None:
     def table(path: Path) -> list[str]:
         lines = path.read_text(encoding="utf-8").splitlines()
         return [line for line in lines if line.startswith("| `") and "verdict" not in line]
 
-    readme = table(RECORD.parents[1] / "README.md")
+    page = table(RECORD.parents[1] / "docs" / "results" / "index.md")
     rows = [line for line in table(RECORD / "README.md") if line.count("|") == 4]
-    assert [row for row in rows if row not in readme] == []
+    assert [row for row in rows if row not in page] == []
 
 
 @pytest.mark.slow

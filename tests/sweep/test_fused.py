@@ -16,13 +16,13 @@ from mine_cli.bounds import BOUNDS, DV
 from mine_cli.config.compose import conf_dir
 from mine_cli.errors import RunFailed
 from mine_cli.sweep.fused import CannotFuse, Ended, Fleet, Member, same_moment
-from mine_cli.sweep.grouping import bytes_of
+from mine_cli.sweep.planning import bytes_of
 from mine_cli.tasks import run
 from mine_cli.tasks.registry import experiment_of
 from mine_cli.training.trainer import Trainer
 from tests.image_folders import write_images
 
-pytestmark = pytest.mark.usefixtures("coarse")
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 SMALL = (
     "trainer=smoke", "trainer.device=cpu", "trainer.tensorboard=false", "trainer.progress=false",
@@ -116,7 +116,7 @@ def with_own(section: str, what: type, *overrides: str, **arguments: Any) -> Dic
 def trained(folder: Path, configurations: Sequence[DictConfig]) -> list[Ended]:
     """The jobs, as one model, in folders of their numbers; in their order."""
     found: list[Ended] = []
-    members = [Member(cfg, folder / str(i)) for i, cfg in enumerate(configurations)]
+    members = [Member(experiment_of(cfg), folder / str(i)) for i, cfg in enumerate(configurations)]
     Fleet(members, found.append).train()
     return sorted(found, key=lambda ended: int(ended.folder.name))
 
@@ -191,7 +191,7 @@ def test_a_job_on_images_among_others_is_what_it_is_alone(
     ]  # fmt: skip
     images = [setting for setting in SMALL if not setting.startswith("dataset.")]
     jobs = [composed(*images, *own, f"seed={seed}") for seed in range(2)]
-    assert len({experiment_of(cfg).alike() for cfg in jobs}) == 1
+    assert len({experiment_of(cfg).fusion_key() for cfg in jobs}) == 1
     for cfg, found in zip(jobs, trained(tmp_path / "fused", jobs), strict=True):
         expected = alone(cfg, tmp_path / "alone" / found.folder.name)
         assert found.result is not None
@@ -224,7 +224,7 @@ def test_a_bottleneck_among_others_is_what_it_is_alone(
     elif "vib" in own[0]:
         others[1] += ["method.beta=0.5"]
     jobs = [bottleneck(blobs, *own, *other) for other in others]
-    assert len({experiment_of(cfg).alike() for cfg in jobs}) == 1
+    assert len({experiment_of(cfg).fusion_key() for cfg in jobs}) == 1
     for cfg, found in zip(jobs, trained(tmp_path / "fused", jobs), strict=True):
         folder = tmp_path / "alone" / found.folder.name
         same_bottleneck(found, alone(cfg, folder))
@@ -248,14 +248,14 @@ def test_bottlenecks_of_other_methods_and_shapes_are_not_alike(blobs: Path) -> N
         ["task.average=null"], ["trainer.batch_size=40"], ["marginals=derangement"],
     ]  # fmt: skip
     jobs = [bottleneck(blobs, "method=mine_gaussian", *other) for other in ([], *others)]
-    assert len({experiment_of(cfg).alike() for cfg in jobs}) == len(jobs)
+    assert len({experiment_of(cfg).fusion_key() for cfg in jobs}) == len(jobs)
 
 
 def test_the_rows_of_bottlenecks_count_once_against_the_memory(blobs: Path) -> None:
-    own, shared = bytes_of(bottleneck(blobs, "method=mine_gaussian"))
+    own, shared = bytes_of(experiment_of(bottleneck(blobs, "method=mine_gaussian")))
     assert shared == 800 * (5 * 4 + 8)
     assert own > 0
-    assert bytes_of(configuration())[1] == 0
+    assert bytes_of(experiment_of(configuration()))[1] == 0
 
 
 @pytest.mark.parametrize("method", ["mine_gaussian", "vib"])
@@ -282,17 +282,17 @@ def test_a_bottleneck_goes_on_alone_or_with_others(
         with pytest.raises(KeyboardInterrupt):
             fleet.train()
 
-    halfway(Fleet([*map(Member, jobs, halves["one"])], lambda ended: None))
+    halfway(Fleet([*map(Member, map(experiment_of, jobs), halves["one"])], lambda ended: None))
     for cfg, folder, expected in zip(jobs, halves["one"], straight, strict=True):
         cfg.resume = str(folder)
         ended = Ended(cfg, folder, alone(cfg, folder), None)
         same_bottleneck(ended, expected)
         cfg.resume = None
     for cfg, folder in zip(jobs, halves["other"], strict=True):
-        halfway(Fleet([Member(cfg, folder)], lambda ended: None))
+        halfway(Fleet([Member(experiment_of(cfg), folder)], lambda ended: None))
     found: list[Ended] = []
     states = same_moment(halves["other"])
-    Fleet([*map(Member, jobs, halves["other"], states)], found.append).train()
+    Fleet([*map(Member, map(experiment_of, jobs), halves["other"], states)], found.append).train()
     for ended, expected in zip(found, straight, strict=True):
         same_bottleneck(ended, expected)
 
@@ -397,7 +397,7 @@ def test_jobs_go_back_to_the_latest_moment_that_all_have(tmp_path: Path) -> None
     assert steps() == [None, None]
     stopped: list[int] = []
 
-    fleet = Fleet([*map(Member, jobs, folders)], lambda ended: None)
+    fleet = Fleet([*map(Member, map(experiment_of, jobs), folders)], lambda ended: None)
     save = fleet.save
 
     def cut(interrupted: bool) -> None:
@@ -413,7 +413,9 @@ def test_jobs_go_back_to_the_latest_moment_that_all_have(tmp_path: Path) -> None
     assert stopped == [20]
     assert steps() == [10, 10]
     resumed: list[Ended] = []
-    Fleet([*map(Member, jobs, folders, same_moment(folders))], resumed.append).train()
+    Fleet(
+        [*map(Member, map(experiment_of, jobs), folders, same_moment(folders))], resumed.append
+    ).train()
     straight = trained(tmp_path / "straight", jobs)
     for found, expected in zip(resumed, straight, strict=True):
         assert found.result is not None

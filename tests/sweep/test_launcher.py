@@ -10,27 +10,27 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf, open_dict
 
-from mine_cli.sweep.grouping import Work
 from mine_cli.sweep.launcher import Crew, Worker
+from mine_cli.sweep.planned import PlannedJob
 from tests.sweep_folders import finish, record
+
+
+def job(number: int, sweep: Path, progress: bool = False) -> PlannedJob:
+    hydra = {"overrides": {"task": ["seed=0"]}, "sweep": {"subdir": str(number)}}
+    trainer = {"steps": 100, "progress": progress}
+    cfg = OmegaConf.create({"trainer": trainer, "retry_diverged": True, "hydra": hydra})
+    return PlannedJob(number, ["seed=0"], cfg, sweep)
 
 
 @pytest.fixture
 def crew(tmp_path: Path) -> Crew:
     """Two groups of two jobs of 100 steps each; job 0 has ended before."""
-    cfg = OmegaConf.create(
-        {
-            "trainer": {"steps": 100, "progress": False},
-            "retry_diverged": True,
-            "hydra": {"overrides": {"task": ["seed=0"]}},
-        }
-    )
-    works = [Work(number, cfg, tmp_path / str(number)) for number in range(4)]
-    finish(works[0].folder)
+    jobs = [job(number, tmp_path) for number in range(4)]
+    finish(jobs[0].folder)
     launcher: Any = SimpleNamespace(
         hydra_context=SimpleNamespace(callbacks=SimpleNamespace()), task_function=None
     )
-    return Crew([works[:2], works[2:]], tmp_path, 1, launcher)
+    return Crew([jobs[:2], jobs[2:]], tmp_path, 1, launcher)
 
 
 def test_what_ended_before_is_not_counted_and_the_end_is_a_hundred(
@@ -71,9 +71,9 @@ def test_a_job_that_diverged_is_told_once_and_one_that_failed_says_why(
     monkeypatch.chdir(tmp_path)
     silent: Any = None
     crew.callbacks, crew.constant = SimpleNamespace(on_job_end=lambda **_: None), set()
-    for work in crew.queue[1]:
-        with open_dict(work.cfg):
-            work.cfg.hydra.sweeper = {}
+    for job in crew.queue[1]:
+        with open_dict(job.cfg):
+            job.cfg.hydra.sweeper = {}
     finish(tmp_path / "2", "diverged", note="the loss is not finite at step 40")
     record(tmp_path / "3", "failed", "RuntimeError: no")
     worker = Worker(crew.queue[1], silent, silent)
@@ -101,13 +101,10 @@ def test_the_bar_shares_no_line_and_is_not_drawn_for_nothing(
     launcher: Any = SimpleNamespace(
         hydra_context=SimpleNamespace(callbacks=None), task_function=None
     )
-    trainer = {"steps": 100, "progress": True}
-    hydra = {"overrides": {"task": ["seed=0"]}}
-    cfg = OmegaConf.create({"trainer": trainer, "retry_diverged": True, "hydra": hydra})
     try:
         Crew([], tmp_path, 1, launcher).run()
         assert terminal.getvalue() == ""
-        crew = Crew([[Work(0, cfg, tmp_path / "0")]], tmp_path, 1, launcher)
+        crew = Crew([[job(0, tmp_path, progress=True)]], tmp_path, 1, launcher)
         monkeypatch.setattr(crew, "start", lambda group: None)
         monkeypatch.setattr(crew, "listen", lambda: None)
         crew.run()

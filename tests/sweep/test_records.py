@@ -12,8 +12,8 @@ from mine_cli.sweep.records import (
     finished,
     read_record,
     recorded,
+    resumable,
     start_over,
-    unfinished,
     write_record,
 )  # fmt: skip
 
@@ -31,7 +31,7 @@ def test_nothing_there_is_in_nobodys_way(tmp_path: Path) -> None:
     assert recorded(tmp_path) is None
     check_same(tmp_path, "a")
     assert finished(tmp_path, True) is None
-    assert not unfinished(tmp_path, "a")
+    assert not resumable(tmp_path, "a")
 
 
 def test_a_result_counts_for_its_own_job(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_what_diverged_is_run_again_unless_told_otherwise(tmp_path: Path) -> Non
     result(tmp_path, status="diverged")
     assert finished(tmp_path, True) is None
     assert finished(tmp_path, False) is not None
-    assert not unfinished(tmp_path, "a")
+    assert not resumable(tmp_path, "a")
 
 
 def test_a_result_that_cannot_be_read_is_not_overwritten(tmp_path: Path) -> None:
@@ -61,8 +61,8 @@ def test_a_result_that_cannot_be_read_is_not_overwritten(tmp_path: Path) -> None
 def test_a_checkpoint_is_gone_on_from_by_its_own_job(status: str, tmp_path: Path) -> None:
     checkpoint(tmp_path)
     write_record(tmp_path, status, fingerprint="a")
-    assert unfinished(tmp_path, "a")
-    assert not unfinished(tmp_path, "b")
+    assert resumable(tmp_path, "a")
+    assert not resumable(tmp_path, "b")
     with pytest.raises(BadInput):
         check_same(tmp_path, "b")
 
@@ -71,8 +71,8 @@ def test_what_failed_gives_way_to_what_was_mended(tmp_path: Path) -> None:
     checkpoint(tmp_path)
     write_record(tmp_path, "failed", fingerprint="a", error="no such file")
     check_same(tmp_path, "b")
-    assert unfinished(tmp_path, "a")
-    assert not unfinished(tmp_path, "b")
+    assert resumable(tmp_path, "a")
+    assert not resumable(tmp_path, "b")
 
 
 def test_a_record_says_all_that_it_may_say(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
 from mine_cli.errors import BadInput
+from mine_cli.sweep.planned import PlannedJob
+from mine_cli.sweep.planning import but_for_seed
 from mine_cli.sweep.sweeper import (
-    PlannedJob,
-    but_for_seed,
     fault_lines,
     launch,
     missing,
@@ -67,7 +67,7 @@ def test_jobs_that_differ_in_the_seed_are_alike() -> None:
     assert own.seed == 1
 
 
-def planned(count: int) -> list[PlannedJob]:
+def planned(count: int, sweep: Path = Path("sweep")) -> list[PlannedJob]:
     return [
         PlannedJob(
             number,
@@ -75,6 +75,7 @@ def planned(count: int) -> list[PlannedJob]:
             OmegaConf.create(
                 {"retry_diverged": True, "hydra": {"sweep": {"subdir": str(number)}}}
             ),
+            sweep,
         )
         for number in range(count)
     ]
@@ -86,30 +87,30 @@ def finish(folder: Path, number: int, status: str = "ok") -> None:
 
 
 def test_finished_jobs_at_both_ends_are_not_launched(tmp_path: Path) -> None:
-    jobs = planned(6)
-    assert missing(jobs, tmp_path) == jobs
+    jobs = planned(6, tmp_path)
+    assert missing(jobs) == jobs
     for number in (0, 3, 5):
         finish(tmp_path, number)
     finish(tmp_path, 4, "diverged")
-    assert [job.number for job in missing(jobs, tmp_path)] == [1, 2, 3, 4]
+    assert [job.number for job in missing(jobs)] == [1, 2, 3, 4]
     for job in jobs:
         job.cfg.retry_diverged = False
-    assert [job.number for job in missing(jobs, tmp_path)] == [1, 2]
+    assert [job.number for job in missing(jobs)] == [1, 2]
     for number in (1, 2):
         finish(tmp_path, number)
-    assert missing(jobs, tmp_path) == []
+    assert missing(jobs) == []
 
 
 class Launcher:
     """Notes what it is given."""
 
-    composed: Any = None
+    planned: Any = None
 
     def __init__(self) -> None:
         self.given: list[tuple[list[Sequence[str]], int, int]] = []
 
     def launch(self, overrides: list[Sequence[str]], initial_job_idx: int) -> list[Any]:
-        self.given.append((overrides, initial_job_idx, len(self.composed)))
+        self.given.append((overrides, initial_job_idx, len(self.planned)))
         return overrides
 
 

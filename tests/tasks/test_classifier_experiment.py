@@ -13,7 +13,6 @@ from mine_cli.config.compose import conf_dir
 from mine_cli.errors import BadInput
 from mine_cli.networks.classifier import ACCURATE, DigitClassifier, load_classifier
 from mine_cli.tasks import registry, run
-from mine_cli.tasks.classifier import ClassifierExperiment
 from tests.image_folders import write_images
 
 Composer = Callable[..., DictConfig]
@@ -47,14 +46,14 @@ def test_it_wants_images_and_labels(composed: Composer) -> None:
     cfg = composed()
     cfg.dataset = {"_target_": f"{__name__}.Images"}
     with pytest.raises(BadInput) as caught:
-        registry.check(cfg)
+        registry.checked(cfg)
     line = "dataset: task=classifier wants dataset=image_label, not Images"
     assert caught.value.faults == (line,)
 
 
 def test_it_wants_true_labels(composed: Composer) -> None:
     with pytest.raises(BadInput) as caught:
-        registry.check(composed("dataset.shuffle_labels=true"))
+        registry.checked(composed("dataset.shuffle_labels=true"))
     line = "dataset.shuffle_labels=true: task=classifier wants the true labels"
     assert caught.value.faults == (line,)
 
@@ -71,11 +70,11 @@ def test_it_is_kept_where_stacks_look_for_it(name: str, composed: Composer) -> N
 
 def test_a_dry_run_tells_what_is_trained_and_where_it_goes(composed: Composer) -> None:
     cfg = composed()
-    told = ClassifierExperiment(cfg).listing()
+    told = registry.experiment_of(cfg).listing()
     count = sum(parameter.numel() for parameter in DigitClassifier().parameters())
     assert told["classifier"] == f"{count:,} parameters, to be kept as {cfg.task.path}"
     assert told["training"] == "4 steps of 16 images on cpu"
-    assert "nothing was written" in registry.dry_run(cfg)
+    assert "nothing was written" in registry.dry_run(registry.experiment_of(cfg))
     assert not Path(cfg.task.path).parent.exists()
 
 
@@ -85,7 +84,7 @@ def test_a_good_classifier_is_kept(
 ) -> None:
     monkeypatch.setitem(ACCURATE, name, 0.0)
     cfg = composed(f"dataset.name={name}")
-    result = run.run(cfg, tmp_path / "run")
+    result = run.run(registry.checked(cfg), tmp_path / "run")
     assert result["status"] == "ok"
     assert result["classifier"] == cfg.task.path
     kept = load_classifier(Path(cfg.task.path), name)
@@ -97,9 +96,9 @@ def test_an_inaccurate_one_is_not(composed: Composer, tmp_path: Path) -> None:
     """An earlier one stays as it was."""
     cfg = composed()
     path = Path(cfg.task.path)
-    assert run.run(cfg, tmp_path / "run")["status"] == "inaccurate"
+    assert run.run(registry.checked(cfg), tmp_path / "run")["status"] == "inaccurate"
     assert not path.exists()
     path.parent.mkdir()
     path.write_bytes(b"an earlier one")
-    assert run.run(cfg, tmp_path / "again")["status"] == "inaccurate"
+    assert run.run(registry.checked(cfg), tmp_path / "again")["status"] == "inaccurate"
     assert path.read_bytes() == b"an earlier one"

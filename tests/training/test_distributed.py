@@ -152,6 +152,7 @@ def ranks(
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     env = {
         "TORCHELASTIC_RUN_ID": "test", "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "TORCHELASTIC_RESTART_COUNT": "0",
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port),
         "WORLD_SIZE": str(NUM_RANKS), "LOCAL_WORLD_SIZE": str(NUM_RANKS),
     }  # fmt: skip
@@ -246,11 +247,11 @@ def fail_in_second_check() -> None:
     from mine_cli.errors import BadInput
     from mine_cli.tasks import registry
 
-    def check(cfg: Any) -> None:
+    def check(cfg: Any, datasets: Any = None) -> None:
         raise BadInput("trainer.device=cuda:1: there is no such device here")
 
     if os.environ["RANK"] == "1":
-        registry.check = check
+        registry.prepared = check
 
 
 def test_what_stops_another_rank_before_the_start_is_told_by_rank_0(cwd: Path) -> None:

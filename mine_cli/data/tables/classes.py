@@ -1,12 +1,11 @@
 """Classes in a column of numbers or text: which there are, and the number of each row's."""
 
-from collections.abc import Iterable
+import math
 from contextlib import suppress
-from typing import Any
 
 import numpy as np
 
-from mine_cli.data.tables.table import Array
+from mine_cli.data.tables import Array
 
 __all__ = ["class_names", "classes", "numbered"]
 
@@ -15,60 +14,66 @@ MOST_CLASSES = 1000
 
 
 def classes(column: Array) -> tuple[Array, Array, str]:
-    """Find the classes in a column, [n], of numbers or text.
+    """Finds the classes in a column, [n], of numbers or text.
+
+    Text is compared as text: ``007`` and ``7`` are two classes.
 
     Returns:
-        The classes in ascending order; the number of each row's, [n]; why they cannot be used,
-        or nothing.
+        The classes in ascending order, of text by the numbers that it writes where all of it
+        does; the number of each row's, [n]; why they cannot be used, or nothing.
     """
-    column = _as_numbers(column)
+    column = _decoded(column)
     if column.dtype.kind == "f" and not np.isfinite(column).all():
         return np.empty(0), np.empty(0, np.int64), "NaN or infinite: want a class in each row"
     values, index = np.unique(column, return_inverse=True)
+    texts = values.tolist() if _is_text(values) else []
+    numbers = [n for n in map(_number, texts) if n is not None]
+    if texts and len(numbers) == len(texts):
+        order = sorted(range(len(values)), key=numbers.__getitem__)
+        values, index = values[order], np.argsort(order)[index]
     many = len(values) > MOST_CLASSES
     fault = f"{len(values)} classes: want at most {MOST_CLASSES}" if many else ""
     return values, index.astype(np.int64), fault
 
 
 def numbered(column: Array, values: Array) -> tuple[Array, list[str]]:
-    """Number the rows of a column, [n], by classes that were found in other rows.
+    """Numbers the rows of a column, [n], by classes that were found in other rows.
+
+    Text and numbers are the same class where the text writes that number, and no other class does.
 
     Returns:
         The numbers, [n], -1 for what is none of those classes; the names of such.
     """
-    places = {value: i for i, value in enumerate(values.tolist())}
     found, index = np.unique(_decoded(column), return_inverse=True)
-    kept = [_like(value, values) for value in found.tolist()]
-    number = np.array([places.get(value, -1) for value in kept], np.int64)
-    unknown = [value for value in kept if value not in places]
-    return number[index], class_names(unknown)
+    keys, known = found.tolist(), values.tolist()
+    places = {value: i for i, value in enumerate(known)}
+    if _is_text(found) and not _is_text(values):
+        keys = [_number(key) for key in keys]
+    elif _is_text(values) and not _is_text(found):
+        numbers = [_number(value) for value in known]
+        places |= {n: i for i, n in enumerate(numbers) if numbers.count(n) == 1}
+        keys = [key if key in places else str(key) for key in keys]
+    number = np.array([places.get(key, -1) for key in keys], np.int64)
+    return number[index], class_names(found[number < 0])
 
 
-def _like(value: Any, values: Array) -> Any:
-    """A class as a number where the known ones are numbers, and as text where they are text."""
-    if values.dtype.kind == "U":
-        return str(value)
-    if isinstance(value, str):
+def class_names(values: Array) -> list[str]:
+    """Returns classes as they are shown: whole numbers without a decimal point."""
+    shown = [str(value) for value in values]
+    return [name.removesuffix(".0") for name in shown] if values.dtype.kind == "f" else shown
+
+
+def _number(value: str) -> int | float | None:
+    """Returns the finite number that a text writes: whole ones exactly, however large."""
+    for kind in (int, float):
         with suppress(ValueError):
-            return float(value)
-    return value
+            number = kind(value)
+            return number if "_" not in value and math.isfinite(number) else None
+    return None
 
 
-def class_names(values: Iterable[Any]) -> list[str]:
-    """Classes as they are shown: whole numbers without a decimal point."""
-    return [f"{value:.10g}" if isinstance(value, float) else str(value) for value in values]
-
-
-def _as_numbers(values: Array) -> Array:
-    """Turn text into numbers where all of it is: classes of a .csv are those of the .npz."""
-    values = _decoded(values)
-    if values.dtype.kind != "U":
-        return values
-    try:
-        numbers = values.astype(np.float64)
-    except ValueError:
-        return values
-    return numbers if np.isfinite(numbers).all() else values
+def _is_text(values: Array) -> bool:
+    return values.dtype.kind == "U"
 
 
 def _decoded(values: Array) -> Array:

@@ -1,17 +1,20 @@
 """From arrays as the user has them to float32 tensors: what is refused, what draws a warning."""
 
-from collections.abc import Collection, Mapping
+import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from itertools import compress
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mine_cli.data.tables.classes import classes, numbered
-from mine_cli.data.tables.table import Array, listed
+from mine_cli.data.tables import Array, Columns
+from mine_cli.data.tables.classes import class_names, classes, numbered
+from mine_cli.data.tables.table import listed
 from mine_cli.errors import BadInput
 
-__all__ = ["MIN_ROWS", "Variable", "labels", "lengths", "twins", "unusable", "variable"]
+__all__ = ["MIN_ROWS", "Sheet", "Variable", "group_labels", "twins", "unusable", "variable"]
 
 # With fewer, no part of a three-way split says anything.
 MIN_ROWS = 100
@@ -24,60 +27,97 @@ COARSE = 1e-3
 
 
 @dataclass
+class Sheet:
+    """Holds the columns of one file, or of what is in memory.
+
+    Arguments:
+        where: The file, for messages; empty in memory.
+        x: The columns of x by name, numbers or (those that hold classes) text.
+        z: The same of z.
+        groups: Numbers or text that rows of one group share.
+    """
+
+    where: str
+    x: Columns
+    z: Columns
+    groups: Array | None = None
+
+    @property
+    def prefix(self) -> str:
+        """Returns what every message begins with."""
+        return f"{self.where}: " if self.where else ""
+
+    def faults(self, fewest: int = MIN_ROWS) -> list[str]:
+        """Returns the faults in the numbers of rows; raises BadInput where there is no value."""
+        found = {name: len(array) for name, array in (self.x | self.z).items() if array.ndim}
+        if self.groups is not None:
+            found["the groups"] = len(self.groups) if self.groups.ndim else 1
+        n, faults = min(found.values(), default=fewest), []
+        if len(set(found.values())) > 1:
+            told = ", ".join(f"{name} has {n}" for name, n in found.items())
+            faults.append(f"{self.prefix}rows: {told}: want as many in each")
+        elif n < fewest:
+            faults.append(f"{self.prefix}{n} rows: want at least {fewest}")
+        if any(array.size == 0 for array in (self.x | self.z).values()):
+            empty = f"{self.prefix}no columns: want at least one in x and in z"
+            raise BadInput(*faults or [empty])
+        return faults
+
+
+@dataclass
 class Variable:
-    """x or z: its values, [n, ...] float32, with what was found on the way."""
+    """Holds x or z: its values, [n, ...] float32, with what was found on the way."""
 
     values: Tensor = field(default_factory=lambda: torch.empty(0, 0))
     names: list[str] = field(default_factory=list)
     categorical: bool = False
-    classes: dict[str, Array] = field(default_factory=dict)
+    classes: Columns = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    constant: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
 def variable(
-    where: str,
-    arrays: Mapping[str, Array],
-    categorical: Collection[str],
-    constants: bool = False,
-    like: Variable | None = None,
+    where: str, arrays: Columns, categorical: Collection[str], known: Columns | None = None
 ) -> Variable:
-    """Join arrays of n rows into one variable; those named in `categorical` are one-hot coded.
+    """Joins arrays of n rows into one variable; those named in `categorical` are one-hot coded.
 
     A single array keeps its shape, [n, ...]; several are joined as columns, and a one-dimensional
-    array is one column.
+    array is one column. The faults leave out `constant`: what is the same in every row.
 
     Arguments:
         where: What every message begins with: the file, or nothing.
         arrays: The arrays by name, numbers or (categorical) text.
         categorical: Names of those that hold classes.
-        constants: Whether a column may hold the same value in every row.
-        like: Other rows of the same columns, whose classes code these rows.
+        known: The classes of each column in other rows, which code these rows.
     """
-    made = Variable()
-    parts: list[Array] = []
+    made, parts, few = Variable(), [], []
     for name, array in arrays.items():
         fault = unusable(array, name in categorical, alone=len(arrays) == 1)
+        columns = {} if fault else _columns(name, array)
         if fault:
-            made.faults.append(f"{where}{name}: {fault}")
-            continue
-        flat = array[:, None] if array.ndim == 1 else array
-        if name in categorical:
-            _add_classes(made, parts, where, name, flat, constants, like)
+            made.faults.append(f"{name}: {fault}")
+        elif name in categorical:
+            parts += [_code(made, *column, known) for column in columns.items()]
         else:
-            _add_numbers(made, parts, where, name, flat, constants)
-    if made.faults or len({len(part) for part in parts}) != 1:
-        return made  # unequal lengths are told by whoever knows all of them
-    joined = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-    made.values = torch.from_numpy(np.ascontiguousarray(joined))
-    made.categorical = set(arrays) <= set(categorical) or _one_hot(joined)
-    if not made.categorical:
-        _warn_of_classes(made, where, arrays, categorical)
+            parts.append(_numbers(made, name, [*columns], array))
+            if array.ndim < 3:
+                few += [name for name in columns if _few_whole_numbers(columns[name])]
+    # Unequal lengths are told by whoever knows all of them.
+    if not made.faults and len({len(part) for part in parts}) == 1:
+        joined = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        made.values = torch.from_numpy(np.ascontiguousarray(joined))
+        made.categorical = set(arrays) <= set(categorical) or _one_hot(joined)
+    if few and not made.categorical:
+        told = f"at most {FEW_VALUES} different whole numbers: if these are classes, name them in"
+        made.warnings.append(f"{listed(few)}: {told} categorical")
+    for lines in (made.faults, made.constant, made.warnings):
+        lines[:] = [where + line for line in lines]
     return made
 
 
 def unusable(array: Array, categorical: bool, alone: bool) -> str:
-    """Say why an array cannot be used, or nothing."""
+    """Says why an array cannot be used, or nothing."""
     kinds = "biufUS" if categorical else "biuf"
     if array.ndim == 0:
         return "a single value: want one value a row"
@@ -90,135 +130,91 @@ def unusable(array: Array, categorical: bool, alone: bool) -> str:
     return ""
 
 
-def _add_numbers(
-    made: Variable, parts: list[Array], where: str, name: str, array: Array, constants: bool
-) -> None:
-    names = _column_names(name, array)
-    finite = np.isfinite(array)
-    if not finite.all():
-        rows = np.flatnonzero(~finite.reshape(len(array), -1).all(axis=1))
-        many = "" if len(rows) == 1 else f" and {len(rows) - 1} more"
-        made.faults.append(
-            f"{where}{name}: NaN or infinite in row {rows[0] + 1}{many}: want numbers"
-        )
-        return
-    with np.errstate(over="ignore"):
-        narrow = array.astype(np.float32)
-    if not np.isfinite(narrow).all():
-        made.faults.append(f"{where}{name}: beyond 3e38, the largest float32: want it rescaled")
-        return
-    axis = 0 if array.ndim == 2 else None
-    constant = np.atleast_1d(narrow.min(axis=axis) == narrow.max(axis=axis))
-    if constant.any() and not constants:
-        which = listed([n for n, c in zip(names, constant, strict=True) if c])
-        made.faults.append(f"{where}{which}: the same value in every row: want it left out")
-        return
-    if array.dtype.kind != "f" or array.dtype.itemsize > 4:
-        steps = np.atleast_1d(np.spacing(np.abs(narrow).max(axis=axis)))
-        coarse = steps > COARSE * np.atleast_1d(array.std(axis=axis, dtype=np.float64))
-        coarse &= np.atleast_1d(array.max(axis=axis) > array.min(axis=axis))
-        if coarse.any():
-            which = listed([n for n, c in zip(names, coarse, strict=True) if c])
-            made.warnings.append(
-                f"{where}{which}: far from 0 for its spread, so that float32 loses detail: "
-                f"better with an offset taken off"
-            )
-    made.names += names
-    parts.append(narrow)
-
-
-def _add_classes(
-    made: Variable,
-    parts: list[Array],
-    where: str,
-    name: str,
-    array: Array,
-    constants: bool,
-    like: Variable | None,
-) -> None:
-    for column, column_name in zip(array.T, _column_names(name, array), strict=True):
-        if like is None:
-            values, index, fault = classes(column)
-            if len(values) == 1 and not constants:
-                fault = "the same class in every row: want it left out"
-        else:
-            values = like.classes[column_name]
-            index, unknown = numbered(column, values)
-            fault = f"{listed(unknown)}: no class of the training rows" if unknown else ""
-        if fault:
-            made.faults.append(f"{where}{column_name}: {fault}")
-            continue
-        code = np.zeros((len(column), len(values)), np.float32)
-        code[np.arange(len(column)), index] = 1
-        parts.append(code)
-        made.names += [f"{column_name}={value}" for value in values.tolist()]
-        made.classes[column_name] = values
-
-
-def _column_names(name: str, array: Array) -> list[str]:
+def _columns(name: str, array: Array) -> Columns:
+    """Returns the columns of an array by name; all numbers at once of more dimensions than two."""
     if array.ndim == 2 and array.shape[1] > 1:
-        return [f"{name}[{i}]" for i in range(array.shape[1])]
-    return [name]
+        return {f"{name}[{i}]": column for i, column in enumerate(array.T)}
+    return {name: array.reshape(-1)}
+
+
+@np.errstate(over="ignore", invalid="ignore")  # of which the faults tell
+def _numbers(made: Variable, name: str, names: list[str], array: Array) -> Array:
+    """Returns numbers, [n, columns] or [n, ...], in float32, and notes what is wrong with them."""
+    flat = array if array.ndim == 2 else array.reshape(-1, 1)
+    narrow = flat.astype(np.float32)
+    low, high = narrow.min(axis=0), narrow.max(axis=0)
+    unfit = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
+    same = listed(list(compress(names, low == high)))
+    if len(unfit):
+        more = f" and {len(unfit) - 1} more" if len(unfit) > 1 else ""
+        made.faults.append(f"{name}: NaN or infinite in row {unfit[0] + 1}{more}: want numbers")
+    elif not np.isfinite([low, high]).all():
+        made.faults.append(f"{name}: beyond 3e38, the largest float32: want it rescaled")
+    elif same:
+        made.constant.append(f"{same}: the same value in every row: want it left out")
+    steps = np.spacing(np.maximum(-low, high)) * (flat.max(axis=0) > flat.min(axis=0))
+    coarse = listed(list(compress(names, steps > COARSE * flat.std(axis=0, dtype=np.float64))))
+    if coarse and (array.dtype.kind != "f" or array.dtype.itemsize > 4):
+        made.warnings.append(
+            f"{coarse}: far from 0 for its spread, so that float32 loses detail: better with an "
+            "offset taken off"
+        )
+    made.names += names
+    return narrow.reshape(len(array), *array.shape[1:] or [1])
+
+
+def _code(made: Variable, name: str, column: Array, known: Columns | None) -> Array:
+    """Returns the one-hot code of a column of classes, and notes what is wrong with it."""
+    if known is None:
+        values, index, fault = classes(column)
+        if len(values) == 1:
+            made.constant.append(f"{name}: the same class in every row: want it left out")
+    else:
+        values = known[name]
+        index, unknown = numbered(column, values)
+        fault = f"{listed(unknown)}: no class of the training rows" if unknown else ""
+    if fault:
+        made.faults.append(f"{name}: {fault}")
+        return np.empty((len(column), 0), np.float32)
+    made.names += [f"{name}={value}" for value in class_names(values)]
+    made.classes[name] = values
+    return np.eye(len(values), dtype=np.float32)[index]
 
 
 def _one_hot(values: Array) -> bool:
-    """Whether the columns, [n, columns], are together a one-hot code already."""
+    """Tells whether the columns, [n, columns], are together a one-hot code already."""
     if values.ndim != 2 or values.shape[1] < 2:
         return False
     return bool(((values == 0) | (values == 1)).all() and (values.sum(axis=1) == 1).all())
 
 
-def _warn_of_classes(
-    made: Variable, where: str, arrays: Mapping[str, Array], categorical: Collection[str]
-) -> None:
-    few = []
-    for name, array in arrays.items():
-        if name in categorical or array.ndim > 2:
-            continue
-        columns = array.reshape(len(array), -1).T
-        for column, column_name in zip(columns, _column_names(name, array), strict=True):
-            whole = array.dtype.kind in "biu" or (column == np.floor(column)).all()
-            if whole and 1 < len(np.unique(column)) <= FEW_VALUES:
-                few.append(column_name)
-    if few:
-        made.warnings.append(
-            f"{where}{listed(few)}: at most {FEW_VALUES} different whole numbers: if these are "
-            f"classes, name them in categorical"
-        )
+def _few_whole_numbers(column: Array) -> bool:
+    whole = column.dtype.kind in "biu" or (column == np.floor(column)).all()
+    return bool(whole) and 1 < len(np.unique(column)) <= FEW_VALUES
 
 
-def labels(values: Array) -> Tensor:
-    """Number the groups of rows, [n] int64, by a column of text or numbers, [n] or [n, 1]."""
+def group_labels(values: Array) -> Tensor:
+    """Numbers the groups of rows, [n] int64, by a column of text or numbers, [n] or [n, 1]."""
     if values.dtype.kind not in "biufUS" or values.size != len(values):
         told = f"shape {list(values.shape)}, type {values.dtype}"
         raise BadInput(f"groups: {told}: want one number or text a row")
     return torch.from_numpy(np.unique(values, return_inverse=True)[1].astype(np.int64))
 
 
-def lengths(
-    where: str, arrays: Mapping[str, Array], groups: Array | None = None, fewest: int = MIN_ROWS
-) -> list[str]:
-    """Return the faults in the numbers of rows."""
-    found = {name: len(array) for name, array in arrays.items() if array.ndim}
-    if groups is not None:
-        found["the groups"] = len(groups) if groups.ndim else 1
-    if len(set(found.values())) > 1:
-        told = ", ".join(f"{name} has {n}" for name, n in found.items())
-        return [f"{where}rows: {told}: want as many in each"]
-    n = min(found.values(), default=fewest)
-    return [f"{where}{n} rows: want at least {fewest}"] if n < fewest else []
-
-
 def twins(x: Variable, z: Variable) -> list[str]:
-    """Warn of columns of x, [n, columns], that are also columns of z."""
+    """Warns of columns of x, [n, columns], that are also columns of z."""
     if x.values.dim() != 2 or z.values.dim() != 2 or x.categorical or z.categorical:
         return []
-    seen = {column[:MIN_ROWS].numpy().tobytes(): i for i, column in enumerate(x.values.T)}
-    pairs = []
-    for i, column in enumerate(z.values.T):
-        j = seen.get(column[:MIN_ROWS].numpy().tobytes())
-        if j is not None and torch.equal(column, x.values[:, j]):
-            pairs.append(f"{x.names[j]} of x is {z.names[i]} of z")
+    found = {_digest(column): name for name, column in zip(x.names, x.values.T, strict=True)}
+    pairs = [
+        f"{found[_digest(column)]} of x is {name} of z"
+        for name, column in zip(z.names, z.values.T, strict=True)
+        if _digest(column) in found
+    ]
     if not pairs:
         return []
     return [f"{listed(pairs)} in every row: their mutual information is infinite unless discrete"]
+
+
+def _digest(column: Tensor) -> bytes:
+    return hashlib.sha256(column.numpy().tobytes()).digest()

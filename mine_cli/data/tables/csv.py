@@ -1,121 +1,139 @@
 """Columns of a .csv file: one line of names, then numbers or text, separated by commas."""
 
 import csv
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mine_cli.errors import BadInput
+from mine_cli.errors import BadInput, refuse
+
+if TYPE_CHECKING:
+    from pandas import Series
+
+    from mine_cli.data.tables import Array, Columns
 
 __all__ = ["read_columns", "read_header"]
 
 # Rows held as text at once: bounds the memory.
 ROWS_AT_ONCE = 20_000
 
+# Characters of a bad cell that are quoted.
+SHOWN = 40
+
+# Put twice after the last line: where it is part of a longer cell, a quote is still open.
+END = "\N{END OF TRANSMISSION} end of the file"
+
+ENCODING = "utf-8-sig"  # with or without a byte order mark
+
 
 def read_header(file: Path) -> list[str]:
-    """Return the names in the first line; raise BadInput where it is not a line of names."""
-    with _opened(file) as lines:
-        names = [name.strip() for name in next(csv.reader(lines), [])]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    fault = ""
+    """Returns the names in the first line; raises BadInput where it is not a line of names."""
+    line, row = next(_rows(file), (1, []))
+    names, fault = [name.strip() for name in row], ""
     if not any(names):
         fault = "empty: want a line of column names"
     elif len(names) == 1 and any(mark in names[0] for mark in ";\t|"):
         fault = f"one column {names[0]!r}: want commas between columns"
-    elif twice:
-        fault = f"{', '.join(map(repr, twice))} more than once: want each name once"
-    elif all(_number(name) is not None for name in names):
+    elif all(map(_is_number, names)):
         fault = "numbers, no names: want a line of column names first"
     if fault:
-        raise BadInput(f"{file} line 1: {fault}")
+        raise BadInput(f"{file} line {line}: {fault}")
     return names
 
 
 def read_columns(
-    file: Path, names: Sequence[str], numbers: Sequence[str], text: Sequence[str]
-) -> dict[str, np.ndarray[Any, Any]]:
-    """Read the columns `numbers` as float64 and the columns `text` as they stand, [n] each.
+    file: Path, names: Sequence[str], wanted: Sequence[str], text: Collection[str]
+) -> "Columns":
+    """Reads the columns `wanted`, [n] each: those in `text` as they stand, the others as float64.
 
     Raises BadInput with one line for every column with a bad cell, which names the first of them.
     """
-    columns = [_Column(name, is_text=False) for name in numbers]
-    columns += [_Column(name, is_text=True) for name in text]
-    places = [names.index(column.name) for column in columns]
-    for first_line, rows in _chunks(file):
-        lines: Sequence[int] = range(first_line, first_line + len(rows))
-        if {len(row) for row in rows} != {len(names)}:
-            filled = [(line, row) for line, row in zip(lines, rows, strict=True) if row]
-            for line, row in filled:
-                if len(row) != len(names):
-                    want = f"want {len(names)}, as in line 1"
+    import pandas as pd  # half a second, which runs without such a file are spared
+
+    twice = sorted({name for name in wanted if names.count(name) > 1})
+    if twice:
+        told = ", ".join(map(repr, twice))
+        raise BadInput(f"{file} line 1: {told} more than once: want each name once")
+    _, *lines = (line for line, _ in _rows(file))
+    parts: dict[str, list[Array]] = {name: [] for name in wanted}
+    bad: dict[str, list[int]] = {name: [] for name in wanted}
+    first: dict[str, str] = {}
+    for rows in pd.read_csv(
+        file, header=0, names=range(len(names)), usecols=list(map(names.index, wanted)),
+        dtype=object, na_filter=False, encoding=ENCODING, chunksize=ROWS_AT_ONCE,
+    ):  # fmt: skip
+        for name in wanted:
+            cells = rows[names.index(name)]
+            part, unfit = _text(cells) if name in text else _floats(cells)
+            parts[name].append(part)
+            bad[name] += unfit
+            if unfit:
+                first.setdefault(name, cells[unfit[0]].strip())
+    faults = []
+    for name in filter(bad.get, wanted):
+        shown = first[name] if len(first[name]) <= SHOWN else f"{first[name][:SHOWN]}..."
+        what = f"{shown!r} is no number" if shown else "empty cell"
+        more = f" (and {len(bad[name]) - 1} more such cells)" if len(bad[name]) > 1 else ""
+        want = "a value" if name in text else "a number, or the column in dataset.categorical"
+        line = f"{file} line {lines[bad[name][0]]}"
+        faults.append(f"{line}, column {name}: {what}{more}: want {want}")
+    refuse(faults)
+    return {name: np.concatenate(part) for name, part in parts.items()}
+
+
+def _text(cells: "Series") -> tuple["Array", list[int]]:
+    """Returns cells as text, and the rows of those that are empty."""
+    stripped = cells.str.strip()
+    return np.array(stripped.tolist(), np.str_), cells.index[stripped == ""].tolist()
+
+
+def _floats(cells: "Series") -> tuple["Array", list[int]]:
+    """Returns cells as float64, exactly, and the rows of those that are no numbers."""
+    with suppress(ValueError):
+        if "_" not in "".join(cells):  # float() takes 1_000 for a number
+            return cells.to_numpy().astype(np.float64), []
+    return np.empty(0), [i for i, cell in cells.items() if not _is_number(cell)]
+
+
+def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yields each row, the names first, with the number of its line; blank lines are passed over.
+
+    Raises BadInput where a row is shorter or longer than the names, or a quote swallows rows.
+    """
+    with file.open(encoding=ENCODING) as lines:
+        reader, line, width = csv.reader(chain(lines, [END, END])), 1, 0
+        try:
+            for row in reader:
+                if row == [END]:
+                    return
+                width, unclosed = width or len(row), END in "".join(row[-1:])
+                if unclosed or any(_swallows_rows(cell, width) for cell in row if "\n" in cell):
+                    raise BadInput(
+                        f"{file} line {line}: a quote opens here and takes in all to line "
+                        f"{reader.line_num - 2 * unclosed}: want it closed in its cell, or doubled"
+                    )
+                if row and len(row) != width:
+                    want = f"want {width}, as in line 1"
                     raise BadInput(f"{file} line {line}: {len(row)} cells: {want}")
-            lines, rows = [line for line, _ in filled], [row for _, row in filled]
-        for column, place in zip(columns, places, strict=True):
-            column.read([row[place] for row in rows], lines)
-    faults = [f"{file} {column.told()}" for column in columns if column.num_faults]
-    if faults:
-        raise BadInput(*faults)
-    return {column.name: np.concatenate(column.parts or [np.empty(0)]) for column in columns}
+                if row:
+                    yield line, row
+                line = reader.line_num + 1
+        except csv.Error as fault:
+            raise BadInput(f"{file} line {line}: {fault}: want its quotes closed") from fault
 
 
-@dataclass
-class _Column:
-    """What was read of a column so far, and the first bad cell in it."""
-
-    name: str
-    is_text: bool
-    parts: list[np.ndarray[Any, Any]] = field(default_factory=list)
-    first_fault: str = ""
-    num_faults: int = 0
-
-    def read(self, cells: Sequence[str], lines: Sequence[int]) -> None:
-        if self.is_text:
-            part = np.array([cell.strip() for cell in cells], dtype=np.str_)
-            if (part != "").all():
-                self.parts.append(part)
-                return
-        elif "_" not in "".join(cells):  # float() takes 1_000 for a number
-            try:
-                self.parts.append(np.fromiter(map(float, cells), np.float64, len(cells)))
-                return
-            except ValueError:
-                pass
-        for line, cell in zip(lines, cells, strict=True):
-            if cell.strip() and (self.is_text or _number(cell) is not None):
-                continue
-            if not self.num_faults:
-                what = f"{cell.strip()!r} is no number" if cell.strip() else "empty cell"
-                self.first_fault = f"line {line}, column {self.name}: {what}"
-            self.num_faults += 1
-
-    def told(self) -> str:
-        more = f" (and {self.num_faults - 1} more such cells)" if self.num_faults > 1 else ""
-        want = "a value" if self.is_text else "a number, or the column in dataset.categorical"
-        return f"{self.first_fault}{more}: want {want}"
+def _swallows_rows(cell: str, width: int) -> bool:
+    """Tells whether a cell of several lines has the commas of as many rows."""
+    lines = [line for line in cell.split("\n") if line.strip()]
+    return cell.count(",") >= max(1, len(lines) - 1) * (width - 1)
 
 
-def _chunks(file: Path) -> Iterator[tuple[int, list[list[str]]]]:
-    """Yield the line number of a row, and that row with those that follow it."""
-    with _opened(file) as lines:
-        reader = csv.reader(lines)
-        next(reader)
-        first_line = reader.line_num + 1
-        while rows := list(islice(reader, ROWS_AT_ONCE)):
-            yield first_line, rows
-            first_line = reader.line_num + 1
-
-
-def _opened(file: Path) -> TextIO:
-    return file.open(newline="", encoding="utf-8-sig")
-
-
-def _number(cell: str) -> float | None:
+def _is_number(cell: str) -> bool:
     try:
-        return None if "_" in cell else float(cell)
+        return "_" not in cell and float(cell) is not None
     except ValueError:
-        return None
+        return False

@@ -1,1 +1,2 @@
-"""Pictures of a generator's run and of a comparison of such runs."""
+"""Pictures of a generator's run: samples.png, training.png and density.png (samples),
+histogram.png (histogram), progress.png (progress); of many runs: compare.png (comparison)."""

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy
 from matplotlib.axes import Axes
@@ -13,7 +12,7 @@ from scipy import ndimage
 
 from mine_cli.figures import style
 
-__all__ = ["Square", "bandwidth", "draw_densities", "draw_images", "draw_points", "square"]
+__all__ = ["Square", "draw_densities", "draw_images", "draw_points", "square"]
 
 Square = tuple[float, float, float, float]  # left, right, bottom, top
 
@@ -26,7 +25,7 @@ DATA_GREY = "#B4B4B4"
 
 
 def square(points: ndarray) -> Square:
-    """The square that holds all points ``[n, 2]``, with a margin: the frame of every panel."""
+    """Returns the square about all points ``[n, 2]``, with a margin: the frame of every panel."""
     points = points[numpy.isfinite(points).all(axis=1)]
     if not len(points):
         return (-1.0, 1.0, -1.0, 1.0)
@@ -48,23 +47,18 @@ def frame(axes: Axes, limits: Square) -> None:
 def draw_points(
     axes: Axes, points: ndarray, data: ndarray | None, limits: Square, colour: str, size: float
 ) -> None:
-    """Generated points over the data's; where grey shows, the generator leaves the data out."""
-    generated: dict[str, Any] = {"color": colour, "alpha": 0.6, "label": "generated"}
+    """Draws generated points over the data's; where grey shows, the generator leaves data out."""
     if data is not None:
-        given: dict[str, Any] = {"color": DATA_GREY, "label": "data"}
-        axes.scatter(data[:, 0], data[:, 1], 2.5 * size, linewidths=0, **given)
-    axes.scatter(points[:, 0], points[:, 1], size, linewidths=0, **generated)
+        axes.scatter(
+            data[:, 0], data[:, 1], 2.5 * size, linewidths=0, color=DATA_GREY, label="data"
+        )
+    (x, y), (left, right, bottom, top) = points.T, limits
+    axes.scatter(x, y, size, linewidths=0, color=colour, alpha=0.6, label="generated")
     frame(axes, limits)
-    if unseen := outside(points, limits):
+    seen = (x >= left) & (x <= right) & (y >= bottom) & (y <= top)  # what is not finite is not
+    if unseen := len(points) - seen.sum():
         note = f"{unseen:,} of {len(points):,} points lie outside the frame"
         axes.set_xlabel(note, fontsize=8, color=style.GREY)
-
-
-def outside(points: ndarray, limits: Square) -> int:
-    """How many points the frame does not show, those that are not finite among them."""
-    left, right, bottom, top = limits
-    x, y = points.T
-    return int(len(points) - ((x >= left) & (x <= right) & (y >= bottom) & (y <= top)).sum())
 
 
 def bandwidth(limits: Square) -> float:
@@ -90,26 +84,29 @@ def density_of(points: ndarray, limits: Square) -> ndarray:
 
 def draw_densities(
     figure: FigureBase, panels: Sequence[Axes], points: Sequence[ndarray], limits: Square
-) -> None:
-    """Densities side by side, in one frame and one colour scale: that of the first, the data."""
+) -> str:
+    """Draws densities side by side, in one frame and one colour scale: the first's, the data's.
+
+    Returns:
+        What the kernel is, in words.
+    """
     densities = [density_of(one, limits) for one in points]
     # The square root lets the faint bridges between modes be seen beside the modes.
     peak = float(densities[0].max()) or 1.0
     norm = PowerNorm(0.5, vmin=0.0, vmax=peak)
-    image: Any = None
     for axes, density in zip(panels, densities, strict=True):
-        image = axes.imshow(density, norm=norm, cmap="magma", origin="lower", extent=limits)
+        axes.imshow(density, norm=norm, cmap="magma", origin="lower", extent=limits)
         frame(axes, limits)
     over = max(float(density.max()) for density in densities) > 1.001 * peak
-    bar = figure.colorbar(
-        image, ax=list(panels), extend="max" if over else "neither", pad=0.01, aspect=30
-    )
+    extend, scale = "max" if over else "neither", panels[0].images[0]
+    bar = figure.colorbar(scale, ax=list(panels), extend=extend, pad=0.01, aspect=30)
     bar.set_label("density per unit area (square-root scale)", fontsize=8.5)
     bar.ax.tick_params(labelsize=8)
+    return f"Gaussian kernel of standard deviation {bandwidth(limits):g}"
 
 
 def draw_images(axes: Axes, images: ndarray, rows: int) -> None:
-    """The first rows x rows images ``[n, C, H, W]``: one channel grey, three as red-green-blue."""
+    """Draws the first rows x rows images ``[n, C, H, W]``: one channel grey, three as RGB."""
     grid = tiled(images[: rows * rows], rows)
     axes.imshow(grid, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set_axis_off()

@@ -1,50 +1,38 @@
 """A run of `task=gan` as its folder tells it: what was drawn at which step, and how it scored."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import numpy
 from numpy import ndarray
 
-from mine_cli.errors import BadInput
 from mine_cli.figures import style
-from mine_cli.results.files import read_json
-from mine_cli.results.numbers import known
+from mine_cli.figures.run import Run
 
 __all__ = ["GanRun", "arm_name", "score"]
 
 SCORES = ("modes", "kl", "high_quality")
-UNREMARKABLE = ("ok", "running")
 
 
-@dataclass(frozen=True)
-class GanRun:
-    """The files of one run; whatever is not there yet, or never came, is None or empty.
-
-    Arguments:
-        folder: With result.json, metrics.csv and samples/*.npz.
-        result: What stands in result.json.
-        steps: The steps whose samples were kept, ascending.
-    """
-
-    folder: Path
-    result: Mapping[str, Any]
-    steps: list[int]
+class GanRun(Run):
+    """Reads the files of one run, with samples/*.npz."""
 
     @classmethod
-    def read(cls, folder: Path) -> "GanRun":
-        path, data = folder / "result.json", folder / "samples" / "data.npz"
-        names = [file.stem for file in (folder / "samples").glob("*.npz")]
-        steps = sorted(int(name) for name in names if name.isdecimal())
-        if path.exists():
-            return cls(folder, read_json(path), steps)
-        # Until there is a result, the first file of the run tells which arm it is.
-        told = load(data) if data.exists() else {}
-        result = {"gan": {"beta": told["beta"]}, "seed": told["seed"]} if "beta" in told else {}
-        return cls(folder, result, steps)
+    def read(cls, folder: Path) -> Self:
+        """Reads the run in a folder; until there is a result, its first file tells the arm."""
+        run, data = super().read(folder), folder / "samples" / "data.npz"
+        told = load(data) if not run.result and data.exists() else {}
+        if "beta" not in told:
+            return run
+        return cls(folder, {"gan": {"beta": told["beta"]}, "seed": told["seed"]})
+
+    @cached_property
+    def steps(self) -> list[int]:
+        """The steps whose samples were kept, ascending."""
+        names = [file.stem for file in (self.folder / "samples").glob("*.npz")]
+        return sorted(int(name) for name in names if name.isdecimal())
 
     @property
     def beta(self) -> float:
@@ -55,13 +43,10 @@ class GanRun:
     @property
     def name(self) -> str:
         """Arm and seed, and the status where it is one to know of."""
-        seed, status = self.result.get("seed"), self.result.get("status")
-        parts = [arm_name(self.beta), None if seed is None else f"seed {seed}"]
-        parts.append(None if status in (None, *UNREMARKABLE) else str(status))
-        return ", ".join(part for part in parts if part)
+        return self.named(arm_name(self.beta))
 
     def headed(self, *said: str) -> str:
-        """The run's name, then what there is to say of it."""
+        """Returns the run's name, then what there is to say of it."""
         return ": ".join(part for part in (self.name, *said) if part)
 
     @property
@@ -71,7 +56,7 @@ class GanRun:
             return style.BLACK
         return style.ORANGE if self.beta == 0 else style.BLUE
 
-    @property
+    @cached_property
     def data(self) -> ndarray | None:
         """As many data as samples: points ``[n, 2]`` or images ``[n, C, H, W]``."""
         path = self.folder / "samples" / "data.npz"
@@ -84,14 +69,8 @@ class GanRun:
         return None if histogram is None else len(histogram)
 
     def at(self, step: int) -> dict[str, ndarray]:
-        """What was kept at a step: ``x``, if judged ``histogram``, for points ``good_histogram``.
-
-        Raises:
-            BadInput: nothing was kept at that step.
-        """
-        if step not in self.steps:
-            kept = ", ".join(map(str, self.steps)) or "none"
-            raise BadInput(f"step={step}: no samples in {self.folder}/samples; there: {kept}")
+        """Returns what was kept at a step: ``x``, if judged ``histogram``, for points
+        ``good_histogram``."""
         return load(self.folder / "samples" / f"{step:08d}.npz")
 
     def images(self) -> bool:
@@ -99,29 +78,15 @@ class GanRun:
         x = self.at(self.steps[-1])["x"] if self.steps else self.data
         return x is not None and x.ndim == 4
 
-    def curve(self, tag: str) -> tuple[list[int], list[float]]:
-        """One column of metrics.csv: the steps at which it stands, and its values."""
-        return style.column(self.folder / "metrics.csv", tag)
-
-    def scores(self, step: int) -> dict[str, float]:
-        """Modes, KL (nats) and high-quality share at a step, those that are known."""
-        logged = {key: dict(zip(*self.curve(f"gan/{key}"), strict=True)) for key in SCORES}
-        found = {key: values[step] for key, values in logged.items() if step in values}
-        return found | (self.final() if self.steps and step == self.steps[-1] else {})
-
-    def final(self) -> dict[str, float]:
-        """The scores that the run ended with; none where it did not end well."""
-        return {k: v for k in (*SCORES, "kl_floor") if (v := self.metric(k)) is not None}
-
-    def metric(self, key: str) -> float | None:
-        """A finite number of the result's metrics."""
-        return known(self.result.get("metrics") or {}, key)
-
     def scored(self, step: int, floor: bool = False) -> str:
-        """The scores at a step in words, such as "25 of 25 modes, KL 0.012, high quality 63 %";
+        """Returns the known scores at a step in words, such as "25 of 25 modes, KL 0.012, high
+        quality 63 %": those of the last step as the result has them, where the run ended well;
         with the floor, what KL chance alone leaves a perfect generator."""
-        found, least = self.scores(step), self.metric("kl_floor") if floor else None
-        parts = []
+        curves = {key: dict(zip(*self.curve(f"gan/{key}"), strict=True)) for key in SCORES}
+        found = {key: curve[step] for key, curve in curves.items() if step in curve}
+        if step == self.steps[-1]:
+            found |= {key: v for key in SCORES if (v := self.metric(key)) is not None}
+        least, parts = self.metric("kl_floor") if floor else None, []
         if "modes" in found:
             there = "" if self.modes is None else f" of {self.modes:,}"
             parts.append(f"{found['modes']:,.0f}{there} modes")
@@ -132,6 +97,12 @@ class GanRun:
             parts.append(f"high quality {percent(found['high_quality'])}")
         return ", ".join(parts)
 
+    def titled(self, floor: bool = False) -> str:
+        """Returns two lines: the run, and below it its last samples' step and scores."""
+        step = self.steps[-1]
+        said = ": ".join(filter(None, [f"samples of step {step:,}", self.scored(step, floor)]))
+        return "\n".join(filter(None, [self.name, said]))
+
 
 def load(path: Path) -> dict[str, ndarray]:
     """All arrays of a file."""
@@ -140,14 +111,14 @@ def load(path: Path) -> dict[str, ndarray]:
 
 
 def arm_name(beta: float) -> str:
-    """What is compared, such as "GAN + MINE (beta = 1)"; nothing of an unknown beta."""
+    """Returns what is compared, such as "GAN + MINE (beta = 1)"; nothing of an unknown beta."""
     if math.isnan(beta):
         return ""
     return f"GAN + MINE (beta = {beta:g})" if beta else "GAN (beta = 0)"
 
 
 def score(nats: float) -> str:
-    """A divergence with as many decimals as are worth reading."""
+    """Returns a divergence with as many decimals as are worth reading."""
     if abs(nats) < 0.01:
         return f"{nats:.2g}"
     return f"{nats:.3f}" if abs(nats) < 1 else f"{nats:.2f}"

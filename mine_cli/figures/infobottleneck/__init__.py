@@ -1,1 +1,2 @@
-"""Pictures of a bottleneck's run and of a sweep over methods and weights."""
+"""Pictures of a bottleneck's run: learning.png (learning), plane.png (information_plane),
+robustness.png (robustness); of many runs: table.png (comparison), plane.png (the same)."""

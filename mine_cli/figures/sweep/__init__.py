@@ -1,1 +1,1 @@
-"""Pictures of a sweep of estimates."""
+"""Pictures of a sweep over any task: sweep.png (estimates), of series of settings (series)."""

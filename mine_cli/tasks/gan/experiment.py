@@ -16,6 +16,7 @@ from mine_cli.results.folder import RunFolder
 from mine_cli.tasks import build
 from mine_cli.tasks.common import UNKNOWN, common, drawn, forward_pass, sections
 from mine_cli.tasks.gan.training import GAN, SHOWN_IMAGES, Latent, as_bytes
+from mine_cli.tasks.protocol import Experiment
 from mine_cli.training.device import autocast, device
 from mine_cli.training.rng import stream
 
@@ -35,9 +36,10 @@ INFINITE = (
 NOT_KNOWN = "not known: part of the latent is noise; the estimate is a diagnostic, not a result"
 
 
-class GANExperiment:
+class GANExperiment(Experiment):
     """A generator, a discriminator and the information between code and samples."""
 
+    metrics = ("kl", "modes", "high_quality", "js")
     charts: Mapping[str, Any] = {
         "generator": {
             "modes captured": ["Multiline", ["^gan/modes$"]],
@@ -51,15 +53,13 @@ class GANExperiment:
         }
     }
 
-    def __init__(self, cfg: DictConfig) -> None:
-        self.cfg = cfg
-        self.dataset = build.dataset_of(cfg)
+    def __init__(self, cfg: DictConfig, dataset: Any) -> None:
+        super().__init__(cfg, dataset)
         if not callable(getattr(self.dataset, "draw", None)):
             raise BadInput(
                 f"dataset: {type(self.dataset).__name__} has no draw(n, generator): task=gan "
                 "wants samples, not pairs, such as dataset=gaussian_grid or stacked_mnist"
             )
-        self.warnings: list[str] = []
         few = self.dataset.draw(2, torch.Generator().manual_seed(0))
         self.shape = tuple(few.shape[1:])
         self.images = len(self.shape) == 3
@@ -128,9 +128,6 @@ class GANExperiment:
             f"{device(cfg.trainer.device)}",
         }
 
-    def alike(self) -> None:
-        return None
-
     def start(self, where: torch.device) -> GAN:
         cfg = self.cfg
         task_conf: Any = OmegaConf.to_object(cfg.task)
@@ -158,12 +155,6 @@ class GANExperiment:
             | {"latent_dim": self.latent.dim, "code_dim": self.latent.code_dim},
         }
 
-    def files(self) -> list[Path]:
-        return build.files_of(self.dataset)
-
-    def content(self) -> str | None:
-        return getattr(self.dataset, "content", None)
-
     def begin(self, files: RunFolder) -> None:
         """Samples of the data, to be seen beside the generator's."""
         random = torch.Generator().manual_seed(stream(self.cfg.seed, "shown"))
@@ -173,9 +164,6 @@ class GANExperiment:
 
     def look(self, folder: Path, step: int) -> Mapping[str, Path]:
         return drawn(folder, "samples")
-
-    def after(self, result: dict[str, Any], seconds: float) -> dict[str, Any]:
-        return {}
 
     def pictures(self, folder: Path) -> Mapping[str, Path]:
         return drawn(folder, "samples", "training", "density", "histogram", "progress")
@@ -187,23 +175,17 @@ class GANExperiment:
             "lr": cfg.trainer.lr, "batch_size": cfg.trainer.batch_size,
         }  # fmt: skip
 
-    def compared(self, result: Mapping[str, Any]) -> dict[str, float | None]:
-        metrics = result["metrics"]
-        names = ("kl", "modes", "high_quality", "js")
-        return {f"result/{name}": metrics.get(name) for name in names}
-
 
 def compare(sweep: Path) -> None:
     """Draw the finished runs of a sweep in the same axes, if they differ in beta and seed alone.
 
     Each run of a sweep calls this at its end, so that the last one finds all that there are.
     """
-    folders = sorted(path.parent for path in sweep.glob("*/result.json"))
-    arms = {folder: read_json(folder / "result.json") for folder in folders}
-    alike = {common(result, ARM) for result in arms.values()}
-    betas = {result["gan"]["beta"] for result in arms.values() if "gan" in result}
+    results = [read_json(path) for path in sweep.glob("*/result.json")]
+    alike = {common(result, ARM) for result in results}
+    betas = {result["gan"]["beta"] for result in results if "gan" in result}
     if len(alike) == 1 and len(betas) > 1:
-        figures.compare(folders, sweep / "compare.png")
+        figures.compare_generators(sweep)
 
 
 def passed(what: str, module: Any, x: Tensor) -> Tensor:

@@ -11,12 +11,11 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Generator
 
 from mine_cli import figures
-from mine_cli.data.labelled import Labelled, labelled_data
+from mine_cli.data.labelled import labelled_data
 from mine_cli.errors import BadInput
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.networks.encoders import Bottleneck
 from mine_cli.results.files import read_json
-from mine_cli.results.folder import RunFolder
 from mine_cli.tasks import build
 from mine_cli.tasks.common import (
     UNKNOWN,
@@ -26,8 +25,9 @@ from mine_cli.tasks.common import (
     sections,
     trained_alike,
 )
-from mine_cli.tasks.infobottleneck.rows import validation_split
+from mine_cli.tasks.infobottleneck.rows import sizes
 from mine_cli.tasks.infobottleneck.training import InfoBottleneck
+from mine_cli.tasks.protocol import Experiment
 from mine_cli.training.device import autocast, device
 from mine_cli.training.rng import stream
 
@@ -46,9 +46,10 @@ NOT_KNOWN = "not known; see metrics for what bounds it"
 FEWEST_ROWS = 20  # to cross with one another in an evaluation
 
 
-class InfoBottleneckExperiment:
-    """A bottleneck on the configured data set, or on data that are given."""
+class InfoBottleneckExperiment(Experiment):
+    """A bottleneck on labelled data."""
 
+    metrics = ("error_averaged", "error", "i_xz_term", "i_xz_reference", "i_zy")
     charts: Mapping[str, Any] = {
         "bottleneck": {
             "error on validation rows": ["Multiline", ["^ib/error$"]],
@@ -61,12 +62,11 @@ class InfoBottleneckExperiment:
         }
     }
 
-    def __init__(self, cfg: DictConfig, data: Labelled | None = None) -> None:
-        self.cfg = cfg
-        self.dataset = build.dataset_of(cfg)
-        self.data = labelled_data(self.dataset) if data is None else data
+    def __init__(self, cfg: DictConfig, dataset: Any) -> None:
+        super().__init__(cfg, dataset)
+        self.data = labelled_data(dataset)
         self.x_shape = tuple(self.data.x.shape[1:])
-        self.warnings: list[str] = [*self.data.warnings]
+        self.warnings += self.data.warnings
         if not cfg.task.validation:
             self.warnings.append(
                 "task.validation=0: every training row trains, so the curves are of rows that did"
@@ -95,9 +95,7 @@ class InfoBottleneckExperiment:
     def check(self) -> None:
         """Raise BadInput for parts that do not fit one another, or too few rows."""
         cfg = self.cfg
-        fit, held_out = (
-            len(part) for part in validation_split(len(self.data.x), cfg.task.validation)
-        )
+        fit, held_out = sizes(len(self.data.x), cfg.task.validation)
         faults = []
         if fit < cfg.trainer.batch_size:
             faults.append(
@@ -143,10 +141,10 @@ class InfoBottleneckExperiment:
     def listing(self) -> dict[str, str]:
         cfg, data = self.cfg, self.data
         count = sum(p.numel() for p in self.bottleneck(0).parameters())
-        fit, held_out = validation_split(len(data.x), cfg.task.validation)
+        fit, held_out = sizes(len(data.x), cfg.task.validation)
         shown = {
             "dataset": f"{type(self.dataset).__name__}; x {self.x_shape}, {data.num_classes} "
-            f"classes; {len(fit):,} rows train, {len(held_out):,} validate, "
+            f"classes; {fit:,} rows train, {held_out:,} validate, "
             f"{len(data.test_x):,} test",
             "method": f"{cfg.method.name}, beta {cfg.method.beta:g}",
             "encoder": f"{build.type_name(cfg.encoder)} to {self.features} features, "
@@ -162,13 +160,13 @@ class InfoBottleneckExperiment:
                 "marginals": f"{build.type_name(cfg.marginals)}, {pairs:,} pairs a batch",
             }
         steps, size = cfg.trainer.steps, cfg.trainer.batch_size
-        epochs = steps / max(1, len(fit) // size)
+        epochs = steps / max(1, fit // size)
         where = device(cfg.trainer.device)
         return shown | {
             "training": f"{steps} steps of {size} rows, {epochs:.1f} epochs, on {where}"
         }
 
-    def alike(self) -> str:
+    def fusion_key(self) -> str:
         """Seeds, beta, rates and bound may differ: modules and batches are of one shape."""
         parts = ("dataset", "method", "encoder", "network", "marginals", "task")
         alike = trained_alike(self.cfg, *parts, but=["lr"])
@@ -203,21 +201,6 @@ class InfoBottleneckExperiment:
             "infobottleneck": sections(self.cfg, "task")["task"],
         }
 
-    def files(self) -> list[Path]:
-        return build.files_of(self.dataset)
-
-    def content(self) -> str | None:
-        return getattr(self.dataset, "content", None)
-
-    def begin(self, files: RunFolder) -> None:
-        return
-
-    def look(self, folder: Path, step: int) -> Mapping[str, Path]:
-        return {}
-
-    def after(self, result: dict[str, Any], seconds: float) -> dict[str, Any]:
-        return {}
-
     def pictures(self, folder: Path) -> Mapping[str, Path]:
         return drawn(folder, "learning", "plane", "robustness")
 
@@ -228,11 +211,6 @@ class InfoBottleneckExperiment:
             "beta": cfg.method.beta, "encoder": build.type_name(cfg.encoder), "seed": cfg.seed,
             "lr": cfg.trainer.lr, "batch_size": cfg.trainer.batch_size,
         }  # fmt: skip
-
-    def compared(self, result: Mapping[str, Any]) -> dict[str, float | None]:
-        metrics = result["metrics"]
-        names = ("error_averaged", "error", "i_xz_term", "i_xz_reference", "i_zy")
-        return {f"result/{name}": metrics.get(name) for name in names}
 
 
 def gather(sweep: Path) -> None:
@@ -245,5 +223,5 @@ def gather(sweep: Path) -> None:
     alike = {common(result, ARM) for result in results}
     of_methods = {common(result, OF_METHOD) for result in results}
     if len(alike) == 1 and len(of_methods) == len(methods):
-        figures.table(sweep)
+        figures.compare_methods(sweep)
         figures.plane_of_sweep(sweep)

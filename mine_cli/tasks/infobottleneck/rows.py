@@ -10,7 +10,7 @@ from mine_cli.data.labelled import Labelled
 from mine_cli.tasks.infobottleneck.report import ROWS_AT_ONCE
 from mine_cli.training.rng import stream
 
-__all__ = ["LabelledRows", "rows_on", "validation_split"]
+__all__ = ["LabelledRows", "rows_on", "sizes", "validation_split"]
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,19 @@ def rows_on(data: Labelled, validation: float, device: torch.device) -> Labelled
     return found
 
 
+def sizes(n: int, share: float) -> tuple[int, int]:
+    """Returns how many of n rows train and how many validate, as in `validation_split`."""
+    held_out = round(n * share)
+    return (n - held_out, held_out) if held_out else (n, min(n, ROWS_AT_ONCE))
+
+
 def validation_split(n: int, share: float) -> tuple[Tensor, Tensor]:
     """Row numbers that train and that validate: the same for every seed and every method.
 
     With share 0 all rows train, and the curves are of some that did.
     """
     order = torch.randperm(n, generator=Generator().manual_seed(stream(0, "validation")))
-    held_out = round(n * share)
-    if not held_out:
-        return torch.arange(n), order[: min(n, ROWS_AT_ONCE)]
+    fit, held_out = sizes(n, share)
+    if fit == n:
+        return torch.arange(n), order[:held_out]
     return order[held_out:].sort().values, order[:held_out].sort().values

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,16 @@ from omegaconf import DictConfig, OmegaConf
 
 from mine_cli import figures
 from mine_cli.data import Rows, finite_rows
+from mine_cli.data.split import Split
 from mine_cli.errors import BadInput
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.results.folder import RunFolder
 from mine_cli.tasks import build
 from mine_cli.tasks.common import UNKNOWN, forward_pass, sections, trained_alike
 from mine_cli.tasks.mi_estimate import baselines
-from mine_cli.tasks.mi_estimate.parts import Parts, of_law, of_rows
+from mine_cli.tasks.mi_estimate.parts import Parts, of_law, part_of, split_rows
 from mine_cli.tasks.mi_estimate.training import MIEstimate
+from mine_cli.tasks.protocol import Experiment
 from mine_cli.training.device import autocast, device
 from mine_cli.training.rng import stream
 
@@ -50,9 +52,10 @@ class Pairs:
         return self.dataset.sample(4, torch.Generator().manual_seed(0))
 
 
-class MIEstimateExperiment:
-    """An estimate on the configured data set, or on one that is given."""
+class MIEstimateExperiment(Experiment):
+    """An estimate on a data set of pairs."""
 
+    metrics = ("estimate", "error")
     charts: Mapping[str, Any] = {
         "mutual information": {
             "estimate and truth": ["Multiline", ["^mi/estimate$", "^mi/true$"]],
@@ -63,31 +66,40 @@ class MIEstimateExperiment:
         }
     }
 
-    def __init__(self, cfg: DictConfig, dataset: Any = None) -> None:
-        self.cfg = cfg
-        self.data = Pairs(build.dataset_of(cfg) if dataset is None else dataset)
-        self.warnings = [*(self.data.rows.warnings if self.data.rows else [])]
+    def __init__(self, cfg: DictConfig, dataset: Any) -> None:
+        super().__init__(cfg, dataset)
+        self.data = Pairs(dataset)
+        self.warnings += self.data.rows.warnings if self.data.rows else []
         self.parts: list[Parts] = []
 
     def check(self) -> None:
-        for parts in self.split(torch.device("cpu")):
-            if parts.law is None:
-                check_sizes(self.cfg, parts)
+        if self.data.rows is None and self.cfg.folds > 1:
+            wanted = "fresh draws have no folds; want folds=1 or dataset.n=..."
+            raise BadInput(f"folds={self.cfg.folds}: {wanted}")
+        for split in self.splits:
+            check_sizes(self.cfg, split)
         forward_pass(self.term(), *self.data.few())
 
     def term(self) -> MutualInformation:
         return build.term(self.cfg, *self.data.shapes(), seed=stream(self.cfg.seed, "network"))
 
-    def split(self, where: torch.device) -> list[Parts]:
-        """Each fold's fit, select and report parts."""
-        cfg, task = self.cfg, self.cfg.task
-        if self.data.rows is None:
-            if cfg.folds > 1:
-                raise BadInput(
-                    f"folds={cfg.folds}: fresh draws have no folds; want folds=1 or dataset.n=..."
-                )
-            return [of_law(self.data.dataset, task.select_rows, task.report_rows, cfg.seed, where)]
-        return of_rows(self.data.rows, cfg.folds, cfg.split, [*task.fractions], cfg.seed, where)
+    @cached_property
+    def splits(self) -> list[Split]:
+        """The row numbers of each fold's parts; none where every batch is drawn anew."""
+        rows, cfg = self.data.rows, self.cfg
+        if rows is None:
+            return []
+        fractions = [*cfg.task.fractions]
+        splits, warnings = split_rows(rows, cfg.folds, cfg.split, fractions, cfg.seed)
+        self.warnings += warnings
+        return splits
+
+    def parts_on(self, where: torch.device) -> list[Parts]:
+        """Returns each fold's fit, select and report parts on a device."""
+        task = self.cfg.task
+        if self.data.rows is not None:
+            return [part_of(self.data.rows, split, where) for split in self.splits]
+        return [of_law(self.dataset, task.select_rows, task.report_rows, self.cfg.seed, where)]
 
     def listing(self) -> dict[str, str]:
         cfg, data, found = self.cfg, self.data, self.term()
@@ -97,7 +109,7 @@ class MIEstimateExperiment:
         rows = "fresh draws" if data.rows is None else f"{len(data.rows)} rows"
         pairs = found.marginals.pairs(cfg.trainer.batch_size)
         return {
-            "dataset": f"{type(data.dataset).__name__}, {rows}; x {x_shape}, z {z_shape}",
+            "dataset": f"{type(self.dataset).__name__}, {rows}; x {x_shape}, z {z_shape}",
             "truth": truth,
             "network": f"{build.type_name(cfg.network)}, {count:,} parameters",
             "bound": build.type_name(cfg.bound),
@@ -106,15 +118,14 @@ class MIEstimateExperiment:
             f"{device(cfg.trainer.device)}, {cfg.folds} network(s)",
         }
 
-    def alike(self) -> str:
+    def fusion_key(self) -> str:
         """Data, seed, bound and learning rate may differ; rows and networks have one shape."""
         alike = trained_alike(self.cfg, "network", "marginals", but=["lr"])
         return json.dumps(alike | {"shapes": self.data.shapes()}, sort_keys=True)
 
     def start(self, where: torch.device) -> MIEstimate:
         cfg = self.cfg
-        self.parts = self.split(where)
-        self.warnings += self.parts[0].warnings
+        self.parts = self.parts_on(where)
         task_conf: Any = OmegaConf.to_object(cfg.task)
         trainer_conf: Any = OmegaConf.to_object(cfg.trainer)
         return MIEstimate(
@@ -140,25 +151,15 @@ class MIEstimateExperiment:
             "references": {},
         }
 
-    def files(self) -> list[Path]:
-        return build.files_of(self.data.dataset)
-
-    def content(self) -> str | None:
-        return getattr(self.data.dataset, "content", None)
-
     def begin(self, files: RunFolder) -> None:
         """The row numbers of each part."""
         rows = {
-            f"{name}_{k}": getattr(part.split, name).numpy()
-            for k, part in enumerate(self.parts)
-            if part.split is not None
-            for name in ("fit", "select", "report")
+            f"{name}_{k}": rows.numpy()
+            for k, split in enumerate(self.splits)
+            for name, rows in vars(split).items()
         }
         if rows:
             numpy.savez_compressed(files.path / "split.npz", **rows)
-
-    def look(self, folder: Path, step: int) -> Mapping[str, Path]:
-        return {}
 
     def after(self, result: dict[str, Any], seconds: float) -> dict[str, Any]:
         """KSG and Gaussian estimates of the same data, beside the estimate, never mixed in."""
@@ -187,13 +188,10 @@ class MIEstimateExperiment:
             "seed": cfg.seed, "lr": cfg.trainer.lr, "batch_size": cfg.trainer.batch_size,
         }  # fmt: skip
 
-    def compared(self, result: Mapping[str, Any]) -> dict[str, float | None]:
-        return {"result/estimate": result["estimate"], "result/error": result["error"]}
 
-
-def check_sizes(cfg: DictConfig, parts: Parts) -> None:
+def check_sizes(cfg: DictConfig, split: Split) -> None:
     """Raise BadInput where the fit rows do not fill a batch, or a part is too small to cross."""
-    fit, select, report = (len(part[0]) for part in (parts.fit, parts.select, parts.report))
+    fit, select, report = (len(part) for part in (split.fit, split.select, split.report))
     faults = []
     if fit < cfg.trainer.batch_size:
         faults.append(

@@ -18,7 +18,7 @@ from mine_cli.data.split import (
 )
 from mine_cli.training.rng import stream
 
-__all__ = ["Parts", "of_law", "of_rows"]
+__all__ = ["Parts", "of_law", "part_of", "split_rows"]
 
 Pair = tuple[Tensor, Tensor]
 
@@ -34,9 +34,7 @@ class Parts:
     report: Pair
     fit: Pair = field(default_factory=lambda: (torch.empty(0), torch.empty(0)))
     law: Any = None
-    split: Split | None = None
     scales: list[tuple[Tensor, Tensor]] | None = None
-    warnings: list[str] = field(default_factory=list)
 
 
 def of_law(law: Any, select_rows: int, report_rows: int, seed: int, device: torch.device) -> Parts:
@@ -49,17 +47,12 @@ def of_law(law: Any, select_rows: int, report_rows: int, seed: int, device: torc
     return Parts(draw("select", select_rows), draw("report", report_rows), law=law)
 
 
-def of_rows(
-    rows: Rows,
-    num_folds: int,
-    how: str,
-    fractions: Sequence[float],
-    seed: int,
-    device: torch.device,
-) -> list[Parts]:
-    """Each fold's parts of finite data, the first with a warning for rows that were torn apart.
+def split_rows(
+    rows: Rows, num_folds: int, how: str, fractions: Sequence[float], seed: int
+) -> tuple[list[Split], list[str]]:
+    """Splits finite data for each fold; warns of rows that were torn apart.
 
-    Duplicate rows stay together in a random split. Standardisation is fitted on fit rows alone.
+    Duplicate rows stay together in a random split.
     """
     generator = torch.Generator().manual_seed(stream(seed, "split"))
     twins = identical_rows(rows.x, rows.z)
@@ -76,12 +69,11 @@ def of_rows(
             f"{torn} report rows have an identical twin among the rows that trained: split={how} "
             "tears duplicates apart, which can raise the estimate"
         )
-    parts = [_parts(rows, split, device) for split in splits]
-    parts[0].warnings = warnings
-    return parts
+    return splits, warnings
 
 
-def _parts(rows: Rows, split: Split, device: torch.device) -> Parts:
+def part_of(rows: Rows, split: Split, device: torch.device) -> Parts:
+    """Returns the parts of finite data on a device, standardised by the fit rows alone."""
     x_scale = Standardise.fit(rows.x[split.fit], rows.x_categorical)
     z_scale = Standardise.fit(rows.z[split.fit], rows.z_categorical)
 
@@ -92,6 +84,5 @@ def _parts(rows: Rows, split: Split, device: torch.device) -> Parts:
         fit=pair(split.fit),
         select=pair(split.select),
         report=pair(split.report),
-        split=split,
         scales=[(x_scale.mean, x_scale.std), (z_scale.mean, z_scale.std)],
     )

@@ -104,6 +104,38 @@ def test_numbers_and_text_of_numbers_are_the_same_classes(tmp_path: Path) -> Non
     assert data.test_y.tolist() == [0] * M
 
 
+def test_text_and_numbers_of_two_files_are_matched_exactly(tmp_path: Path) -> None:
+    """A number is the class that writes it, unless two do; text is the class of the same text."""
+
+    def labelled(train: list[Any], test: list[Any]) -> Labelled:
+        y, test_y = (np.array(codes)[np.arange(N) % len(codes)] for codes in (train, test))
+        given = {
+            "path": npz(tmp_path / "train.npz", x=TABLE, z=y),
+            "test_path": npz(tmp_path / "test.npz", x=TEST, z=test_y[:M]),
+        }
+        return Arrays(**given).labelled()
+
+    def classes_of(train: list[Any], test: list[Any]) -> list[str]:
+        data = labelled(train, test)
+        return [data.names[y] for y in data.test_y[: len(test)]]
+
+    assert classes_of(["07", "1E2", "8"], [7, 100, 8]) == ["07", "1E2", "8"]
+    assert classes_of([7, 2**53, 2**53 + 1], ["07", "9007199254740993"]) == [
+        "7",
+        "9007199254740993",
+    ]
+    assert classes_of(["False", "True"], [True, False]) == ["True", "False"]
+    assert classes_of(["007", "7"], [7]) == ["7"]
+    for train, test, unknown in (
+        (["007", "07"], [7], "7"),
+        (["7", "8"], ["07"], "07"),
+        ([7, 8], ["x"], "x"),
+        ([2**53, 2**53 + 2], [2**53 + 1], "9007199254740993"),
+    ):
+        with pytest.raises(BadInput, match=f"does not have: {unknown}: want the same classes"):
+            labelled(train, test)
+
+
 def test_a_pair_of_files(tmp_path: Path) -> None:
     pairs = {}
     for part, x, z in (("path", TABLE, LABELS), ("test_path", TEST, TEST_LABELS)):

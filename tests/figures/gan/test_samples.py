@@ -10,7 +10,6 @@ from matplotlib.image import imread
 from scipy import ndimage
 
 from mine_cli import figures
-from mine_cli.errors import BadInput
 from mine_cli.figures import style
 from mine_cli.figures.gan.panels import bandwidth, density_of, square, tiled
 from mine_cli.figures.gan.run import GanRun, percent, score
@@ -155,18 +154,13 @@ def test_points_lie_over_the_data_in_its_frame(points: Path, kept: list[Figure])
 
 
 def test_points_outside_the_frame_are_counted(points: Path, kept: list[Figure]) -> None:
-    figures.samples(points, step=1000)
-    [axes] = kept[0].axes
-    assert "samples of step 1,000: " in axes.get_title(loc="left")
+    figures.training(points)
+    axes = kept[0].axes[0]
+    assert "step 1,000\n" in axes.get_title(loc="left")
     left, right, bottom, top = square(GanRun.read(points).data)
     x, y = GanRun.read(points).at(1000)["x"].T
     unseen = ((x < left) | (x > right) | (y < bottom) | (y > top)).sum()
     assert axes.get_xlabel() == f"{unseen} of 2,500 points lie outside the frame"
-
-
-def test_a_step_whose_samples_were_not_kept(points: Path) -> None:
-    with pytest.raises(BadInput, match=r"^step=1500: no samples in .*; there: 1000, 2000,"):
-        figures.samples(points, step=1500)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

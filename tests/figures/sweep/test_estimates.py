@@ -60,7 +60,7 @@ def test_three_bounds_over_thirteen_correlations_are_a_file(tmp_path: Path) -> N
     ended = {3: "failed", 38: "diverged", 77: "high_variance", 116: "at_ceiling", 80: "pending"}
     grid = {"bound": BOUNDS, "dataset.rho": RHOS, "seed": SEEDS}
     sweep = gathered(tmp_path / "sweep", grid, ended)
-    assert figures.sweep(sweep) == sweep / "sweep.png"
+    assert figures.compare_jobs(sweep) == sweep / "sweep.png"
     assert imread(sweep / "sweep.png").std() > 0.05
 
 
@@ -68,7 +68,7 @@ def test_estimates_stand_over_the_truth_and_errors_below(
     tmp_path: Path, kept: list[Figure]
 ) -> None:
     grid = {"bound": BOUNDS, "dataset.rho": RHOS, "seed": SEEDS}
-    figures.sweep(gathered(tmp_path / "sweep", grid))
+    figures.compare_jobs(gathered(tmp_path / "sweep", grid))
     above, below = kept[0].axes
     assert (len(drawn(above)), len(drawn(below))) == (3, 3)
     truths = [truth_of(rho) for rho in RHOS]
@@ -93,7 +93,7 @@ def test_estimates_stand_over_the_truth_and_errors_below(
 
 
 def test_a_bound_has_a_colour_and_a_marker(tmp_path: Path, kept: list[Figure]) -> None:
-    figures.sweep(gathered(tmp_path / "sweep", {"bound": BOUNDS, "dataset.rho": RHOS}))
+    figures.compare_jobs(gathered(tmp_path / "sweep", {"bound": BOUNDS, "dataset.rho": RHOS}))
     lines = [container.lines[0] for container in drawn(kept[0].axes[0])]
     assert [line.get_color() for line in lines] == [style.BLUE, style.ORANGE, style.GREEN]
     assert len({line.get_marker() for line in lines}) == 3
@@ -107,7 +107,7 @@ def test_statuses_are_marked_and_explained(tmp_path: Path, kept: list[Figure]) -
     grid = {"bound": ["mine", "dv"], "dataset.rho": [0.3, 0.6, 0.9]}
     ended = {1: "high_variance", 2: "at_ceiling", 4: "failed", 5: "diverged"}
     sweep = gathered(tmp_path / "sweep", grid, ended)
-    figures.sweep(sweep)
+    figures.compare_jobs(sweep)
     assert legend(kept[0])[-4:] == [
         "high_variance: 1 of 6 jobs", "at_ceiling: 1 of 6 jobs", "diverged: 1 of 6 jobs",
         "failed: 1 of 6 jobs",
@@ -126,7 +126,7 @@ def test_nothing_stands_beside_its_truth_and_all_is_seen(
     tmp_path: Path, kept: list[Figure]
 ) -> None:
     grid = {"bound": BOUNDS, "dataset.rho": RHOS}
-    figures.sweep(gathered(tmp_path / "sweep", grid, {12: "failed", 25: "failed"}))
+    figures.compare_jobs(gathered(tmp_path / "sweep", grid, {12: "failed", 25: "failed"}))
     above, below = kept[0].axes
     for axes in (above, below):
         lines = [found.lines[0] for found in drawn(axes)]
@@ -140,19 +140,21 @@ def test_nothing_stands_beside_its_truth_and_all_is_seen(
 
 def test_what_else_moves_the_truth_has_its_own_axes(tmp_path: Path, kept: list[Figure]) -> None:
     grid = {"bound": BOUNDS, "dataset.dim": [2, 20], "dataset.rho": RHOS}
-    figures.sweep(gathered(tmp_path / "sweep", grid))
+    figures.compare_jobs(gathered(tmp_path / "sweep", grid))
     titles = [axes.get_title(loc="left") for axes in kept[0].axes]
     assert titles == ["dataset.dim=2", "dataset.dim=20", "", ""]
     assert legend(kept[0])[:3] == ["bound=mine", "bound=mine_f", "bound=infonce"]
     wide = gathered(tmp_path / "wide", {"dataset.dim": list(range(1, 6)), "dataset.rho": RHOS})
-    figures.sweep(wide)  # too many axes: series in one
+    figures.compare_jobs(wide)  # too many axes: series in one
     assert len(kept[1].axes) == 2
     assert legend(kept[1])[:2] == ["dataset.dim=1", "dataset.dim=2"]
 
 
 def test_data_of_unknown_truth_have_no_axes(tmp_path: Path, kept: list[Figure]) -> None:
     grid = {"dataset.dim": [2, 5, 20], "dataset.rho": [0.3, 0.5, 0.7, 0.9]}
-    figures.sweep(gathered(tmp_path / "sweep", grid, dict.fromkeys(range(8, 12), "pending")))
+    figures.compare_jobs(
+        gathered(tmp_path / "sweep", grid, dict.fromkeys(range(8, 12), "pending"))
+    )
     assert [axes.get_title(loc="left") for axes in kept[0].axes[:2]] == [
         "dataset.dim=2", "dataset.dim=5",
     ]  # fmt: skip
@@ -161,7 +163,7 @@ def test_data_of_unknown_truth_have_no_axes(tmp_path: Path, kept: list[Figure]) 
 
 def test_two_settings_are_told_by_colour_and_by_marker(tmp_path: Path, kept: list[Figure]) -> None:
     grid = {"bound": BOUNDS, "network": ["mlp", "separable"], "dataset.rho": RHOS}
-    figures.sweep(gathered(tmp_path / "sweep", grid))
+    figures.compare_jobs(gathered(tmp_path / "sweep", grid))
     lines = [container.lines[0] for container in drawn(kept[0].axes[0])]
     assert len({(line.get_color(), line.get_marker()) for line in lines}) == 6
     assert len({line.get_color() for line in lines}) == 3
@@ -172,14 +174,14 @@ def test_two_settings_are_told_by_colour_and_by_marker(tmp_path: Path, kept: lis
 
 def test_many_series_have_a_scale_of_colours(tmp_path: Path, kept: list[Figure]) -> None:
     grid = {"trainer.lr": [0.001 * k for k in range(1, 13)], "dataset.rho": RHOS}
-    figures.sweep(gathered(tmp_path / "sweep", grid))
+    figures.compare_jobs(gathered(tmp_path / "sweep", grid))
     colours = {container.lines[0].get_color() for container in drawn(kept[0].axes[0])}
     assert len(colours) == 12
 
 
 def test_a_number_is_an_axis(tmp_path: Path, kept: list[Figure]) -> None:
     grid = {"bound": BOUNDS, "trainer.lr": [1e-2, 1e-4, 1e-3], "seed": SEEDS}
-    figures.sweep(gathered(tmp_path / "sweep", grid))
+    figures.compare_jobs(gathered(tmp_path / "sweep", grid))
     [axes] = kept[0].axes
     assert axes.get_xscale() == "log"
     assert [text.get_text() for text in axes.get_xticklabels()] == ["0.0001", "0.001", "0.01"]
@@ -188,13 +190,13 @@ def test_a_number_is_an_axis(tmp_path: Path, kept: list[Figure]) -> None:
     assert axes.lines[0].get_ydata() == pytest.approx([truth_of(0.8)] * 2)
     low, high = axes.get_ylim()
     assert all(low < y < high for found in drawn(axes) for y in found.lines[0].get_ydata())
-    figures.sweep(gathered(tmp_path / "near", {"trainer.steps": [100, 200, 300]}))
+    figures.compare_jobs(gathered(tmp_path / "near", {"trainer.steps": [100, 200, 300]}))
     assert kept[1].axes[0].get_xscale() == "linear"
 
 
 def test_names_are_labels(tmp_path: Path, kept: list[Figure]) -> None:
     grid = {"bound": BOUNDS, "network": ["mlp", "separable"], "seed": SEEDS}
-    figures.sweep(gathered(tmp_path / "sweep", grid, dict.fromkeys(range(6), "pending")))
+    figures.compare_jobs(gathered(tmp_path / "sweep", grid, dict.fromkeys(range(6), "pending")))
     [axes] = kept[0].axes
     assert [text.get_text() for text in axes.get_xticklabels()] == BOUNDS
     assert drawn(axes)[0].lines[0].get_linestyle() == "None"
@@ -203,7 +205,7 @@ def test_names_are_labels(tmp_path: Path, kept: list[Figure]) -> None:
 
 
 def test_seeds_alone_stand_side_by_side(tmp_path: Path, kept: list[Figure]) -> None:
-    figures.sweep(gathered(tmp_path / "sweep", {"seed": SEEDS}))
+    figures.compare_jobs(gathered(tmp_path / "sweep", {"seed": SEEDS}))
     [axes] = kept[0].axes
     assert axes.get_xlabel() == "seed"
     assert drawn(axes)[0].lines[0].get_linestyle() == "None"
@@ -215,13 +217,13 @@ def test_trials_that_a_search_repeats_are_no_seeds(tmp_path: Path, kept: list[Fi
     for number in range(3):
         finish(sweep / str(number), **(estimated({}) | {"seed": 0}))
     Ledger(sweep).write()
-    figures.sweep(sweep)
+    figures.compare_jobs(sweep)
     assert kept[0].get_suptitle().endswith("one job each")
     assert "two standard errors of each estimate" in legend(kept[0])
 
 
 def test_bits(tmp_path: Path, kept: list[Figure]) -> None:
-    figures.sweep(gathered(tmp_path / "sweep", {"dataset.rho": RHOS}), "bits")
+    figures.compare_jobs(gathered(tmp_path / "sweep", {"dataset.rho": RHOS}), "bits")
     above, below = kept[0].axes
     assert above.lines[0].get_xdata()[1] == pytest.approx(truth_of(RHOS[-1]) / 0.6931472)
     assert above.get_ylabel() == "estimate (bits)"
@@ -235,7 +237,7 @@ def test_generators_are_judged_by_their_scores(tmp_path: Path, kept: list[Figure
         status = "collapsed" if number == 0 else "ok"
         points_run(sweep / str(number), beta, 0, 20, steps=(1000,), status=status)
     Ledger(sweep).write()
-    figures.sweep(sweep)
+    figures.compare_jobs(sweep)
     labels = [axes.get_ylabel() for axes in kept[0].axes]
     assert labels == ["KL (nats)", "modes", "high quality (%)"]
     assert kept[0].axes[0].get_xscale() == "symlog"
@@ -248,7 +250,7 @@ def test_modes_are_whole_numbers(tmp_path: Path, kept: list[Figure]) -> None:
     for number, modes in enumerate((11, 12, 12)):
         points_run(sweep / str(number), (0, 0.1, 1)[number], 0, modes, steps=(1000,))
     Ledger(sweep).write()
-    figures.sweep(sweep)
+    figures.compare_jobs(sweep)
     assert ticks_shown(kept[0].axes[1]) == [11, 12]
 
 
@@ -265,7 +267,7 @@ def test_a_value_far_off_is_an_arrow(tmp_path: Path, kept: list[Figure]) -> None
         lost = {"status": "outrun", "metrics": {"i_xz_term": -2e7}} if number == 1 else {}
         bottleneck_run(sweep / str(number), "mine_gaussian", beta, steps=(0, 600), **lost)
     Ledger(sweep).write()
-    figures.sweep(sweep)
+    figures.compare_jobs(sweep)
     axes = kept[0].axes[1]
     assert axes.get_ylabel() == "I(X;Z) by the term (nats)"
     assert signs(axes, "v", 7) == [(0.01, 0.0)]
@@ -280,7 +282,7 @@ def test_what_is_only_known_to_be_exceeded_has_a_sign(tmp_path: Path, kept: list
         metrics = {"i_xz_reference": 9.2 - beta, "i_xz_reference_upper": upper}
         bottleneck_run(sweep / str(number), "mine_gaussian", beta, steps=(600,), metrics=metrics)
     Ledger(sweep).write()
-    figures.sweep(sweep)
+    figures.compare_jobs(sweep)
     by_term, by_law = kept[0].axes[1:]
     assert by_law.get_ylabel() == "I(X;Z) by the law (nats)"
     sign, size = AT_LEAST["marker"], AT_LEAST["markersize"]
@@ -290,10 +292,10 @@ def test_what_is_only_known_to_be_exceeded_has_a_sign(tmp_path: Path, kept: list
 
 
 def test_nothing_to_compare_is_no_picture(tmp_path: Path) -> None:
-    assert figures.sweep(tmp_path) is None
+    assert figures.compare_jobs(tmp_path) is None
     empty = gathered(tmp_path / "empty", {"bound": BOUNDS}, dict.fromkeys(range(3), "pending"))
     one = gathered(tmp_path / "one", {"bound": BOUNDS}, {0: "failed", 2: "diverged"})
-    assert figures.sweep(empty) is figures.sweep(one) is None
+    assert figures.compare_jobs(empty) is figures.compare_jobs(one) is None
     nothing = sweep_folder(tmp_path / "nothing", [], listed=False)
     Ledger(nothing).write()
-    assert figures.sweep(nothing) is None
+    assert figures.compare_jobs(nothing) is None

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mine_cli.config.compose import conf_dir
 from mine_cli.errors import BadInput
 from mine_cli.tasks import registry
-from mine_cli.tasks.gan.experiment import GANExperiment
+from mine_cli.tasks.registry import experiment_of
 from tests.gan_folders import GRID, images_run, points_run
 
 SHORT = (1000, 2000)
@@ -137,23 +137,23 @@ def own(section: str, part: type, *overrides: str) -> DictConfig:
 )
 def test_what_cannot_be_trained_is_one_line(cfg: Any, line: str) -> None:
     with pytest.raises(BadInput, match=line) as caught:
-        registry.check(cfg())
+        registry.checked(cfg())
     assert len(str(caught.value).splitlines()) == 1
 
 
 def test_a_data_set_of_ones_own_needs_no_more_than_draws() -> None:
     cfg = own("dataset", Points)
-    registry.check(cfg)
-    assert "Points; x (2,)" in registry.dry_run(cfg)
+    registry.checked(cfg)
+    assert "Points; x (2,)" in registry.dry_run(experiment_of(cfg))
 
 
 def test_checking_leaves_the_models_as_they_were() -> None:
     """Each comes from its own random stream, whatever was drawn before."""
-    job = GANExperiment(composed())
+    job = experiment_of(composed())
     before = torch.get_rng_state()
     first = job.models()
     job.check()
-    second = GANExperiment(composed("network.widths=[7,7]")).models()
+    second = experiment_of(composed("network.widths=[7,7]")).models()
     assert torch.equal(torch.get_rng_state(), before)
     for name in ("generator", "discriminator"):
         for a, b in zip(first[name].parameters(), second[name].parameters(), strict=True):
@@ -165,7 +165,7 @@ def test_checking_leaves_the_models_as_they_were() -> None:
 
 def test_a_dry_run_tells_shapes_and_counts() -> None:
     cfg = composed("task.latent_dim=4", "task.code_dim=3", "task.beta=0.5", "task.latent=uniform")
-    told = GANExperiment(cfg).listing()
+    told = experiment_of(cfg).listing()
     # BatchNorm's gain and bias in place of a bias; the statistics network sees x and the code.
     generator = 4 * 6 + 2 * 6 + 6 * 5 + 2 * 5 + 5 * 2 + 2
     assert told["dataset"] == "GaussianGrid; x (2,)"
@@ -176,7 +176,9 @@ def test_a_dry_run_tells_shapes_and_counts() -> None:
     assert told["bound"] == "Mine, beta 0.5"
     assert told["marginals"] == "Derangement, 100 pairs a batch"
     assert told["training"] == "8000 steps of 100 samples on cpu"
-    assert list(told) == [line.split()[0] for line in registry.dry_run(cfg).splitlines()[:-1]]
+    assert list(told) == [
+        line.split()[0] for line in registry.dry_run(experiment_of(cfg)).splitlines()[:-1]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +187,7 @@ def test_a_dry_run_tells_shapes_and_counts() -> None:
 def test_the_truth_is_infinite_or_not_known(code: int | None, said: str) -> None:
     """It is the code that decides; part of the latent leaves noise in the samples."""
     dim = "null" if code is None else code
-    head = GANExperiment(composed("task.latent_dim=4", f"task.code_dim={dim}")).head()
+    head = experiment_of(composed("task.latent_dim=4", f"task.code_dim={dim}")).head()
     assert head["true_mi"] is None
     assert head["true_mi_note"].startswith(said)
     assert head["true_mi_note"].endswith("the estimate is a diagnostic, not a result")
@@ -196,15 +198,15 @@ def test_the_truth_is_infinite_or_not_known(code: int | None, said: str) -> None
 
 def test_a_sweeper_is_given_the_divergence() -> None:
     metrics = {"kl": 0.03, "modes": 24.0, "high_quality": 0.5, "js": 0.01, "samples": 2500}
-    compared = GANExperiment(composed()).compared({"metrics": metrics})
+    compared = experiment_of(composed()).compared({"metrics": metrics})
     assert next(iter(compared.items())) == ("result/kl", 0.03)
     assert set(compared.values()) == {0.03, 24.0, 0.5, 0.01}
-    nothing = GANExperiment(composed()).compared({"metrics": {}})
+    nothing = experiment_of(composed()).compared({"metrics": {}})
     assert set(nothing.values()) == {None}
 
 
 def test_the_folder_begins_with_the_data(tmp_path: Path) -> None:
-    job = GANExperiment(composed("task.samples=150", "seed=3", "task.beta=0.5"))
+    job = experiment_of(composed("task.samples=150", "seed=3", "task.beta=0.5"))
     kept: dict[str, Any] = {}
 
     class Files:
@@ -236,11 +238,10 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The names of the runs that each comparison would draw."""
     drawn: list[list[str]] = []
 
-    def record(folders: list[Path], path: Path) -> None:
-        assert path == folders[0].parent / "compare.png"
-        drawn.append([folder.name for folder in folders])
+    def record(sweep: Path) -> None:
+        drawn.append(sorted(path.parent.name for path in sweep.glob("*/result.json")))
 
-    monkeypatch.setattr("mine_cli.tasks.gan.experiment.figures.compare", record)
+    monkeypatch.setattr("mine_cli.tasks.gan.experiment.figures.compare_generators", record)
     return drawn
 
 

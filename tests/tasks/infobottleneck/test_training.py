@@ -27,10 +27,10 @@ from mine_cli.networks.encoders import (
 )
 from mine_cli.networks.interface import Bounded
 from mine_cli.networks.mlp import MLP
-from mine_cli.tasks.infobottleneck.experiment import InfoBottleneckExperiment
 from mine_cli.tasks.infobottleneck.rows import validation_split
 from mine_cli.tasks.infobottleneck.stacked import Batched, objective
 from mine_cli.tasks.infobottleneck.training import InfoBottleneck
+from mine_cli.tasks.registry import experiment_of
 from mine_cli.training.optim import set_rate
 
 CLASSES, SIZE, FEATURES = 3, 6, 4
@@ -162,7 +162,7 @@ def test_on_digits_the_information_falls_as_beta_rises() -> None:
     for beta in (0.001, 0.01, 0.1):
         chosen = ["task=infobottleneck", "method=mine_gaussian", f"method.beta={beta}"]
         cfg = composed([*chosen, "trainer.steps=1080", "trainer.device=cpu"])
-        task = trained(InfoBottleneckExperiment(cfg).start(torch.device("cpu")), 1080)
+        task = trained(experiment_of(cfg).start(torch.device("cpu")), 1080)
         found.append(task.evaluate(1080))
     upper = [row["mi/reference_upper"] for row in found]
     assert upper[0] > 1.2 * upper[1]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mine_cli.data import Rows
 from mine_cli.data.gaussian import Gaussian
-from mine_cli.tasks.mi_estimate.parts import Parts, of_law, of_rows
+from mine_cli.tasks.mi_estimate.parts import Parts, of_law, part_of, split_rows
 
 CPU = torch.device("cpu")
 N = 400
@@ -21,12 +21,15 @@ def table(**changes: object) -> Rows:
 
 
 def split(rows: Rows, folds: int = 1, how: str = "random", seed: int = 0) -> list[Parts]:
-    return of_rows(rows, folds, how, [0.8, 0.1, 0.1], seed, CPU)
+    splits, _ = split_rows(rows, folds, how, [0.8, 0.1, 0.1], seed)
+    found = [part_of(rows, split, CPU) for split in splits]
+    for parts, split in zip(found, splits, strict=True):
+        parts.indices = split.fit, split.select, split.report
+    return found
 
 
 def indices(parts: Parts) -> tuple[Tensor, Tensor, Tensor]:
-    assert parts.split is not None
-    return parts.split.fit, parts.split.select, parts.split.report
+    return parts.indices
 
 
 def numbers(parts: Parts, name: str) -> Tensor:
@@ -98,17 +101,15 @@ def test_the_seed_decides_the_split_and_nothing_else_does() -> None:
 def test_duplicates_stay_together_at_random_and_draw_a_warning_in_blocks(folds: int) -> None:
     i = torch.arange(N) % 100
     twins = Rows(i[:, None].float(), i[:, None].float())
+    assert split_rows(twins, folds, "random", [0.8, 0.1, 0.1], 0)[1] == []
     for parts in split(twins, folds):
-        assert parts.warnings == []
         assert all(
             not torch.isin(i[a], i[b]).any()
             for a, b in ((indices(parts)[0], indices(parts)[2]), indices(parts)[:2])
         )
-    first, *rest = split(twins, folds, "blocks")
-    (line,) = first.warnings
+    (line,) = split_rows(twins, folds, "blocks", [0.8, 0.1, 0.1], 0)[1]
     assert "identical twin" in line
     assert "split=blocks" in line
-    assert all(parts.warnings == [] for parts in rest)
 
 
 def test_groups_stay_together() -> None:

@@ -19,7 +19,7 @@ from mine_cli.estimator.evaluation import Evaluation
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.networks.mlp import MLP
 from mine_cli.tasks.mi_estimate import training
-from mine_cli.tasks.mi_estimate.parts import Parts, of_law, of_rows
+from mine_cli.tasks.mi_estimate.parts import Parts, of_law, part_of, split_rows
 from mine_cli.tasks.mi_estimate.training import MIEstimate
 from mine_cli.training.trainer import Trainer
 
@@ -44,7 +44,9 @@ def gaussian_rows(n: int = N) -> Rows:
 
 
 def finite(folds: int = 1) -> list[Parts]:
-    return of_rows(gaussian_rows(), folds, "random", [0.6, 0.2, 0.2], 0, CPU)
+    rows = gaussian_rows()
+    splits, _ = split_rows(rows, folds, "random", [0.6, 0.2, 0.2], 0)
+    return [part_of(rows, split, CPU) for split in splits]
 
 
 def task_on(parts: list[Parts], conf: MIEstimateConf = CONF, **term: Any) -> MIEstimate:

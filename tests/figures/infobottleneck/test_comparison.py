@@ -12,10 +12,17 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from mine_cli import figures
-from mine_cli.figures.infobottleneck.method_groups import Group, groups_of, measure_of
-from mine_cli.figures.infobottleneck.methods import information_in_words, nats
+from mine_cli.figures.infobottleneck.comparison import (
+    information_in_words,
+    measure_of,
+    methods_of,
+    nats,
+    runs,
+)
 from mine_cli.figures.infobottleneck.run import BottleneckRun
+from mine_cli.figures.run import Arm
 from mine_cli.results.files import write_json
+from mine_cli.results.ledger import Setting, counted
 from tests.bottleneck_folders import bottleneck_run
 
 LAST = (12_000,)
@@ -35,12 +42,14 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def texts(figure: Figure) -> str:
-    [axes] = figure.axes
+    _, beside = figure.axes
+    [table] = beside.tables
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    return "\n".join([*(text.get_text() for text in axes.texts), *legend])
+    cells = [cell.get_text().get_text() for cell in table.get_celld().values()]
+    return "\n".join([*cells, *legend])
 
 
-# Groups
+# Methods
 
 
 def test_groups_in_the_order_of_the_paper_and_of_beta(tmp_path: Path) -> None:
@@ -51,7 +60,7 @@ def test_groups_in_the_order_of_the_paper_and_of_beta(tmp_path: Path) -> None:
             tmp_path / f"{method}{beta}" / "result.json",
             {"task": "infobottleneck", "status": "ok", "method": arm, "metrics": {}},
         )
-    found = [group.name for group in groups_of(tmp_path)]
+    found = [method.runs[0].arm for method in methods_of(tmp_path)]
     assert found == ["none", "mine_additive, beta 0.001", "mine_additive, beta 0.1", "own, beta 1"]
 
 
@@ -60,23 +69,22 @@ def test_unfinished_runs_and_other_tasks_are_left_out(
     tmp_path: Path, change: dict[str, str]
 ) -> None:
     bottleneck_run(tmp_path / "0", steps=LAST, **change)
-    assert groups_of(tmp_path) == []
-    assert figures.table(tmp_path) is None
+    assert methods_of(tmp_path) == []
+    assert figures.compare_methods(tmp_path) is None
     assert list(tmp_path.glob("table.*")) == []
 
 
 def test_statuses_are_counted(tmp_path: Path) -> None:
     for seed, status in enumerate(("ok", "outrun", "ok", "diverged")):
         bottleneck_run(tmp_path / str(seed), seed=seed, steps=LAST, status=status)
-    [group] = groups_of(tmp_path)
-    assert group.statuses == "2 ok, 1 outrun, 1 diverged"
-    assert group.seeds == "4 seeds, 1 outrun, 1 diverged"
-    assert group.marked
-    assert [len(group.counted), len(group.sound)] == [3, 2]
+    [method] = methods_of(tmp_path)
+    assert counted(method.jobs.rows) == "2 ok, 1 outrun, 1 diverged"
+    assert runs(method) == "4 seeds, 1 outrun, 1 diverged"
+    assert [len(method.jobs.numbered), len(method.sound.runs)] == [3, 2]
 
 
 def test_the_measure_that_all_have(tmp_path: Path) -> None:
-    gaussian, additive = groups_of(
+    gaussian, additive = methods_of(
         sweep_of(tmp_path, ("mine_gaussian", 1e-3), ("mine_additive", 1e-3))
     )
     assert measure_of([gaussian]).key == "i_xz_reference"
@@ -90,7 +98,7 @@ def test_the_measure_that_all_have(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("error")
 def test_the_table_is_two_files(tmp_path: Path) -> None:
     sweep = sweep_of(tmp_path, ("none", 0.0), ("mine_gaussian", 1e-3), ("mine_gaussian", 1e-2))
-    assert figures.table(sweep) == sweep / "table.png"
+    assert figures.compare_methods(sweep) == sweep / "table.png"
     assert imread(sweep / "table.png").std() > 0.05
     rows = rows_of(sweep / "table.csv")
     assert [(row["method"], row["beta"], row["seeds"]) for row in rows] == [
@@ -103,9 +111,9 @@ def test_the_table_is_two_files(tmp_path: Path) -> None:
 
 def test_means_and_standard_errors_over_seeds(tmp_path: Path, kept: list[Figure]) -> None:
     sweep = sweep_of(tmp_path, ("vib", 1e-3), seeds=3)
-    figures.table(sweep)
-    runs = [BottleneckRun.read(path) for path in sweep.glob("vib*")]
-    values = [run.metric("error_averaged") for run in runs]
+    figures.compare_methods(sweep)
+    found = [BottleneckRun.read(path) for path in sweep.glob("vib*")]
+    values = [run.metric("error_averaged") for run in found]
     mean, error = fmean(values), stdev(values) / math.sqrt(3)
     [row] = rows_of(sweep / "table.csv")
     assert float(row["error_averaged"]) == pytest.approx(mean)
@@ -122,7 +130,7 @@ def test_means_and_standard_errors_over_seeds(tmp_path: Path, kept: list[Figure]
 
 def test_one_seed_has_the_binomial_interval_dashed(tmp_path: Path, kept: list[Figure]) -> None:
     sweep = sweep_of(tmp_path, ("none", 0.0), ("vib", 1e-3), seeds=1)
-    figures.table(sweep)
+    figures.compare_methods(sweep)
     said = texts(kept[0])
     assert "one seed: ± 2 binomial standard errors of 10,000 test rows" in said
     assert "over seeds" not in said
@@ -140,7 +148,7 @@ def test_mishaps_are_named(tmp_path: Path, kept: list[Figure]) -> None:
     bottleneck_run(sweep / "a", "mine_additive", seed=2, status="outrun", metrics=lost, **add)
     bottleneck_run(sweep / "b", "mine_additive", seed=3, status="diverged", metrics=NOTHING, **add)
     bottleneck_run(sweep / "c", "vib", seed=3, status="diverged", metrics=NOTHING, **add)
-    figures.table(sweep)
+    figures.compare_methods(sweep)
     said = texts(kept[0])
     assert "4 seeds, 1 outrun, 1 diverged" in said
     assert "1 seed, 1 diverged" in said
@@ -156,7 +164,7 @@ def test_mishaps_are_named(tmp_path: Path, kept: list[Figure]) -> None:
 
 
 def test_a_wide_range_of_errors_is_logarithmic(tmp_path: Path, kept: list[Figure]) -> None:
-    figures.table(sweep_of(tmp_path, ("vib", 1e-3), ("vib", 0.1), ("vib", 1.0)))
+    figures.compare_methods(sweep_of(tmp_path, ("vib", 1e-3), ("vib", 0.1), ("vib", 1.0)))
     assert kept[0].axes[0].get_xscale() == "log"
 
 
@@ -165,7 +173,7 @@ def test_runs_without_a_number(tmp_path: Path, kept: list[Figure]) -> None:
         bottleneck_run(
             tmp_path / str(seed), steps=LAST, seed=seed, status="diverged", metrics=NOTHING
         )
-    figures.table(tmp_path)
+    figures.compare_methods(tmp_path)
     assert "2 seeds, 2 diverged" in texts(kept[0])
 
 
@@ -181,8 +189,8 @@ def test_runs_without_a_number(tmp_path: Path, kept: list[Figure]) -> None:
 def test_the_information_says_how_it_is_known(
     tmp_path: Path, method: str, beta: float, said: str
 ) -> None:
-    [group] = groups_of(sweep_of(tmp_path, (method, beta), seeds=1))
-    assert information_in_words(group) == said
+    [method] = methods_of(sweep_of(tmp_path, (method, beta), seeds=1))
+    assert information_in_words(method) == said
 
 
 def test_the_term_of_an_outrun_run_is_no_information(tmp_path: Path) -> None:
@@ -192,8 +200,8 @@ def test_the_term_of_an_outrun_run_is_no_information(tmp_path: Path) -> None:
             tmp_path / str(seed), "mine_additive", seed=seed, steps=LAST, status=status,
             metrics=metrics,
         )  # fmt: skip
-    [group] = groups_of(tmp_path)
-    assert information_in_words(group) == "3.00 (MI term)"
-    alone = Group(group.method, group.beta, group.runs[1:])
+    [method] = methods_of(tmp_path)
+    assert information_in_words(method) == "3.00 (MI term)"
+    alone = Arm(BottleneckRun, Setting({}, method.jobs.rows[1:]))
     assert information_in_words(alone) == "−20,000,000 (MI term)"
     assert nats(-3.456) == "−3.46"

@@ -1,0 +1,63 @@
+"""The picture of a `task=mi-estimate` run: the held-out estimate over the training."""
+
+from pathlib import Path
+
+from matplotlib.axes import Axes
+
+from mine_cli.figures import style
+from mine_cli.figures.run import Run
+from mine_cli.results.files import Result
+from mine_cli.results.numbers import per_nat
+from mine_cli.results.summary import name_of
+
+__all__ = ["curve"]
+
+
+def curve(folder: Path, units: str = "nats") -> Path:
+    """Draws the held-out estimate against the step, with the truth and the final interval.
+
+    Arguments:
+        folder: A run, with metrics.csv (the column "mi/estimate") and result.json.
+        units: "nats" or "bits".
+
+    Returns:
+        The path of the PNG, `figures/curve.png` in that folder.
+    """
+    run, factor = Run.read(folder), per_nat(units)
+    truth = run.result.get("true_mi")
+    figure, axes = style.panel(7.0, 4.2)
+    steps, nats = run.curve("mi/estimate")
+    values = [value * factor for value in nats]
+    axes.plot(
+        steps, values, color=style.BLUE, marker="o", markersize=3.5, linewidth=1.4,
+        label="during training (held-out rows)",
+    )  # fmt: skip
+    if truth is not None:
+        label = f"truth {truth * factor:.3f}"
+        axes.axhline(truth * factor, color=style.GREY, linestyle="--", linewidth=1.4, label=label)
+    draw_final(axes, run.result, factor, max([*steps, run.result.get("steps") or 0]))
+    axes.set_xlabel("optimisation step")
+    axes.set_ylabel(f"mutual information ({units})")
+    parts = filter(None, (name_of(run.result.get(key)) for key in ("dataset", "network", "bound")))
+    axes.set_title(f"{', '.join(parts)}: {run.status}", loc="left", fontsize=11)
+    style.quiet(axes)
+    axes.margins(x=0.03)
+    # An untrained critic may start far below zero; the curve's end is what has to be read.
+    highest = max([*values, (truth or 0.0) * factor])
+    if highest > 0 and min([*values, 0.0]) < -highest:
+        axes.set_ylim(bottom=-0.5 * highest, top=1.2 * highest)
+    axes.legend(frameon=False, fontsize=9, loc="best")
+    return style.save(figure, folder / "figures" / "curve.png")
+
+
+def draw_final(axes: Axes, result: Result, factor: float, step: float) -> None:
+    """The reported estimate with two standard errors to each side, at the last step."""
+    estimate, error = result.get("estimate"), result.get("standard_error")
+    if estimate is None:
+        return
+    label = f"reported {estimate * factor:.3f}"
+    axes.errorbar(
+        [step], [estimate * factor], yerr=None if error is None else [2 * error * factor],
+        color=style.ORANGE, marker="D", markersize=4.5, capsize=6, linewidth=1.6, zorder=5,
+        label=label if error is None else f"{label} ± {error * factor:.3f} (bar: 2 SE)",
+    )  # fmt: skip

@@ -1,0 +1,127 @@
+"""Mutated command lines: whatever is typed is answered as promised, and nothing is written."""
+
+import contextlib
+import io
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mine_cli.cli import main
+from mine_cli.config.schemas import SECTIONS, USES, Run
+
+TASKS = [task for task in USES if task not in ("infobottleneck", "classifier")]
+GROUPS = [*SECTIONS, "experiment", "hydra/launcher", "hydra/sweeper"]
+KEYS = sorted(
+    {*Run.__dataclass_fields__}
+    | {
+        f"{section}.{key}"
+        for section, options in SECTIONS.items()
+        for schema in options.values()
+        for key in schema.__dataclass_fields__
+        if key != "_target_"
+    }
+    | {"hydra.sweep.subdir", "hydra.job.name", "sweep_dir", "nothing", "trainer.nothing"}
+)
+NUMBERS = st.one_of(
+    st.integers(-3, 10**6).map(str),
+    st.floats().map(str),
+    st.sampled_from(["1e400", "-0", "9" * 400, "4294967296", "1000000", "0x10", "1_000", "nan"]),
+)
+WORDS = st.one_of(
+    st.sampled_from(
+        [
+            "null", "true", "false", "", "[]", "[1,2]", "[a,b]", "{}", "{a:1}", "mlp", "mine",
+            "cpu", "${nope}", "${seed}", "${task.nope}", "${oc.env:NOPE}", "???", "a,b", "1,2",
+            "range(3)", "interval(0,1)", "glob(*)", "'a b'", '"', "'", "[", "..", "../x", "/",
+            "a=b", "groups:", "groups:a", "blocks", "cuda:99", "mps", "nats", "groups:a,b",
+        ]
+    ),
+    st.text(max_size=12).filter(lambda text: "\x00" not in text),
+)  # fmt: skip
+VALUES = st.one_of(NUMBERS, WORDS)
+
+
+@st.composite
+def command_lines(draw: st.DrawFn) -> list[str]:
+    """A command of some task with a few words changed, added or broken."""
+    words = [f"task={draw(st.sampled_from(TASKS))}", "trainer=smoke"]
+    for _ in range(draw(st.integers(1, 2))):
+        key = draw(st.one_of(st.sampled_from(KEYS), st.sampled_from(GROUPS)))
+        kind = draw(st.sampled_from(["", "", "", "", "+", "++", "~", "word", "flag"]))
+        if kind == "word":
+            words.append(draw(st.text(max_size=12).filter(lambda t: t.strip() and t[0] != "-")))
+        elif kind == "flag":
+            words.insert(draw(st.integers(0, len(words))), "--multirun")
+        elif kind == "~":
+            words.append(f"~{key}")
+        else:
+            words.append(f"{kind}{key}={draw(VALUES)}")
+    return [*words, "dry_run=true"]
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    """What the program sets for its process is put back."""
+    arguments, path, hook = sys.argv, [*sys.path], threading.excepthook
+    terminate, raises = signal.getsignal(signal.SIGTERM), logging.raiseExceptions
+    yield
+    sys.argv, sys.path[:], threading.excepthook = arguments, path, hook
+    signal.signal(signal.SIGTERM, terminate)
+    logging.raiseExceptions = raises
+
+
+def answer(arguments: list[str]) -> tuple[object, str, str]:
+    """What `mine-run ARGUMENTS` ends with, and what it says, in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    sys.argv = ["mine-run", *arguments]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            main()
+        code: object = 0
+    except SystemExit as stop:
+        code = stop.code or 0
+    finally:
+        GlobalHydra.instance().clear()
+    return code, out.getvalue(), err.getvalue()
+
+
+def check(arguments: list[str]) -> None:
+    code, out, err = answer(arguments)
+    said = f"{arguments}: exit {code}\n{out}\n{err}"
+    assert code in (0, 2), said
+    assert "Traceback" not in err, said
+    assert '  File "' not in err, said
+    if code == 2:
+        lines = err.splitlines()
+        assert lines, said
+        assert all(line.startswith("mine-run: ") for line in lines), said
+        assert max(map(len, lines)) < 1000, said
+    else:
+        assert "nothing was written" in out, said
+    assert not list(Path.cwd().iterdir()), said
+
+
+ANY = settings(
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@given(command_lines())
+@settings(ANY, max_examples=200)
+def test_mutated_command_lines(
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("desk"))
+    check(arguments)
