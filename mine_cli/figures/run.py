@@ -73,7 +73,7 @@ R = TypeVar("R", bound=Run)
 
 @dataclass(frozen=True)
 class Arm(Generic[R]):
-    """Holds the ended runs of one arm: seeds, whatever else was swept.
+    """Holds the ended runs of one arm of a sweep, one for each seed.
 
     Arguments:
         kind: What reads their folders.

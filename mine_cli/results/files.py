@@ -6,7 +6,7 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -50,16 +50,22 @@ def write_atomically(path: Path, content: bytes, shared: bool = False) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def write_csv(path: Path, rows: Iterable[Mapping[str, object]], shared: bool = False) -> None:
+def write_csv(
+    path: Path,
+    rows: Iterable[Mapping[str, object]],
+    shared: bool = False,
+    first: Sequence[str] = (),
+) -> None:
     """Writes a table, whole or not at all; what is not known is empty.
 
     Arguments:
         rows: of values by column; a column that some rows lack stands where it first appears.
         shared: as in `write_atomically`.
+        first: the first columns, which are there even without a row.
     """
     rows = list(rows)
     buffer = io.StringIO()
-    columns = list(dict.fromkeys(column for row in rows for column in row))
+    columns = list(dict.fromkeys([*first, *(column for row in rows for column in row)]))
     writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mine_cli.errors import RunFailed
-from mine_cli.results.files import Result, write_atomically
+from mine_cli.results.files import Result, write_atomically, write_csv
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -115,7 +115,7 @@ class RunFolder:
         new = [tag for tag in row if tag not in self.columns]
         if new:
             self.columns += new
-            self._rewrite()
+            write_csv(self.metrics_csv, self.rows, first=self.columns)
         else:
             self._append(row)
         if self.writer is not None:
@@ -204,14 +204,7 @@ class RunFolder:
             # A column that appeared later must appear again at its own time and place.
             self.columns = list(dict.fromkeys(["step", *(tag for r in self.rows for tag in r)]))
         if self.rows or self.metrics_csv.exists():
-            self._rewrite()
-
-    def _rewrite(self) -> None:
-        buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, self.columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        write_atomically(self.metrics_csv, buffer.getvalue().encode())
+            write_csv(self.metrics_csv, self.rows, first=self.columns)
 
     def _append(self, row: dict[str, str]) -> None:
         try:

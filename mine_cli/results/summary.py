@@ -41,9 +41,12 @@ def summary(result: Result, units: str = "nats", folder: Path | str | None = Non
         units: "nats" or "bits": the unit of display.
         folder: Where the run lies, named at the end with the TensorBoard command.
     """
-    found = NUMBERS.get(str(result.get("task")), numbers)
-    lines = [heading(result), "", *found(result, units), *references(result, units)]
-    lines += [*warnings(result), "", row("run", cost(result))]
+    task, status = str(result.get("task")), str(result.get("status"))
+    first, *others = NUMBERS.get(task, numbers)(result, units)
+    lines = [heading(result), "", first, *explained(STATUS_ADVICE.get(status, "")), *others]
+    if units != "nats" and task != "classifier":
+        lines += explained(f"Shown in {units}; result.json and metrics.csv are in nats.")
+    lines += [*references(result, units), *warnings(result), "", row("run", cost(result))]
     if folder is not None:
         shown = as_typed(Path(folder))
         lines.append(row("folder", shown))
@@ -69,7 +72,6 @@ def numbers(result: Result, units: str) -> list[str]:
     shown = " unknown" if estimate is None else f"{value(estimate, units)}{spread} {units}"
     which = "; ± one standard error" if "±" in shown else ""  # a sweep's table shows two
     lines = [row("estimate", shown, f"status: {status}{which}")]
-    lines += explained(STATUS_ADVICE.get(status, ""))
     note = str(result.get("true_mi_note") or "")
     lines.append(row("true MI", " unknown" if truth is None else value(truth, units), note))
     if (gap := known(result, "error")) is not None:
@@ -87,14 +89,7 @@ def numbers(result: Result, units: str) -> list[str]:
         rows = known(result, "effective_sample_size")
         beside = "" if rows is None else f"worth {rows:,.0f} independent rows"
         lines.append(row("marginal pairs", f" {pairs:,.0f}", beside))
-    return lines + in_units(units)
-
-
-def in_units(units: str) -> list[str]:
-    """What is to be said of numbers that are not shown as they are written."""
-    if units == "nats":
-        return []
-    return explained(f"Shown in {units}; result.json and metrics.csv are in nats.")
+    return lines
 
 
 def scores(result: Result, units: str, **told: object) -> list[str]:
@@ -118,7 +113,6 @@ def of_generator(result: Result, units: str) -> list[str]:
     """What a generator's samples are worth, and the information in them as a diagnostic."""
     metrics, status = result.get("metrics") or {}, str(result.get("status"))
     lines = [row("status", f" {status}", explained_briefly(result))]
-    lines += explained(STATUS_ADVICE.get(status, ""))
     if (modes := known(metrics, "modes")) is not None:
         lines.append(row("modes", f" {modes:,.0f} of {known(metrics, 'modes_there'):,.0f}"))
     lines += scores(result, units)
@@ -126,7 +120,7 @@ def of_generator(result: Result, units: str) -> list[str]:
         note = f"a diagnostic ({metrics.get('estimate_status')}); the truth is "
         note += str(result.get("true_mi_note")).partition(";")[0].partition(":")[0]
         lines.append(row("information", f"{value(estimate, units)} {units}", note))
-    return lines + in_units(units)
+    return lines
 
 
 def explained_briefly(result: Result) -> str:
@@ -141,9 +135,8 @@ def of_classifier(result: Result, units: str) -> list[str]:
     accuracy, images = known(metrics, "accuracy"), known(metrics, "test_images")
     shown = " unknown" if accuracy is None else f" {100 * accuracy:.2f} %"
     beside = "" if images is None else f" on {images:,.0f} test images"
-    kept = [row("kept as", f" {result.get('classifier')}")]
-    told = explained(STATUS_ADVICE.get(status, "")) or kept
-    return [row("accuracy", shown, f"status: {status}{beside}"), *told]
+    kept = [] if status in STATUS_ADVICE else [row("kept as", f" {result.get('classifier')}")]
+    return [row("accuracy", shown, f"status: {status}{beside}"), *kept]
 
 
 def of_bottleneck(result: Result, units: str) -> list[str]:
@@ -151,7 +144,6 @@ def of_bottleneck(result: Result, units: str) -> list[str]:
     metrics, status = result.get("metrics") or {}, str(result.get("status"))
     beta, rows = (result.get("method") or {}).get("beta"), known(metrics, "test_rows")
     lines = [row("status", f" {status}", f"beta {float(beta):g}" if beta else "")]
-    lines += explained(STATUS_ADVICE.get(status, ""))
     lines += scores(
         result,
         units,
@@ -167,7 +159,7 @@ def of_bottleneck(result: Result, units: str) -> list[str]:
         if errors := metrics.get(key):
             shown = "  ".join(f"{k}: {100 * v:.1f} %" for k, v in errors.items() if v is not None)
             lines += [f"  {label:<{LABEL}} {shown}", *explained(beside)]
-    return lines + in_units(units)
+    return lines
 
 
 def in_unit(nats: float | None, units: str) -> str:

@@ -78,41 +78,38 @@ def numbers(ledger: Ledger, units: str) -> list[str]:
 
 def of_setting(setting: Setting, metrics: Sequence[Metric], units: str) -> Cells:
     """Mean ± two standard errors over seeds of each number, and how the jobs ended."""
-    cells = [setting.values[key] or "" for key in setting.values]
     jobs, averaged = len(setting.rows), len(setting.averaged)
-    cells.append(str(jobs) if averaged == jobs else f"{averaged} of {jobs}")
-    for metric in metrics:
-        # The truth has no spread, and the error has that of the estimate.
-        bare = metric.column in ("true_mi", "error")
-        error = None if bare else setting.standard_error(metric.column)
-        spread = None if error is None else 2 * error
-        cells.append(with_spread(metric, setting.mean, spread, units))
-    return [*cells, counted(setting.rows)]
+    count = str(jobs) if averaged == jobs else f"{averaged} of {jobs}"
+    # The truth has no spread, and the error has that of the estimate.
+    bare = ("true_mi", "error")
+    errors = [None if m.column in bare else setting.standard_error(m.column) for m in metrics]
+    found = [
+        with_spread(metric, setting.mean, error, units)
+        for metric, error in zip(metrics, errors, strict=True)
+    ]
+    values = (value or "" for value in setting.values.values())
+    return [*values, count, *found, counted(setting.rows)]
 
 
 def of_job(job: Row, keys: Sequence[str], metrics: Sequence[Metric], units: str) -> Cells:
     """The numbers of one job, the estimate with two standard errors."""
-    values = {**job.overrides, "seed": job.seed}
-    cells = [str(job.job), *(values.get(key, "") for key in keys)]
-    for metric in metrics:
-        own = job.numbers.get("standard_error") if metric.column == "estimate" else None
-        spread = None if own is None else 2 * own
-        cells.append(with_spread(metric, job.numbers.get, spread, units, alone=True))
+    values, own = {**job.overrides, "seed": job.seed}, job.numbers.get("standard_error")
+    found = [
+        with_spread(m, job.numbers.get, own if m.column == "estimate" else None, units, alone=True)
+        for m in metrics
+    ]
     seconds = "" if job.seconds is None else f"{job.seconds:.1f}"
-    return [*cells, seconds, job.status]
+    return [str(job.job), *(values.get(key, "") for key in keys), *found, seconds, job.status]
 
 
 def with_spread(
-    metric: Metric,
-    find: Callable[[str], float | None],
-    spread: float | None,
-    units: str,
+    metric: Metric, find: Callable[[str], float | None], error: float | None, units: str,
     alone: bool = False,
-) -> str:
-    """A metric among those of a job or setting, with what it may be off."""
+) -> str:  # fmt: skip
+    """A metric among those of a job or setting, with two standard errors."""
     value = find(metric.column)
     shown = "" if value is None else metric.or_more(find) + metric.shown(value, units, alone)
-    return shown if spread is None else f"{shown} ± {metric.shown_spread(spread, units)}"
+    return shown if error is None else f"{shown} ± {metric.shown_spread(2 * error, units)}"
 
 
 def aligned(lines: Sequence[Cells], text: set[str]) -> list[str]:
