@@ -19,13 +19,14 @@ from mine_cli.config.compose import without_hydra
 from mine_cli.errors import Interrupted, interrupt
 from mine_cli.results.folder import log_file, speaking
 from mine_cli.sweep import records
-from mine_cli.sweep.fused import CannotFuse, Ended, Fleet, Member, same_moment, saved
+from mine_cli.sweep.fused import FusedJob, FusedTraining, same_moment, saved
 from mine_cli.sweep.job import job_of_sweep, update
 from mine_cli.sweep.planned import PlannedJob, at_work
 from mine_cli.tasks import registry
 from mine_cli.tasks import run as runs
 from mine_cli.tasks.build import Datasets
 from mine_cli.tasks.protocol import Experiment
+from mine_cli.training.trainer import CannotFuse
 
 __all__ = ["Kept", "work_on"]
 
@@ -129,48 +130,42 @@ class Group:
     def fused(self, jobs: Sequence[PlannedJob]) -> None:
         """Trains jobs as one model; one by one where that cannot be done."""
         datasets = Datasets()
-        members = [
-            Member(registry.experiment_of(job.resolved(), datasets), job.folder) for job in jobs
-        ]
-        for member, state in zip(members, same_moment([w.folder for w in jobs]), strict=True):
-            member.state = state
+        planned: dict[FusedJob, PlannedJob] = {}
+        for job, state in zip(jobs, same_moment([job.folder for job in jobs]), strict=True):
+            experiment = registry.experiment_of(job.resolved(), datasets)
+            planned[FusedJob(experiment, job.folder, state)] = job
             if state is None:
-                records.start_over(member.folder)
-            mark = runs.fingerprint_of(member.experiment)
-            records.write_record(member.folder, "running", fingerprint=mark)
-        numbers = {job.folder: job.number for job in jobs}
-        fleet = Fleet(
-            members,
-            lambda ended: self.ended(numbers[ended.folder], ended),
-            lambda _: self.tell(
-                "at", fleet.step, [numbers[member.folder] for member in fleet.members]
-            ),
-        )
+                records.start_over(job.folder)
+            mark = runs.fingerprint_of(experiment)
+            records.write_record(job.folder, "running", fingerprint=mark)
+        training = FusedTraining(list(planned))
         try:
-            fleet.train()
-            update(members[0].cfg, jobs[0].folder.parent)
+            for ended in training.train():
+                for fused in ended:
+                    self.ended(planned[fused], fused)
+                numbers = [planned[fused].number for fused in training.jobs]
+                self.tell("at", training.step, numbers)
+            update(jobs[0].cfg, jobs[0].folder.parent)
         except CannotFuse as stop:
-            left = {member.folder for member in fleet.members}
-            self.tell("alone", [numbers[folder] for folder in left], str(stop))
-            for job, member in zip(jobs, members, strict=True):
-                if job.folder in left:
-                    self.by_itself(job, member.experiment)
+            left = list(training.jobs)
+            self.tell("alone", [planned[fused].number for fused in left], str(stop))
+            for fused in left:
+                self.by_itself(planned[fused], fused.experiment)
         except Interrupted:
-            for member in fleet.members:
-                self.record(member.folder, "interrupted")
+            for fused in training.jobs:
+                self.record(fused.folder, "interrupted")
             raise
 
-    def ended(self, number: int, ended: Ended) -> None:
-        """Writes down how a job ended, and tells the sweep."""
-        found = None
-        if ended.result is None:
-            self.record(ended.folder, "failed", error=ended.error)
+    def ended(self, job: PlannedJob, fused: FusedJob) -> None:
+        """Records how a job ended, and tells the sweep."""
+        found, result = None, fused.result
+        if result is None:
+            self.record(job.folder, "failed", error=fused.error)
         else:
-            if ended.result["status"] != "diverged":
-                found = registry.objective_of(ended.result, ended.cfg.objective)
-            seconds = ended.result["seconds"]
-            self.record(ended.folder, "finished", objective=found, seconds=seconds)
-        self.tell("ended", number, found)
+            if result["status"] != "diverged":
+                found = registry.objective_of(result, job.cfg.objective)
+            self.record(job.folder, "finished", objective=found, seconds=result["seconds"])
+        self.tell("ended", job.number, found)
 
     def tell(self, *said: Any) -> None:
         """Tells the sweep; one that is gone is no reason to fail, `with_the_sweep` ends this."""

@@ -18,7 +18,7 @@ from mine_cli.tasks.protocol import Experiment
 from mine_cli.training import distributed
 from mine_cli.training.device import device, keep_memory
 from mine_cli.training.rng import seed_everything
-from mine_cli.training.trainer import Trainer
+from mine_cli.training.trainer import Trainer, Training
 
 __all__ = ["Run", "check_inputs", "fingerprint_of", "run", "run_experiment"]
 
@@ -71,7 +71,7 @@ def run_experiment(experiment: Experiment, folder: Path | None) -> dict[str, Any
     try:
         current.begin()
         try:
-            current.trainer.fit(current.task, state)
+            Trainer([current.training]).fit()
             if not distributed.leads():
                 return current.result | {"curve": current.task.curve, "objective": None}
         except Diverged as error:
@@ -89,7 +89,7 @@ class Run:
         experiment: What is run.
         folder: Where its files go; None keeps everything in memory.
         state: The checkpoint that it goes on from, None for the start.
-        options: Of its `Trainer`.
+        options: Of its `Training`.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Run:
         **options: Any,
     ) -> None:
         cfg = experiment.cfg
-        self.experiment, self.state = experiment, state
+        self.experiment, self.resumed = experiment, state is not None
         seed_everything(cfg.seed, cfg.deterministic, tf32=cfg.trainer.dtype == "tf32")
         where = device(cfg.trainer.device)
         self.task = experiment.start(where)
@@ -116,10 +116,12 @@ class Run:
             step = state["step"] if state else None
             self.files = RunFolder(folder, step, cfg.trainer.tensorboard, experiment.charts)
         mark, trained_on = fingerprints_of(experiment)
-        self.trainer = Trainer(
+        self.training = Training(
+            self.task,
             self.task.trainer,
             self.files,
             cfg.units,
+            state,
             look=experiment.look,
             trained_on=trained_on,
             **options,
@@ -128,7 +130,7 @@ class Run:
 
     def begin(self) -> None:
         """What the folder holds from the start."""
-        if self.files and self.state is None:
+        if self.files and not self.resumed:
             composed = OmegaConf.to_yaml(self.experiment.cfg, resolve=True)
             self.files.text("configuration", f"```yaml\n{composed}```")
             self.experiment.begin(self.files)
@@ -140,7 +142,7 @@ class Run:
             Diverged: what is reported is not finite; the result was written.
         """
         self.result |= self.task.result()
-        self.result |= self.experiment.after(self.result, self.trainer.record.seconds)
+        self.result |= self.experiment.after(self.result, self.training.record.seconds)
         self._write()
         if self.result["status"] == "diverged":
             raise Diverged("the estimate is not finite; try a smaller trainer.lr or network")
@@ -155,7 +157,7 @@ class Run:
 
     def _write(self) -> None:
         """The result and its figures, and a summary in the log."""
-        record, cfg = self.trainer.record, self.experiment.cfg
+        record, cfg = self.training.record, self.experiment.cfg
         self.result |= {
             "steps": record.steps,
             "seconds": record.seconds,

@@ -80,7 +80,7 @@ class Squeezed(Trained):
             )
             for seed in range(seeds)
         )
-        first.together = first.together_with(others)
+        first.together = first.stack(others)
         super().__init__(cfg, first, device)
         self.data, self.bottleneck = data, partial(job.bottleneck, 0)
 

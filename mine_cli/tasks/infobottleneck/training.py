@@ -104,7 +104,7 @@ class InfoBottleneck:
         """What the latest step says of this bottleneck; raises what its bound has raised."""
         return self.share.metrics() if self.share else {}
 
-    def together_with(self, others: "Sequence[InfoBottleneck]") -> Together:
+    def stack(self, others: "Sequence[InfoBottleneck]") -> Together:
         """What steps these bottlenecks as one from now on."""
         return Together([self, *others])
 

@@ -224,7 +224,7 @@ class MIEstimate:
                 raise share.failure
         return {"train/loss": torch.stack([share.loss() for share in self.shares]).mean()}
 
-    def together_with(self, others: "Sequence[MIEstimate]") -> Together:
+    def stack(self, others: "Sequence[MIEstimate]") -> Together:
         """What steps these estimates as one from now on."""
         return Together([self, *others])
 
