@@ -16,10 +16,10 @@ import torch
 from mine_cli.errors import Diverged, error_lines
 from mine_cli.results import checkpoint
 from mine_cli.results.folder import speaking
-from mine_cli.tasks.protocol import Experiment
+from mine_cli.tasks.protocol import Experiment, Result
 from mine_cli.tasks.run import Run
 from mine_cli.training.device import device, keep_memory
-from mine_cli.training.trainer import CannotFuse, Trainer
+from mine_cli.training.trainer import CannotFuse, State, Trainer
 
 __all__ = ["FusedJob", "FusedTraining", "same_moment"]
 
@@ -40,8 +40,8 @@ class FusedJob:
 
     experiment: Experiment
     folder: Path
-    state: dict[str, Any] | None = None
-    result: dict[str, Any] | None = None
+    state: State | None = None
+    result: Result | None = None
     error: str | None = None
     run: Run | None = None
 
@@ -151,7 +151,7 @@ class FusedTraining:
             raise CannotFuse(error_lines(stop)[0]) from stop
 
 
-def same_moment(folders: Sequence[Path]) -> list[dict[str, Any] | None]:
+def same_moment(folders: Sequence[Path]) -> list[State | None]:
     """The checkpoints from which jobs go on together: the latest step that all of them have.
 
     A training that was killed while it saved left some jobs a checkpoint ahead of the others;
@@ -162,7 +162,7 @@ def same_moment(folders: Sequence[Path]) -> list[dict[str, Any] | None]:
     return [states[step] if all(step in s for s in found) else None for states in found]
 
 
-def saved(folder: Path) -> dict[int, dict[str, Any]]:
+def saved(folder: Path) -> dict[int, State]:
     """Step -> checkpoint, for what a folder has."""
     paths = [folder / "checkpoints" / name for name in ("earlier.pt", "last.pt")]
     states = [checkpoint.load(path) for path in paths if path.exists()]

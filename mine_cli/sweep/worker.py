@@ -1,4 +1,4 @@
-"""A process of a sweep: trains one group of jobs, and tells the sweep how they fare."""
+"""A worker process of a sweep: trains one group of jobs, and reports on them to the sweep."""
 
 import logging
 import os
@@ -36,12 +36,12 @@ log = logging.getLogger("mine_cli")
 def work_on(
     group: Sequence[PlannedJob], news: Connection, path: Sequence[str], lock: "Kept | None"
 ) -> None:
-    """The whole of a process.
+    """Runs a group of jobs; the main function of a worker process.
 
     Arguments:
         group: Jobs that are trained as one model, or one by itself.
-        news: Where the sweep hears of them: ``("ended", number, objective)`` and
-            ``("at", step, numbers of jobs)``; its end closes it.
+        news: The connection to the sweep, which is sent ``("ended", number, objective)`` and
+            ``("at", step, numbers of jobs)``; the end of the process closes it.
         path: Python's search path of the sweep, with a user's own folders.
         lock: On the sweep's folder, held until this process ends; None where there is none.
     """
@@ -57,7 +57,7 @@ def work_on(
 
 
 class Kept:
-    """A file descriptor, such as a lock, that goes to the process it is handed to as well."""
+    """Holds a file descriptor, such as a lock, and is pickled with it into another process."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -71,9 +71,10 @@ def taken(handed: Any) -> Kept:
 
 
 def with_the_sweep(news: Connection) -> None:
-    """Ends with the sweep, however that ends; Ctrl-C is for the sweep, which tells its processes.
+    """Ends this process with the sweep, however that ends.
 
-    A SIGTERM lets a training finish its step and save.
+    Ctrl-C is left to the sweep, which terminates its processes. A SIGTERM lets a training finish
+    its step and save.
     """
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)
@@ -88,13 +89,13 @@ def with_the_sweep(news: Connection) -> None:
 
 
 class Group:
-    """The jobs of one process."""
+    """Runs the jobs of one process."""
 
     def __init__(self, jobs: Sequence[PlannedJob], news: Connection) -> None:
         self.jobs, self.news = list(jobs), news
 
     def run(self) -> None:
-        """Whatever of these jobs has no result yet; each with its own log and `.hydra`."""
+        """Runs those of the jobs that have no result yet, each with its own log and `.hydra`."""
         with ExitStack() as logs:
             for job in self.jobs:
                 prepare(job)
@@ -106,10 +107,10 @@ class Group:
                 self.by_itself(job)
 
     def sorted_out(self) -> tuple[list[list[PlannedJob]], list[PlannedJob]]:
-        """The jobs that are trained together, set by set, and those that are trained alone.
+        """Returns the sets of jobs that are trained as one model, and the jobs trained alone.
 
-        A job that ended after the moment to which the others go back was with them until then: it
-        goes back too. One that failed on its way has lost its neighbours, and goes on alone.
+        A job that ended after the step at which the others resume was trained with them until
+        then: it is resumed there too. One that failed is resumed alone.
         """
         if len(self.jobs) == 1:
             return [], self.jobs
@@ -163,12 +164,12 @@ class Group:
             self.record(job.folder, "failed", error=fused.error)
         else:
             if result["status"] != "diverged":
-                found = registry.objective_of(result, job.cfg.objective)
+                found = registry.objective_of(result, fused.experiment.cfg.objective)
             self.record(job.folder, "finished", objective=found, seconds=result["seconds"])
         self.tell("ended", job.number, found)
 
     def tell(self, *said: Any) -> None:
-        """Tells the sweep; one that is gone is no reason to fail, `with_the_sweep` ends this."""
+        """Sends a message to the sweep; if that is gone, `with_the_sweep` ends this process."""
         with suppress(OSError):
             self.news.send(said)
 
@@ -186,7 +187,7 @@ class Group:
 
 
 def prepare(job: PlannedJob) -> None:
-    """The job's folder, with the `.hydra` that Hydra's own launchers write."""
+    """Makes a job's folder, with the `.hydra` that Hydra's own launchers write."""
     with read_write(job.cfg.hydra.runtime), open_dict(job.cfg.hydra.runtime):
         job.cfg.hydra.runtime.output_dir = str(job.folder)
     job.folder.mkdir(parents=True, exist_ok=True)
@@ -203,12 +204,12 @@ def diverged(job: PlannedJob) -> bool:
 
 
 def status(job: PlannedJob) -> str | None:
-    """How an earlier attempt at the job ended; one whose process was killed has not ended."""
+    """Returns how an earlier attempt at a job ended: "running" where its process was killed."""
     record = records.read_record(job.folder)
     return "running" if record.get("killed") else record.get("status")
 
 
 def steps(job: PlannedJob) -> int:
-    """How many steps a finished job has taken; -1 for one that is not finished."""
+    """Returns how many steps a finished job has taken; -1 for one that is not finished."""
     result = records.finished(job.folder, job.cfg.retry_diverged)
     return -1 if result is None else int(result["steps"])

@@ -1,4 +1,4 @@
-"""A run from start to end: check, train, report, and write down what was found."""
+"""Runs an experiment from start to end: training, report, result.json and figures."""
 
 import logging
 import sys
@@ -14,11 +14,11 @@ from mine_cli.results.files import write_json
 from mine_cli.results.folder import SCHEMA, RunFolder, commit, peak_memory, summary, versions
 from mine_cli.results.provenance import fingerprints, own_targets
 from mine_cli.tasks.objective import objective
-from mine_cli.tasks.protocol import Experiment
+from mine_cli.tasks.protocol import Experiment, Result
 from mine_cli.training import distributed
 from mine_cli.training.device import device, keep_memory
 from mine_cli.training.rng import seed_everything
-from mine_cli.training.trainer import Trainer, Training
+from mine_cli.training.trainer import State, Trainer, Training
 
 __all__ = ["Run", "check_inputs", "fingerprint_of", "run", "run_experiment"]
 
@@ -46,7 +46,7 @@ def check_inputs(experiment: Experiment, folder: Path) -> None:
         )
 
 
-def run(experiment: Experiment, folder: Path) -> dict[str, Any]:
+def run(experiment: Experiment, folder: Path) -> Result:
     """Runs a checked experiment in its folder, shared by all processes of this run.
 
     Returns the result, which also stands in result.json; raises as `run_experiment`.
@@ -55,8 +55,8 @@ def run(experiment: Experiment, folder: Path) -> dict[str, Any]:
     return run_experiment(experiment, distributed.broadcast(folder))
 
 
-def run_experiment(experiment: Experiment, folder: Path | None) -> dict[str, Any]:
-    """Train, evaluate and report; without a folder nothing is written.
+def run_experiment(experiment: Experiment, folder: Path | None) -> Result:
+    """Trains, evaluates and reports; without a folder nothing is written.
 
     Raises:
         Diverged: after a result with that status was written.
@@ -96,7 +96,7 @@ class Run:
         self,
         experiment: Experiment,
         folder: Path | None,
-        state: dict[str, Any] | None,
+        state: State | None,
         **options: Any,
     ) -> None:
         cfg = experiment.cfg
@@ -129,14 +129,14 @@ class Run:
         self.result = head_of(experiment, where, mark)
 
     def begin(self) -> None:
-        """What the folder holds from the start."""
+        """Writes what the folder holds from the start."""
         if self.files and not self.resumed:
             composed = OmegaConf.to_yaml(self.experiment.cfg, resolve=True)
             self.files.text("configuration", f"```yaml\n{composed}```")
             self.experiment.begin(self.files)
 
-    def finish(self) -> dict[str, Any]:
-        """Report, write the result, and give it, with the curve and a sweeper's objective.
+    def finish(self) -> Result:
+        """Reports, writes the result, and returns it with the curve and a sweeper's objective.
 
         Raises:
             Diverged: what is reported is not finite; the result was written.
@@ -151,12 +151,12 @@ class Run:
         return self.result | {"curve": self.task.curve, "objective": worth}
 
     def diverged(self, error: Diverged) -> None:
-        """Write the result of a training that went wrong."""
+        """Writes the result of a training that diverged."""
         self.result |= {"status": "diverged", "note": str(error)}
         self._write()
 
     def _write(self) -> None:
-        """The result and its figures, and a summary in the log."""
+        """Writes the result and its figures, and a summary in the log."""
         record, cfg = self.training.record, self.experiment.cfg
         self.result |= {
             "steps": record.steps,
@@ -173,13 +173,13 @@ class Run:
         log.info("%s", summary(self.result, cfg.units, self.files.path))
 
     def close(self) -> None:
-        """Ends the folder's log and TensorBoard; safe to call twice."""
+        """Closes the folder's log and TensorBoard; safe to call twice."""
         if self.files:
             self.files.close()
 
 
-def head_of(experiment: Experiment, where: torch.device, mark: str) -> dict[str, Any]:
-    """What a result says of how it was made; the numbers are unknown as yet."""
+def head_of(experiment: Experiment, where: torch.device, mark: str) -> Result:
+    """Returns what a result says of how it was made; the numbers are unknown as yet."""
     cfg = experiment.cfg
     name = torch.cuda.get_device_name(where) if where.type == "cuda" else str(where)
     return {
@@ -200,17 +200,17 @@ def head_of(experiment: Experiment, where: torch.device, mark: str) -> dict[str,
 
 
 def fingerprint_of(experiment: Experiment) -> str:
-    """The fingerprint of all that decides an experiment's numbers; see `provenance`."""
+    """Returns the fingerprint of all that decides an experiment's numbers; see `provenance`."""
     return fingerprints_of(experiment)[0]
 
 
 def fingerprints_of(experiment: Experiment) -> tuple[str, str]:
-    """That, and the fingerprint of the data and a user's own classes alone."""
+    """Returns that, and the fingerprint of the data and a user's own classes alone."""
     return fingerprints(
         {**resolved(experiment.cfg), "memory": experiment.content()}, experiment.files()
     )
 
 
 def resolved(cfg: DictConfig) -> Any:
-    """A configuration as a plain dictionary."""
+    """Returns a configuration as a plain dictionary."""
     return OmegaConf.to_container(cfg, resolve=True)

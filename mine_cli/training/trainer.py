@@ -31,6 +31,9 @@ __all__ = [
     "TrainingRecord",
 ]
 
+State = dict[str, Any]
+"""What a checkpoint holds: tensors, numbers, strings, lists and dictionaries of them."""
+
 SAVED_AT_ONCE = 4  # checkpoints of several tasks: more gain nothing
 
 
@@ -47,7 +50,7 @@ class Task(Protocol):
     """
 
     trainer: TrainerConf
-    best: dict[str, Any] | None
+    best: State | None
     finished: bool
     curve: list[float]
 
@@ -63,10 +66,10 @@ class Task(Protocol):
     def parameters(self) -> Iterable[Tensor]:
         """The tensors that are trained."""
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Everything that is needed to go on bit for bit."""
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Takes back what `state_dict` gave."""
 
 
@@ -131,7 +134,7 @@ class Training:
         conf: TrainerConf,
         folder: RunFolder | None = None,
         unit: str = "nats",
-        state: dict[str, Any] | None = None,
+        state: State | None = None,
         progress: bool | None = None,
         look: Callable[[Path, int], Mapping[str, Path]] | None = None,
         keeps_earlier: bool = False,
@@ -146,7 +149,7 @@ class Training:
         self.progress = Progress(conf.steps, unit, conf.progress if progress is None else progress)
         self.record = TrainingRecord()
         self.failure: Exception | None = None
-        self.saved_best: dict[str, Any] | None = None
+        self.saved_best: State | None = None
         self.saved_step: int | None = None
         self.paused = 0
         self.mark = 0.0
@@ -160,11 +163,6 @@ class Training:
             self.look_at({})
             self.checkpoint()
         self.state = None
-
-    def stepped(self, step: int, seconds: float) -> None:
-        """Notes how many steps were taken, and how long those since the last pause took."""
-        self.record.steps = step
-        self.mark = time.perf_counter() - seconds
 
     @property
     def over(self) -> bool:
@@ -237,7 +235,7 @@ class Training:
         save(self.folder.last, state | {"trained_on": self.trained_on})
         self.saved_step = self.record.steps
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: State) -> None:
         """Goes back to the moment of a checkpoint."""
         self.task.load_state_dict(state["task"])
         for name, value in state["record"].items():
@@ -304,6 +302,7 @@ class Trainer:
                 yield self.ended()
                 if caught := distributed.agreed(interrupts.caught):
                     self.save(self.trainings)
+                    yield [training for training in self.trainings if training.failure]
                     raise Interrupted(caught)
                 if not self.trainings:
                     return
@@ -343,7 +342,7 @@ class Trainer:
     def pause(self, seconds: float, due: bool) -> None:
         """Logs, evaluates and saves what is due; the steps took each task its share of time."""
         for training in self.trainings:
-            training.stepped(self.step, seconds)
+            training.record.steps, training.mark = self.step, time.perf_counter() - seconds
         if due or self.failed:
             self.each(lambda training: self.look_at(training, due))
         if due:

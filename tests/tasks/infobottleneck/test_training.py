@@ -106,7 +106,7 @@ def trained(task: InfoBottleneck, steps: int) -> InfoBottleneck:
 
 
 def step_of(task: InfoBottleneck) -> Batched:
-    (batched,) = task.together.batched
+    (batched,) = task.stacked.batched
     return batched
 
 

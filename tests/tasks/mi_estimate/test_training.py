@@ -109,7 +109,7 @@ def test_batches_of_a_fold_hold_its_own_fit_rows_alone(
     parts = finite(3)
     task = task_on(parts, marginals=marginals)
     seen: list[tuple[Tensor, ...]] = []
-    (ensemble,) = task.together.ensembles
+    (ensemble,) = task.stacked.ensembles
     train = ensemble.train
     monkeypatch.setattr(ensemble, "train", lambda *drawn: seen.append(drawn) or train(*drawn))
     trained(task)
