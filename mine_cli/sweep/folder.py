@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from mine_cli.errors import BadInput
+from mine_cli.results import locks
 from mine_cli.results.files import read_json, write_json
-from mine_cli.results.locks import check_place, locked
+from mine_cli.results.locks import check_place
 from mine_cli.results.provenance import decides_numbers
 
 __all__ = [
@@ -19,7 +20,6 @@ __all__ = [
     "Held",
     "check_search",
     "claim",
-    "held_lock",
     "is_held",
     "release",
     "saved_sweep",
@@ -35,7 +35,6 @@ class Held:
 
     folder: Path
     units: str
-    lock: int | None  # a file descriptor
 
 
 held: list[Held] = []
@@ -54,7 +53,7 @@ def claim(folder: Path, jobs: Sequence[Mapping[str, Any]], units: str) -> None:
     """
     check_place("sweep_dir", folder)
     folder.mkdir(parents=True, exist_ok=True)
-    lock = locked(folder, f"sweep_dir={folder}: a sweep is running in it, or one of its jobs")
+    locks.hold(folder, f"sweep_dir={folder}: a sweep is running in it, or one of its jobs")
     try:
         new = {"schema": SCHEMA, "arguments": typed(), "cwd": os.getcwd(), "jobs": [*jobs]}
         if any(folder.iterdir()):
@@ -62,10 +61,9 @@ def claim(folder: Path, jobs: Sequence[Mapping[str, Any]], units: str) -> None:
         else:
             write_json(folder / SWEEP_JSON, new)
     except BaseException:
-        if lock is not None:
-            os.close(lock)
+        locks.let_go()
         raise
-    held.append(Held(folder, units, lock))
+    held.append(Held(folder, units))
 
 
 def check_search(folder: Path, sweeper: Mapping[str, Any]) -> None:
@@ -90,19 +88,12 @@ def is_held() -> bool:
     return bool(held)
 
 
-def held_lock() -> int | None:
-    """The file descriptor that keeps the folder to this process, and to those that it hands it."""
-    return held[-1].lock if held else None
-
-
 def release() -> Held | None:
     """Lets go of the folder that this process held; None if there was none."""
     if not held:
         return None
-    last = held.pop()
-    if last.lock is not None:
-        os.close(last.lock)
-    return last
+    locks.let_go()
+    return held.pop()
 
 
 def saved_sweep(folder: Path) -> dict[str, Any] | None:

@@ -5,231 +5,153 @@ diverges or fails leaves the training, and its neighbours do not notice.
 """
 
 import logging
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
 
-from mine_cli.errors import Diverged, Interrupted, error_lines
+from mine_cli.errors import Diverged, error_lines
 from mine_cli.results import checkpoint
 from mine_cli.results.folder import speaking
-from mine_cli.tasks.protocol import Experiment
+from mine_cli.tasks.protocol import Experiment, Result
 from mine_cli.tasks.run import Run
 from mine_cli.training.device import device, keep_memory
-from mine_cli.training.interrupts import Interrupts
-from mine_cli.training.trainer import Trainer
+from mine_cli.training.trainer import CannotFuse, State, Trainer
 
-__all__ = ["CannotFuse", "Ended", "Fleet", "Member", "same_moment"]
+__all__ = ["FusedJob", "FusedTraining", "same_moment"]
 
 log = logging.getLogger("mine_cli")
 
-SAVED_AT_ONCE = 4  # checkpoints: more gain nothing
 
-
-class CannotFuse(Exception):
-    """These jobs cannot be trained as one model; the reason in a line."""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a job ended: with a result, or without one by the error that it failed with."""
-
-    cfg: DictConfig
-    folder: Path
-    result: dict[str, Any] | None
-    error: str | None
-
-
-class Member:
-    """One job of a fleet.
+@dataclass(eq=False)
+class FusedJob:
+    """One of the jobs that are trained as one model.
 
     Arguments:
         experiment: Its own.
         folder: Its own.
         state: The checkpoint that it goes on from, None for the start.
+        result: What it ended with; None until then, and where it failed.
+        error: What it failed or diverged with, in a line.
     """
 
-    run: Run
-
-    def __init__(
-        self, experiment: Experiment, folder: Path, state: dict[str, Any] | None = None
-    ) -> None:
-        self.experiment, self.cfg = experiment, experiment.cfg
-        self.folder, self.state = folder, state
+    experiment: Experiment
+    folder: Path
+    state: State | None = None
+    result: Result | None = None
+    error: str | None = None
+    run: Run | None = None
 
     def open(self) -> None:
-        """Builds its parts and opens its folder; as trained as its checkpoint."""
-        self.run = Run(
-            self.experiment, self.folder, self.state, progress=False, keeps_earlier=True
-        )
-        self.run.begin()
-        self.trainer.start(self.task, self.state)
+        """Opens its folder, and builds its task as trained as the checkpoint."""
+        with speaking(self.folder):
+            try:
+                options: Any = {"progress": False, "keeps_earlier": True}
+                self.run = Run(self.experiment, self.folder, self.state, **options)
+                self.state = None
+                self.run.begin()
+            except Exception as stop:
+                self.fail(stop)
 
-    @property
-    def trainer(self) -> Trainer:
-        return self.run.trainer
+    def end(self) -> None:
+        """Reports what was found, or what went wrong, and closes the folder."""
+        assert self.run is not None
+        run, failure = self.run, self.run.training.failure
+        with speaking(self.folder):
+            try:
+                if failure is not None:
+                    raise failure
+                self.result = run.finish()
+            except Diverged as stop:
+                if run.result["status"] != "diverged":  # else it is written already
+                    run.diverged(stop)
+                self.result, self.error = run.result, error_lines(stop)[0]
+            except Exception as stop:
+                self.fail(stop)
+        self.close()
 
-    @property
-    def task(self) -> Any:
-        return self.run.task
+    def fail(self, stop: Exception) -> None:
+        """Writes the traceback into its own log."""
+        self.error = error_lines(stop)[0]
+        log.error("mine-run: %s", self.error, exc_info=stop)
 
     def close(self) -> None:
         """Ends its log and TensorBoard; the checkpoint before the last is of no more use."""
-        if hasattr(self, "run") and self.run.files is not None:
+        if self.run is not None and self.run.files is not None:
             self.run.close()
-            if self.trainer.over(self.task):
+            if self.run.training.over:
                 self.run.files.earlier.unlink(missing_ok=True)
+            self.run = None
 
 
-class Fleet:
-    """Trains jobs of one shape step by step together.
+class FusedTraining:
+    """Trains jobs of one shape as one model.
 
     Arguments:
-        members: Whose `Experiment.alike` is the same.
-        ended: Is told of each job as soon as it has ended.
-        stepped: Is told how many steps were taken since the last time, of all jobs in sum.
+        jobs: Whose `Experiment.fusion_key` is the same; those that have ended are taken out.
     """
 
-    def __init__(
-        self,
-        members: Sequence[Member],
-        ended: Callable[[Ended], None],
-        stepped: Callable[[int], None] = lambda steps: None,
-    ) -> None:
-        self.members, self.ended, self.stepped = list(members), ended, stepped
-        self.everyone = list(members)
-        self.step = 0
+    def __init__(self, jobs: Sequence[FusedJob]) -> None:
+        self.jobs = list(jobs)
+        self.trainer = Trainer([], fused=True)
 
-    def train(self) -> None:
-        """Trains all of them to their ends.
+    @property
+    def step(self) -> int:
+        """How many steps the jobs have taken."""
+        return self.trainer.step
+
+    def train(self) -> Iterator[list[FusedJob]]:
+        """Trains all to their ends; yields those that have ended, whenever something was due.
 
         Raises:
             CannotFuse: before anything was written, or with checkpoints to go on from alone.
             Interrupted: by SIGTERM or Ctrl-C, after the step was finished and everything saved.
         """
         keep_memory()
-        threads = self.members[0].cfg.trainer.threads
+        threads = self.jobs[0].experiment.cfg.trainer.threads
         if threads is not None:
             torch.set_num_threads(threads)
-        self.try_together()
+        self.try_a_step()
+        everyone = list(self.jobs)
         try:
-            with Interrupts() as interrupts:
-                self.each(self.start)
-                self.loop(interrupts)
+            for job in everyone:
+                job.open()
+            yield self.leave([job for job in everyone if job.error])
+            of = {job.run.training: job for job in self.jobs if job.run}
+            if not of:
+                return
+            self.trainer.trainings = list(of)
+            for ended in self.trainer.pauses():
+                for training in ended:
+                    of[training].end()
+                yield self.leave([of[training] for training in ended])
         finally:
-            for member in self.everyone:
-                member.close()
+            for job in everyone:
+                job.close()
 
-    def try_together(self) -> None:
-        """One step of two of them, thrown away: whether their networks can be batched at all."""
+    def leave(self, ended: list[FusedJob]) -> list[FusedJob]:
+        self.jobs = [job for job in self.jobs if job not in ended]
+        return ended
+
+    def try_a_step(self) -> None:
+        """Steps two of them and throws that away: whether their networks can be batched at all."""
         tasks: list[Any] = []
-        for member in self.members:
+        for job in self.jobs:
             with suppress(Exception):  # told of when its turn comes
-                tasks.append(member.experiment.start(device(member.cfg.trainer.device)))
+                where = device(job.experiment.cfg.trainer.device)
+                tasks.append(job.experiment.start(where))
             if len(tasks) == 2:
                 break
         try:
-            together(tasks).step(1)
+            tasks[0].stack(tasks[1:]).step(1)
         except Exception as stop:
             raise CannotFuse(error_lines(stop)[0]) from stop
 
-    def loop(self, interrupts: Interrupts) -> None:
-        """The steps, and what is due after some of them."""
-        self.each(self.leave_at_the_end)
-        networks: Any = None
-        trained: list[Member] = []
-        while self.members and not interrupts.caught:
-            if trained != self.members:
-                networks, trained = together([m.task for m in self.members]), list(self.members)
-            first, mark = self.step, time.perf_counter()
-            due = self.members[0].trainer.next_pause(first)
-            while self.step < due and not interrupts.caught and not networks.failed:
-                self.step += 1
-                self.take(networks)
-            share = (time.perf_counter() - mark) / len(self.members)
-            self.stepped((self.step - first) * len(self.members))
-            if networks.failed:
-                self.each(lambda member: member.task.metrics())
-            if interrupts.caught or self.step == due:
-                self.each(partial(self.look_at, share=share, interrupted=bool(interrupts.caught)))
-                self.save(interrupted=bool(interrupts.caught))
-            self.each(self.leave_at_the_end)
-        if interrupts.caught:
-            raise Interrupted(interrupts.caught)
 
-    def take(self, networks: Any) -> None:
-        """One step; what fails here, such as a lack of memory, is nobody's in particular."""
-        try:
-            networks.step(self.step)
-        except Exception as stop:
-            raise CannotFuse(f"step {self.step}: {error_lines(stop)[0]}") from stop
-
-    def start(self, member: Member) -> None:
-        """Opens its folder, and goes back to the moment of its checkpoint if there is one."""
-        member.open()
-        self.step = member.trainer.record.steps
-
-    def look_at(self, member: Member, share: float, interrupted: bool) -> None:
-        """What is due but the checkpoint; its share of the time that all took is booked on it."""
-        trainer, task = member.trainer, member.task
-        trainer.record.steps = self.step
-        trainer.mark = time.perf_counter() - share
-        if not interrupted:
-            trainer.look_at(task, task.metrics())
-
-    def save(self, interrupted: bool) -> None:
-        """The checkpoints that are due, several at a time: the disk takes them almost as one."""
-        due = [m for m in self.members if interrupted or m.trainer.saves(m.task)]
-        mark = time.perf_counter()
-        with ThreadPoolExecutor(SAVED_AT_ONCE) as pool:
-            saves = {m: pool.submit(m.trainer.save, m.task) for m in due}
-        share = (time.perf_counter() - mark) / max(1, len(due))
-        for member in due:
-            member.trainer.mark = time.perf_counter() - share
-            member.trainer.lap("checkpoint_seconds")
-        self.each(lambda member: saves[member].result() if member in saves else None)
-
-    def leave_at_the_end(self, member: Member) -> None:
-        """Who has taken the last step, or was stopped early, reports and leaves."""
-        if member.trainer.over(member.task):
-            result = member.run.finish()
-            self.leave(member, result=result)
-
-    def each(self, act: Callable[[Member], None]) -> None:
-        """One member after another, each speaking to its own log; who fails leaves alone."""
-        for member in list(self.members):
-            with speaking(member.folder):
-                try:
-                    act(member)
-                except Diverged as stop:
-                    if member.run.result["status"] != "diverged":  # else it is written already
-                        member.run.diverged(stop)
-                    self.leave(member, result=member.run.result, error=error_lines(stop)[0])
-                except Exception as stop:
-                    log.exception("mine-run: %s", error_lines(stop)[0])
-                    self.leave(member, error=error_lines(stop)[0])
-
-    def leave(
-        self, member: Member, result: dict[str, Any] | None = None, error: str | None = None
-    ) -> None:
-        self.members.remove(member)
-        member.close()
-        self.ended(Ended(member.cfg, member.folder, result, error))
-
-
-def together(tasks: Sequence[Any]) -> Any:
-    """What steps the networks of these tasks as one."""
-    return tasks[0].together_with(tasks[1:])
-
-
-def same_moment(folders: Sequence[Path]) -> list[dict[str, Any] | None]:
+def same_moment(folders: Sequence[Path]) -> list[State | None]:
     """The checkpoints from which jobs go on together: the latest step that all of them have.
 
     A training that was killed while it saved left some jobs a checkpoint ahead of the others;
@@ -240,7 +162,7 @@ def same_moment(folders: Sequence[Path]) -> list[dict[str, Any] | None]:
     return [states[step] if all(step in s for s in found) else None for states in found]
 
 
-def saved(folder: Path) -> dict[int, dict[str, Any]]:
+def saved(folder: Path) -> dict[int, State]:
     """Step -> checkpoint, for what a folder has."""
     paths = [folder / "checkpoints" / name for name in ("earlier.pt", "last.pt")]
     states = [checkpoint.load(path) for path in paths if path.exists()]

@@ -1,4 +1,4 @@
-"""Which jobs of a sweep are trained as one model, and in what portions."""
+"""Divides the jobs of a sweep into groups, each of which is trained as one model."""
 
 import logging
 import os
@@ -25,9 +25,9 @@ SHARE_OF_MEMORY = 0.5  # that all groups together may take
 def grouped(
     jobs: Sequence[PlannedJob], sweep: Path, processes: int, memory: float | None
 ) -> list[list[PlannedJob]]:
-    """The jobs in groups that are trained as one model each; lone ones are groups of one.
+    """Returns the jobs in groups that are trained as one model each; a lone job is a group of one.
 
-    A sweep that is gone on with finds the groups that it had: a network's rounding depends on its
+    A resumed sweep keeps the groups that it had: a network's rounding depends on its
     neighbours, so that only the same groups give the same numbers bit for bit.
 
     Arguments:
@@ -53,19 +53,18 @@ def grouped(
 
 
 def saved(sweep: Path) -> list[list[str]]:
-    """The groups that a sweep has had, by their folders' names."""
+    """Returns the groups of an earlier attempt, as the names of the jobs' folders."""
     with suppress(OSError, ValueError):
         return [*read_json(sweep / GROUPS_JSON)["groups"]]
     return []
 
 
 def alike_ones(jobs: Sequence[PlannedJob]) -> list[list[PlannedJob]]:
-    """The jobs that can be trained as one model, set by set; says which cannot, and why."""
-    sets: dict[str, list[PlannedJob]] = {}
+    """Returns the sets of jobs that can be trained as one model; logs which cannot, and why."""
+    sets: dict[object, list[PlannedJob]] = {}
     alone: dict[str, list[PlannedJob]] = {}
     for job in jobs:
-        key = f"alone {job.number}" if job.shape is None else job.shape.key
-        sets.setdefault(key, []).append(job)
+        sets.setdefault(job.shape or job, []).append(job)
         if job.shape is None:
             alone.setdefault(job.reason, []).append(job)
     single = [found[0] for found in sets.values() if len(found) == 1 and found[0].shape]
@@ -77,17 +76,17 @@ def alike_ones(jobs: Sequence[PlannedJob]) -> list[list[PlannedJob]]:
 
 
 def constant(jobs: Sequence[PlannedJob]) -> set[str]:
-    """The overrides that tell none of these jobs from another."""
+    """Returns the overrides that all of these jobs have in common; none of a single job."""
     every = [set(job.cfg.hydra.overrides.task) for job in jobs]
     return set.intersection(*every) if len(every) > 1 else set()
 
 
 def subject(jobs: Sequence[PlannedJob], unsaid: set[str]) -> str:
-    """What a sentence is about: how many jobs, or the only one by its number and overrides.
+    """Returns the subject of a sentence: how many jobs, or the only one with its overrides.
 
     Arguments:
         jobs: At least one.
-        unsaid: Overrides that go without saying.
+        unsaid: Overrides that are left out.
     """
     if len(jobs) > 1:
         return f"{len(jobs)} jobs are"
@@ -98,8 +97,10 @@ def subject(jobs: Sequence[PlannedJob], unsaid: set[str]) -> str:
 def portions(
     jobs: Sequence[PlannedJob], processes: int, memory: float | None
 ) -> list[list[PlannedJob]]:
-    """Jobs of one shape in groups of about one size: so many that every process has one, and so
-    small that each fits into memory."""
+    """Divides jobs of one shape into groups of about equal size.
+
+    There is a group for every process, and none takes more than the memory.
+    """
     if len(jobs) == 1:
         return [[*jobs]]
     if memory is None:
@@ -114,7 +115,7 @@ def portions(
 
 
 def free_memory(where: torch.device) -> float:
-    """The bytes of a device that are free, or of the machine."""
+    """Returns the free bytes of a CUDA device, else all bytes of the machine."""
     if where.type == "cuda":
         return torch.cuda.mem_get_info(where)[0]
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

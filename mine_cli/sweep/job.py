@@ -1,4 +1,4 @@
-"""One job of a sweep, in whichever process a launcher runs it."""
+"""Runs one job of a sweep by itself, in whichever process a launcher has chosen."""
 
 import logging
 import math
@@ -120,13 +120,13 @@ def run_or_find(experiment: "Experiment", folder: Path, record: dict[str, Any]) 
 
 
 def end(folder: Path, status: str, record: Mapping[str, Any], started: float) -> None:
-    """Writes down how a job ended; where the disk is full, its folder says so by what it lacks."""
+    """Records how a job ended; on a full disk nothing, and the missing record tells."""
     with suppress(RunFailed):
         write_record(folder, status, **record, seconds=time.perf_counter() - started)
 
 
 def tell(stop: Exception, folder: Path) -> None:
-    """One line on the terminal, and the traceback in the job's own log."""
+    """Logs one line on the terminal, and the traceback in the job's own log."""
     for line in error_lines(stop):
         log.error("mine-run: %s: %s", as_typed(folder), line)
     trace = "".join(traceback.format_exception(stop)).rstrip()
@@ -135,7 +135,7 @@ def tell(stop: Exception, folder: Path) -> None:
 
 
 def update(cfg: DictConfig, sweep: Path) -> None:
-    """The tables and pictures of a sweep, after one of its jobs has ended."""
+    """Updates the tables and pictures of a sweep after one of its jobs has ended."""
     from mine_cli.tasks import registry
 
     try:

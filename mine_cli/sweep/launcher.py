@@ -1,4 +1,4 @@
-"""The launcher of `-m`: jobs of one shape trained as one model, groups of them side by side."""
+"""The launcher of `-m`: trains groups of jobs, each as one model, in parallel processes."""
 
 import logging
 import os
@@ -17,10 +17,10 @@ from omegaconf import DictConfig, open_dict, read_write
 from tqdm import tqdm
 
 from mine_cli.config.compose import import_from, own_config_folders, without_hydra
+from mine_cli.results import locks
 from mine_cli.results.ledger import Ledger, Row
 from mine_cli.sweep import forkserver, records
 from mine_cli.sweep.compose import Composer
-from mine_cli.sweep.folder import held_lock
 from mine_cli.sweep.grouping import constant, grouped, subject
 from mine_cli.sweep.planned import PlannedJob, at_work
 from mine_cli.sweep.planning import Planner
@@ -38,10 +38,10 @@ SECONDS_BETWEEN_TABLES = 5.0
 def launch(
     launcher: Any, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
 ) -> list[JobReturn]:
-    """Runs the jobs of a batch; what a sweeper is given for each.
+    """Runs the jobs of a batch; returns what Hydra's sweepers want to know of each.
 
     Arguments:
-        launcher: Ours, set up by Hydra, with the configurations if they are composed already.
+        launcher: Ours, set up by Hydra, with the jobs if they are planned already.
         job_overrides: of each job.
         initial_job_idx: the number of the first.
     """
@@ -60,9 +60,9 @@ def launch(
     memory = None if launcher.memory_gb is None else launcher.memory_gb * 2**30
     groups = grouped(jobs, sweep, processes, memory)
     left = [group for group in groups if any(job.unfinished for job in group)]
-    crew = Crew(left, sweep, processes, launcher)
-    crew.run()
-    return [returned(job, crew.objectives.get(job.number)) for job in jobs]
+    pool = WorkerPool(left, sweep, processes, launcher)
+    pool.run()
+    return [returned(job, pool.objectives.get(job.number)) for job in jobs]
 
 
 def planned(
@@ -82,7 +82,7 @@ def planned(
 
 
 def processors(cfg: DictConfig) -> int:
-    """How many groups train side by side: one a core on a CPU, one on any other device."""
+    """Returns how many groups train at a time: one a core on a CPU, one on any other device."""
     if device(cfg.trainer.device).type != "cpu":
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -90,7 +90,7 @@ def processors(cfg: DictConfig) -> int:
 
 
 def returned(job: PlannedJob, objective: float | None) -> JobReturn:
-    """What Hydra's sweepers want to know of a job."""
+    """Returns what Hydra's sweepers want to know of a job."""
     if objective is None:  # finished in an earlier attempt, or without a number
         objective = records.read_record(job.folder).get("objective")
     found = JobReturn()
@@ -104,7 +104,7 @@ def returned(job: PlannedJob, objective: float | None) -> JobReturn:
 
 @dataclass
 class Worker:
-    """A process, the group that it works on, and the line that it is heard on."""
+    """One process, the group that it trains, and the connection to it."""
 
     group: list[PlannedJob]
     process: BaseProcess
@@ -112,8 +112,8 @@ class Worker:
     told: set[int] = field(default_factory=set)
 
 
-class Crew:
-    """Processes, each of which trains one group at a time.
+class WorkerPool:
+    """Starts processes, each of which trains one group, and follows their progress.
 
     Arguments:
         groups: What is to be done; the largest come first.
@@ -143,7 +143,7 @@ class Crew:
         self.bar = tqdm(total=total, unit=" steps", unit_scale=True, disable=not shown)
 
     def run(self) -> None:
-        """Until all is done, or the sweep is interrupted."""
+        """Trains all groups, until the end or an interruption."""
         if self.steps:
             jobs = "1 job" if len(self.steps) == 1 else f"{len(self.steps)} jobs"
             groups = "1 group" if len(self.queue) == 1 else f"{len(self.queue)} groups"
@@ -165,15 +165,14 @@ class Crew:
                 self.callbacks.on_job_start(config=job.cfg, task_function=self.function)
         news, theirs = self.context.Pipe()
         # With the lock on the folder: who outlives the sweep, to save, keeps others out of it.
-        lock = held_lock()
-        kept = None if lock is None else Kept(lock)
+        kept = Kept(locks.held[-1]) if locks.held else None
         process = self.context.Process(target=work_on, args=(group, theirs, list(sys.path), kept))
         process.start()
         theirs.close()
         self.workers.append(Worker(group, process, news))
 
     def listen(self) -> None:
-        """What the processes have to say, or that they have ended."""
+        """Waits for messages from the processes, and notices which have ended."""
         ready = wait([worker.news for worker in self.workers])
         for worker in [worker for worker in self.workers if worker.news in ready]:
             try:
@@ -184,7 +183,7 @@ class Crew:
                 self.missing(worker)
 
     def hear(self, worker: Worker, what: str, *said: Any) -> None:
-        """One message of `worker.work_on`."""
+        """Handles one message of `worker.work_on`."""
         if what == "at":
             self.reached(*said)
         elif what == "alone":
@@ -211,9 +210,9 @@ class Crew:
             self.written = time.monotonic()
 
     def reached(self, step: int, numbers: Sequence[int]) -> None:
-        """Jobs are at a step: a bar on a terminal, elsewhere a line for each fifth of the sweep.
+        """Shows the progress: a bar on a terminal, elsewhere a line for each fifth of the sweep.
 
-        A job that has ended, at whatever step, has nothing left to do.
+        A job that has ended, at whatever step, counts as complete.
         """
         before, total = sum(self.taken.values()), sum(self.steps.values())
         self.taken |= {number: step for number in numbers if number in self.steps}
@@ -223,7 +222,7 @@ class Crew:
             self.say(f"{100 * taken // total} % of {total:,} steps")
 
     def missing(self, worker: Worker) -> None:
-        """Jobs of a process that was killed: it has not said how they ended."""
+        """Records the jobs of a process that was killed as failed."""
         code = worker.process.exitcode or 0
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         for job in worker.group:
@@ -237,7 +236,7 @@ class Crew:
             self.reached(job.cfg.trainer.steps, [job.number])
 
     def stop(self) -> None:
-        """Lets the processes finish their step and save."""
+        """Terminates the processes, which finish their step and save."""
         self.queue.clear()
         for worker in self.workers:
             worker.process.terminate()
@@ -245,7 +244,7 @@ class Crew:
             worker.process.join()
 
     def complain(self, job: PlannedJob, complaint: str) -> None:
-        """What went wrong with a job, as a single run tells it."""
+        """Prints what went wrong with a job, as a single run does."""
         shown = os.path.relpath(job.folder)
         tqdm.write(f"mine-run: {shown}: {complaint.splitlines()[0]}", file=sys.stderr)
 

@@ -15,18 +15,16 @@ from mine_cli.sweep import records
 __all__ = ["PlannedJob", "Shape", "at_work"]
 
 
-@dataclass
+@dataclass(eq=False)
 class Shape:
-    """What jobs share that can be trained as one model, and the memory that one of them takes.
+    """Stands for the jobs of one `fusion_key`, which can be trained as one model.
 
     Arguments:
-        key: The `fusion_key` of their experiments.
         jobs: How many have been found.
         own: Bytes of one job; None until a second job is found, with which the first may train.
         shared: Bytes of the data that all of them use together.
     """
 
-    key: str
     jobs: int = 0
     own: int | None = None
     shared: int = 0

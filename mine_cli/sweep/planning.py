@@ -2,7 +2,6 @@
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,15 +20,6 @@ from mine_cli.tasks.run import fingerprint_of
 __all__ = ["Planner", "bytes_of"]
 
 
-@dataclass
-class Verdict:
-    """What was found of a job that was built: a fault, or with which others it can be trained."""
-
-    fault: Exception | None = None
-    shape: Shape | None = None
-    reason: str = ""
-
-
 class Planner:
     """Checks one job after another; none is built twice, and no experiment outlives its check.
 
@@ -43,7 +33,7 @@ class Planner:
     def __init__(self, sizes: bool = True) -> None:
         self.sizes = sizes
         self.datasets = Datasets()
-        self.verdicts: dict[str, Verdict] = {}
+        self.verdicts: dict[str, Exception | Shape | str] = {}
         self.shapes: dict[str, Shape] = {}
 
     def check(self, job: PlannedJob) -> None:
@@ -58,51 +48,50 @@ class Planner:
             if faults:
                 raise BadInput(*faults)
             key = but_for_seed(cfg)
-            known = self.verdicts.get(key)
-            if known is None or self.wants_size(known.shape) or is_taken(job):
-                known = self.verdicts[key] = self.build(cfg, job)
-        if known.fault is not None:
-            raise known.fault
-        job.shape, job.reason = known.shape, known.reason
-        if job.shape is not None:
-            job.shape.jobs += 1
+            if key not in self.verdicts or self.wants_size(self.verdicts[key]) or is_taken(job):
+                self.verdicts[key] = self.verdict(cfg, job)
+        found = self.verdicts[key]
+        if isinstance(found, Exception):
+            raise found
+        if isinstance(found, Shape):
+            job.shape = found
+            found.jobs += 1
+        else:
+            job.reason = found
 
-    def wants_size(self, shape: Shape | None) -> bool:
+    def wants_size(self, shape: object) -> bool:
         """Whether a job is the second of its shape, or a later one if none could be measured."""
-        return self.sizes and shape is not None and shape.jobs > 0 and shape.own is None
+        return self.sizes and isinstance(shape, Shape) and shape.jobs > 0 and shape.own is None
 
-    def build(self, cfg: DictConfig, job: PlannedJob) -> Verdict:
-        """Builds a job, looks at it, and lets go of it."""
+    def verdict(self, cfg: DictConfig, job: PlannedJob) -> Exception | Shape | str:
+        """Builds a job and lets go of it; returns its fault, its shape, or why it trains alone."""
         if cfg.resume is not None or cfg.dry_run:
-            return Verdict(
-                BadInput("resume and dry_run look at one run; leave them out of a sweep")
-            )
+            return BadInput("resume and dry_run look at one run; leave them out of a sweep")
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # a few rows: to wake other threads takes longer than to score
         try:
             experiment = registry.prepared(cfg, self.datasets)
             if is_taken(job):
                 job.fingerprint = fingerprint_of(experiment)
-            return self.measured(experiment)
+            return self.shape_of(experiment)
         except (RunFailed, OSError) as stop:
-            return Verdict(stop)
+            return stop
         finally:
             torch.set_num_threads(threads)
 
-    def measured(self, experiment: Experiment) -> Verdict:
-        """Finds the shape of an experiment, and the memory that it takes where that is wanted."""
+    def shape_of(self, experiment: Experiment) -> Shape | str:
+        """Returns the shape of an experiment, measured if that is due; or why there is none."""
         try:
             key = experiment.fusion_key()
         except Exception as stop:  # told where the job runs
-            return Verdict(reason=str(stop).splitlines()[0])
+            return str(stop).splitlines()[0]
         if key is None:
-            name = experiment.cfg.task.name
-            return Verdict(reason=f"jobs of task={name} are not trained together")
-        shape = self.shapes.setdefault(key, Shape(key))
+            return f"jobs of task={experiment.cfg.task.name} are not trained together"
+        shape = self.shapes.setdefault(key, Shape())
         if self.wants_size(shape):
             with suppress(Exception):  # told where the job runs
                 shape.own, shape.shared = bytes_of(experiment)
-        return Verdict(shape=shape)
+        return shape
 
 
 def is_taken(job: PlannedJob) -> bool:

@@ -1,4 +1,4 @@
-"""What an earlier attempt has left of a job, and the `job.json` that says how it went."""
+"""Reads and writes what a job leaves in its folder: `job.json`, its result, its checkpoints."""
 
 import shutil
 from collections.abc import Mapping
@@ -32,12 +32,12 @@ def write_record(folder: Path, status: str, **found: Any) -> None:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """What stands in job.json; empty where there is none."""
+    """Returns the contents of job.json; empty where there is none."""
     return read_mapping(folder / JOB_JSON)
 
 
 def finished(folder: Path, retry_diverged: bool) -> dict[str, Any] | None:
-    """The result of a job that need not run again; None where it must."""
+    """Returns the result of a job that need not run again; None where it must."""
     result = read_mapping(folder / "result.json")
     if not result or (result.get("status") == "diverged" and retry_diverged):
         return None
@@ -45,9 +45,9 @@ def finished(folder: Path, retry_diverged: bool) -> dict[str, Any] | None:
 
 
 def recorded(folder: Path) -> str | None:
-    """The fingerprint of whose result or checkpoint a folder holds; None where there is neither.
+    """Returns the fingerprint of the job whose result or checkpoint is in a folder, else None.
 
-    A job that failed may have failed by what has been mended since: it stands in nobody's way.
+    A failed job counts as none: what it failed of may have been mended since.
     """
     if (folder / "result.json").exists():
         return read_mapping(folder / "result.json").get("fingerprint", "")
@@ -58,7 +58,7 @@ def recorded(folder: Path) -> str | None:
 
 
 def check_same(folder: Path, fingerprint: str) -> None:
-    """Raise BadInput where a result or a checkpoint in the folder is not of this job."""
+    """Raises BadInput where a result or a checkpoint in the folder is not of this job."""
     if recorded(folder) not in (None, fingerprint):
         raise BadInput(
             f"{folder}: holds a job of another configuration, data or code; name another sweep_dir"
@@ -66,7 +66,7 @@ def check_same(folder: Path, fingerprint: str) -> None:
 
 
 def resumable(folder: Path, fingerprint: str) -> bool:
-    """Whether a job has a checkpoint to go on from, and no result."""
+    """Whether a job has a checkpoint to resume from, and no result."""
     return (
         not (folder / "result.json").exists()
         and (folder / "checkpoints" / "last.pt").exists()
@@ -75,7 +75,7 @@ def resumable(folder: Path, fingerprint: str) -> bool:
 
 
 def start_over(folder: Path) -> None:
-    """Removes what a job left that is to be run from its first step."""
+    """Removes the files of an earlier attempt, so that a job starts at its first step."""
     for name in LEFT:
         path = folder / name
         if path.is_dir():

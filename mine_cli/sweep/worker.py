@@ -1,4 +1,4 @@
-"""A process of a sweep: trains one group of jobs, and tells the sweep how they fare."""
+"""A worker process of a sweep: trains one group of jobs, and reports on them to the sweep."""
 
 import logging
 import os
@@ -19,13 +19,14 @@ from mine_cli.config.compose import without_hydra
 from mine_cli.errors import Interrupted, interrupt
 from mine_cli.results.folder import log_file, speaking
 from mine_cli.sweep import records
-from mine_cli.sweep.fused import CannotFuse, Ended, Fleet, Member, same_moment, saved
+from mine_cli.sweep.fused import FusedJob, FusedTraining, same_moment, saved
 from mine_cli.sweep.job import job_of_sweep, update
 from mine_cli.sweep.planned import PlannedJob, at_work
 from mine_cli.tasks import registry
 from mine_cli.tasks import run as runs
 from mine_cli.tasks.build import Datasets
 from mine_cli.tasks.protocol import Experiment
+from mine_cli.training.trainer import CannotFuse
 
 __all__ = ["Kept", "work_on"]
 
@@ -35,12 +36,12 @@ log = logging.getLogger("mine_cli")
 def work_on(
     group: Sequence[PlannedJob], news: Connection, path: Sequence[str], lock: "Kept | None"
 ) -> None:
-    """The whole of a process.
+    """Runs a group of jobs; the main function of a worker process.
 
     Arguments:
         group: Jobs that are trained as one model, or one by itself.
-        news: Where the sweep hears of them: ``("ended", number, objective)`` and
-            ``("at", step, numbers of jobs)``; its end closes it.
+        news: The connection to the sweep, which is sent ``("ended", number, objective)`` and
+            ``("at", step, numbers of jobs)``; the end of the process closes it.
         path: Python's search path of the sweep, with a user's own folders.
         lock: On the sweep's folder, held until this process ends; None where there is none.
     """
@@ -56,7 +57,7 @@ def work_on(
 
 
 class Kept:
-    """A file descriptor, such as a lock, that goes to the process it is handed to as well."""
+    """Holds a file descriptor, such as a lock, and is pickled with it into another process."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -70,9 +71,10 @@ def taken(handed: Any) -> Kept:
 
 
 def with_the_sweep(news: Connection) -> None:
-    """Ends with the sweep, however that ends; Ctrl-C is for the sweep, which tells its processes.
+    """Ends this process with the sweep, however that ends.
 
-    A SIGTERM lets a training finish its step and save.
+    Ctrl-C is left to the sweep, which terminates its processes. A SIGTERM lets a training finish
+    its step and save.
     """
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)
@@ -87,13 +89,13 @@ def with_the_sweep(news: Connection) -> None:
 
 
 class Group:
-    """The jobs of one process."""
+    """Runs the jobs of one process."""
 
     def __init__(self, jobs: Sequence[PlannedJob], news: Connection) -> None:
         self.jobs, self.news = list(jobs), news
 
     def run(self) -> None:
-        """Whatever of these jobs has no result yet; each with its own log and `.hydra`."""
+        """Runs those of the jobs that have no result yet, each with its own log and `.hydra`."""
         with ExitStack() as logs:
             for job in self.jobs:
                 prepare(job)
@@ -105,10 +107,10 @@ class Group:
                 self.by_itself(job)
 
     def sorted_out(self) -> tuple[list[list[PlannedJob]], list[PlannedJob]]:
-        """The jobs that are trained together, set by set, and those that are trained alone.
+        """Returns the sets of jobs that are trained as one model, and the jobs trained alone.
 
-        A job that ended after the moment to which the others go back was with them until then: it
-        goes back too. One that failed on its way has lost its neighbours, and goes on alone.
+        A job that ended after the step at which the others resume was trained with them until
+        then: it is resumed there too. One that failed is resumed alone.
         """
         if len(self.jobs) == 1:
             return [], self.jobs
@@ -129,51 +131,45 @@ class Group:
     def fused(self, jobs: Sequence[PlannedJob]) -> None:
         """Trains jobs as one model; one by one where that cannot be done."""
         datasets = Datasets()
-        members = [
-            Member(registry.experiment_of(job.resolved(), datasets), job.folder) for job in jobs
-        ]
-        for member, state in zip(members, same_moment([w.folder for w in jobs]), strict=True):
-            member.state = state
+        planned: dict[FusedJob, PlannedJob] = {}
+        for job, state in zip(jobs, same_moment([job.folder for job in jobs]), strict=True):
+            experiment = registry.experiment_of(job.resolved(), datasets)
+            planned[FusedJob(experiment, job.folder, state)] = job
             if state is None:
-                records.start_over(member.folder)
-            mark = runs.fingerprint_of(member.experiment)
-            records.write_record(member.folder, "running", fingerprint=mark)
-        numbers = {job.folder: job.number for job in jobs}
-        fleet = Fleet(
-            members,
-            lambda ended: self.ended(numbers[ended.folder], ended),
-            lambda _: self.tell(
-                "at", fleet.step, [numbers[member.folder] for member in fleet.members]
-            ),
-        )
+                records.start_over(job.folder)
+            mark = runs.fingerprint_of(experiment)
+            records.write_record(job.folder, "running", fingerprint=mark)
+        training = FusedTraining(list(planned))
         try:
-            fleet.train()
-            update(members[0].cfg, jobs[0].folder.parent)
+            for ended in training.train():
+                for fused in ended:
+                    self.ended(planned[fused], fused)
+                numbers = [planned[fused].number for fused in training.jobs]
+                self.tell("at", training.step, numbers)
+            update(jobs[0].cfg, jobs[0].folder.parent)
         except CannotFuse as stop:
-            left = {member.folder for member in fleet.members}
-            self.tell("alone", [numbers[folder] for folder in left], str(stop))
-            for job, member in zip(jobs, members, strict=True):
-                if job.folder in left:
-                    self.by_itself(job, member.experiment)
+            left = list(training.jobs)
+            self.tell("alone", [planned[fused].number for fused in left], str(stop))
+            for fused in left:
+                self.by_itself(planned[fused], fused.experiment)
         except Interrupted:
-            for member in fleet.members:
-                self.record(member.folder, "interrupted")
+            for fused in training.jobs:
+                self.record(fused.folder, "interrupted")
             raise
 
-    def ended(self, number: int, ended: Ended) -> None:
-        """Writes down how a job ended, and tells the sweep."""
-        found = None
-        if ended.result is None:
-            self.record(ended.folder, "failed", error=ended.error)
+    def ended(self, job: PlannedJob, fused: FusedJob) -> None:
+        """Records how a job ended, and tells the sweep."""
+        found, result = None, fused.result
+        if result is None:
+            self.record(job.folder, "failed", error=fused.error)
         else:
-            if ended.result["status"] != "diverged":
-                found = registry.objective_of(ended.result, ended.cfg.objective)
-            seconds = ended.result["seconds"]
-            self.record(ended.folder, "finished", objective=found, seconds=seconds)
-        self.tell("ended", number, found)
+            if result["status"] != "diverged":
+                found = registry.objective_of(result, fused.experiment.cfg.objective)
+            self.record(job.folder, "finished", objective=found, seconds=result["seconds"])
+        self.tell("ended", job.number, found)
 
     def tell(self, *said: Any) -> None:
-        """Tells the sweep; one that is gone is no reason to fail, `with_the_sweep` ends this."""
+        """Sends a message to the sweep; if that is gone, `with_the_sweep` ends this process."""
         with suppress(OSError):
             self.news.send(said)
 
@@ -191,7 +187,7 @@ class Group:
 
 
 def prepare(job: PlannedJob) -> None:
-    """The job's folder, with the `.hydra` that Hydra's own launchers write."""
+    """Makes a job's folder, with the `.hydra` that Hydra's own launchers write."""
     with read_write(job.cfg.hydra.runtime), open_dict(job.cfg.hydra.runtime):
         job.cfg.hydra.runtime.output_dir = str(job.folder)
     job.folder.mkdir(parents=True, exist_ok=True)
@@ -208,12 +204,12 @@ def diverged(job: PlannedJob) -> bool:
 
 
 def status(job: PlannedJob) -> str | None:
-    """How an earlier attempt at the job ended; one whose process was killed has not ended."""
+    """Returns how an earlier attempt at a job ended: "running" where its process was killed."""
     record = records.read_record(job.folder)
     return "running" if record.get("killed") else record.get("status")
 
 
 def steps(job: PlannedJob) -> int:
-    """How many steps a finished job has taken; -1 for one that is not finished."""
+    """Returns how many steps a finished job has taken; -1 for one that is not finished."""
     result = records.finished(job.folder, job.cfg.retry_diverged)
     return -1 if result is None else int(result["steps"])

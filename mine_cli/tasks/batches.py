@@ -1,15 +1,16 @@
-"""Training batches that live on the device: index draws from fixed rows, or fresh draws."""
+"""Draws training batches on the device: from fixed rows, or afresh from a sampler."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from mine_cli.marginals import Marginals
+from mine_cli.tasks.protocol import PairSampler
 from mine_cli.training.rng import go_on
+from mine_cli.training.trainer import State
 
-__all__ = ["Ahead", "FixedRows", "FreshDraws", "SideBySide"]
+__all__ = ["FixedRows", "FreshDraws", "Prefetched", "StackedBatches"]
 
 # Steps whose batches are drawn in one go, for a call a step costs more than what it draws; fewer
 # where they would hold more numbers than these, a megabyte.
@@ -18,7 +19,7 @@ MOST_NUMBERS = 2**18
 
 
 class FixedRows:
-    """Batches from fixed rows: each epoch is a fresh permutation, its incomplete end dropped.
+    """Draws batches from fixed rows: each epoch is a permutation, its incomplete end dropped.
 
     Arguments:
         x, z: rows on the device.
@@ -32,12 +33,12 @@ class FixedRows:
         self.cursor = 0
 
     def batch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The next x ``[n, ...]`` and z ``[n * (1 + extra), ...]``."""
+        """Returns the next x ``[n, ...]`` and z ``[n * (1 + extra), ...]``."""
         x, z = self.batches(1, generator)
         return x[0], z[0]
 
     def batches(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The next num batches at once: x ``[num, n, ...]``, z ``[num, n * (1 + extra), ...]``."""
+        """Returns the next num batches: x ``[num, n, ...]``, z ``[num, n * (1 + extra), ...]``."""
         rows = self.next_rows(num, generator)
         x, z = (side.index_select(0, rows).unflatten(0, (num, -1)) for side in (self.x, self.z))
         if self.extra:
@@ -47,7 +48,7 @@ class FixedRows:
         return x, z
 
     def next_rows(self, num: int, generator: torch.Generator) -> Tensor:
-        """The numbers of the rows of the next num batches, of several epochs where need be."""
+        """Returns the row numbers of the next num batches, of several epochs where need be."""
         parts = []
         while num:
             whole = (len(self.order) - self.cursor) // self.batch_size
@@ -62,21 +63,21 @@ class FixedRows:
             self.cursor, num = end, num - taken
         return torch.cat(parts) if len(parts) > 1 else parts[0]
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         return {"order": self.order, "cursor": self.cursor}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         self.order, self.cursor = state["order"].to(self.x.device), state["cursor"]
 
 
 class FreshDraws:
-    """Batches drawn anew from a known law: no row is ever seen twice."""
+    """Draws every batch anew from a sampler: no row is seen twice."""
 
-    def __init__(self, law: Any, batch_size: int, extra: int = 0) -> None:
+    def __init__(self, law: PairSampler, batch_size: int, extra: int = 0) -> None:
         self.law, self.batch_size, self.extra = law, batch_size, extra
 
     def batches(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The next num batches at once: x ``[num, n, ...]``, z ``[num, n * (1 + extra), ...]``."""
+        """Returns the next num batches: x ``[num, n, ...]``, z ``[num, n * (1 + extra), ...]``."""
         x, z = self.drawn(num, self.batch_size, generator)
         if self.extra:
             others = self.drawn(num, self.batch_size * self.extra, generator)[1]
@@ -87,21 +88,21 @@ class FreshDraws:
         x, z = self.law.sample(num * n, generator)
         return x.unflatten(0, (num, n)), z.unflatten(0, (num, n))
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to take back: the generator holds it all."""
+    def load_state_dict(self, state: State) -> None:
+        """Does nothing: the generator holds the whole state."""
 
 
 Block = tuple[Tensor, Tensor, Tensor | None]
 """x ``[steps, n, ...]``, z, and pairings, which are None where groups are crossed."""
 
 
-class Ahead:
-    """What one network is trained on, drawn a block of steps ahead from its own random stream.
+class Prefetched:
+    """Holds the batches of one network, drawn a block of steps ahead from its own random stream.
 
-    The state is that of the moment before the block: to go on is to draw it again.
+    The state is that before the block, which is drawn again when the training is resumed.
 
     Arguments:
         feed: of the batches.
@@ -121,28 +122,28 @@ class Ahead:
         self.steps = max(1, min(MOST_STEPS, MOST_NUMBERS // numbers))
         self.taken = self.steps
         self.block: Block | None = None
-        self.before: dict[str, Any] = {}
+        self.before: State = {}
 
     @property
     def used_up(self) -> bool:
         return self.taken == self.steps
 
     def draw(self) -> None:
-        """The next block."""
+        """Draws the next block."""
         self.before = self.now()
         x, z = self.feed.batches(self.steps, self.generator)
         self.block = (x, z, self.marginals.pairings(self.steps, x.shape[1], self.generator))
         self.taken = 0
 
-    def now(self) -> dict[str, Any]:
+    def now(self) -> State:
         return {"feed": self.feed.state_dict(), "generator": self.generator.get_state()}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         if self.used_up:
             return {**self.now(), "taken": 0}
         return {**self.before, "taken": self.taken}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         self.feed.load_state_dict(state["feed"])
         go_on(self.generator, state["generator"])
         self.taken = self.steps
@@ -151,19 +152,19 @@ class Ahead:
             self.taken = state["taken"]
 
 
-class SideBySide:
-    """The blocks of several networks in step, stacked: what each step takes is one slice of them.
+class StackedBatches:
+    """Stacks the batches of several networks: each step takes one slice of their blocks.
 
     Arguments:
         members: that have taken equally many steps of their blocks, of one length.
     """
 
-    def __init__(self, members: Sequence[Ahead]) -> None:
+    def __init__(self, members: Sequence[Prefetched]) -> None:
         self.members = list(members)
         self.stacked: Block | None = None
 
     def next(self) -> Block:
-        """The next x, z and pairings: a lone network's as they are, else stacked ``[R, ...]``."""
+        """Returns the next x, z and pairings: a lone network's as they are, else ``[R, ...]``."""
         at = self.members[0].taken
         if self.members[0].used_up:
             for member in self.members:
@@ -177,7 +178,7 @@ class SideBySide:
         return x[at], z[at], None if pairing is None else pairing[at]
 
     def stack(self) -> Block:
-        """The blocks put together; each is a view of the whole from then on."""
+        """Stacks the blocks, of which each is a view from then on."""
         blocks = [member.block for member in self.members if member.block]
         if len(blocks) == 1:
             return blocks[0]

@@ -1,4 +1,4 @@
-"""From a configuration to objects: the only place that instantiates."""
+"""Builds objects from a configuration; nothing else instantiates."""
 
 import json
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ class Datasets:
 
 
 def make(node: DictConfig, what: str, *args: Any, **options: Any) -> Any:
-    """The object that a `_target_` names; what it refuses is one line."""
+    """Builds the object that a `_target_` names; raises BadInput with one line where it fails."""
     try:
         return instantiate(node, *args, **options)
     except InstantiationException as error:
@@ -61,7 +61,7 @@ def make(node: DictConfig, what: str, *args: Any, **options: Any) -> Any:
 
 
 def module(node: DictConfig, what: str, seed: int, *args: Any) -> nn.Module:
-    """The module that a `_target_` names, initialised from this seed."""
+    """Builds the module that a `_target_` names, initialised from this seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return make(node, what, *args)
@@ -74,7 +74,7 @@ def term(
     seed: int,
     limit: float | None = None,
 ) -> MutualInformation:
-    """The configured MI term, its network initialised from this seed, T within a limit if any."""
+    """Builds the MI term, its network initialised from this seed, T within a limit if any."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = make(cfg.network, "network", x_shape, z_shape)
@@ -99,5 +99,5 @@ def start_at_independence(network: nn.Module, bound: Bound) -> None:
 
 
 def type_name(node: DictConfig) -> str:
-    """The last part of a node's `_target_`."""
+    """Returns the last part of a node's `_target_`."""
     return str(node.get("_target_", "")).rsplit(".", 1)[-1]

@@ -7,13 +7,13 @@ settled by five trainings on MNIST, compared by its test images: 99.17 to 99.45 
 
 import math
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Tensor
 from torch.nn.functional import cross_entropy, pad
 
@@ -22,11 +22,12 @@ from mine_cli.data.images import ImageLabel
 from mine_cli.errors import BadInput
 from mine_cli.networks.classifier import ACCURATE, DigitClassifier, save_classifier
 from mine_cli.tasks.batches import FixedRows
-from mine_cli.tasks.common import sections
-from mine_cli.tasks.protocol import Experiment
-from mine_cli.training.device import autocast, device
+from mine_cli.tasks.common import options, sections
+from mine_cli.tasks.protocol import Experiment, Result
+from mine_cli.training.device import Autocast, autocast, device
 from mine_cli.training.optim import adam, descend, set_rate
 from mine_cli.training.rng import go_on, stream
+from mine_cli.training.trainer import State
 
 __all__ = ["ClassifierExperiment", "Classify", "shifted"]
 
@@ -57,7 +58,7 @@ class Classify:
         name: str = "mnist",
         seed: int = 0,
         where: torch.device | str = "cpu",
-        autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        autocast: Autocast = nullcontext,
         num_train: int = TRAIN_IMAGES,
     ) -> None:
         self.trainer, self.name, self.autocast = trainer, name, autocast
@@ -76,7 +77,7 @@ class Classify:
         )
         self.found: dict[str, float] = {}
         self.curve: list[float] = []
-        self.best: dict[str, Any] | None = None
+        self.best: State | None = None
         self.finished = False
 
     # What the trainer asks for
@@ -107,7 +108,7 @@ class Classify:
     def parameters(self) -> Iterable[Tensor]:
         return self.classifier.parameters()
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         return {
             "classifier": self.classifier.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -116,7 +117,7 @@ class Classify:
             "found": self.found,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         self.classifier.load_state_dict(state["classifier"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.feed.load_state_dict(state["feed"])
@@ -125,7 +126,7 @@ class Classify:
 
     # The result
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> Result:
         """What the last evaluation found; `inaccurate` below what the data set's judge needs."""
         if not math.isfinite(self.found["loss"]):
             status = "diverged"
@@ -151,39 +152,37 @@ class ClassifierExperiment(Experiment):
 
     metrics = ("accuracy",)
 
-    def __init__(self, cfg: DictConfig, dataset: Any) -> None:
+    def __init__(self, cfg: DictConfig, dataset: object) -> None:
         super().__init__(cfg, dataset)
-        if not isinstance(self.dataset, ImageLabel):
-            raise BadInput(
-                f"dataset: task=classifier wants dataset=image_label, not "
-                f"{type(self.dataset).__name__}"
-            )
-        if self.dataset.shuffle_labels:
+        if not isinstance(dataset, ImageLabel):
+            kind = type(dataset).__name__
+            raise BadInput(f"dataset: task=classifier wants dataset=image_label, not {kind}")
+        self.images = dataset
+        if dataset.shuffle_labels:
             raise BadInput("dataset.shuffle_labels=true: task=classifier wants the true labels")
         self.path = Path(cfg.task.path).expanduser()
         self.task: Classify | None = None
 
     def check(self) -> None:
-        self.dataset.rows()
+        self.images.rows()
 
     def listing(self) -> dict[str, str]:
         cfg = self.cfg
         count = sum(p.numel() for p in self.start(torch.device("cpu")).classifier.parameters())
         return {
-            "dataset": f"{self.dataset.name}: 60,000 images to train, 10,000 to test",
+            "dataset": f"{self.images.name}: 60,000 images to train, 10,000 to test",
             "classifier": f"{count:,} parameters, to be kept as {self.path}",
             "training": f"{cfg.trainer.steps} steps of {cfg.trainer.batch_size} images on "
             f"{device(cfg.trainer.device)}",
         }
 
     def start(self, where: torch.device) -> Classify:
-        rows = self.dataset.rows()
-        trainer_conf: Any = OmegaConf.to_object(self.cfg.trainer)
+        rows = self.images.rows()
         self.task = Classify(
-            trainer_conf,
+            options(self.cfg.trainer, TrainerConf),
             rows.x,
             rows.z.argmax(1),
-            self.dataset.name,
+            self.images.name,
             seed=self.cfg.seed,
             where=where,
             autocast=partial(autocast, where, self.cfg.trainer.dtype),
@@ -191,7 +190,7 @@ class ClassifierExperiment(Experiment):
         )
         return self.task
 
-    def head(self) -> dict[str, Any]:
+    def head(self) -> Result:
         return {
             "estimate": None,
             "true_mi": None,
@@ -200,14 +199,14 @@ class ClassifierExperiment(Experiment):
             "classifier": str(self.path),
         }
 
-    def after(self, result: dict[str, Any], seconds: float) -> dict[str, Any]:
+    def after(self, result: Result, seconds: float) -> Result:
         """Keeps a classifier that is good enough where `dataset.classifier` looks for it."""
         if result["status"] != "ok" or self.task is None:
             return {}
         accuracy = result["metrics"]["accuracy"]
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        save_classifier(self.path, self.task.classifier, self.dataset.name, accuracy)
+        save_classifier(self.path, self.task.classifier, self.images.name, accuracy)
         return {}
 
     def settings(self) -> dict[str, Any]:
-        return {"dataset": self.dataset.name, "seed": self.cfg.seed, "lr": self.cfg.trainer.lr}
+        return {"dataset": self.images.name, "seed": self.cfg.seed, "lr": self.cfg.trainer.lr}

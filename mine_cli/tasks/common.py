@@ -1,9 +1,9 @@
-"""What several jobs need: sections of the configuration, a first pass, pictures, comparisons."""
+"""Functions of several tasks: sections of a configuration, a first pass, comparisons, pictures."""
 
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -14,7 +14,16 @@ from mine_cli.errors import BadInput
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.results.provenance import ELSEWHERE
 
-__all__ = ["UNKNOWN", "common", "drawn", "forward_pass", "sections", "trained_alike"]
+__all__ = [
+    "UNKNOWN",
+    "common",
+    "drawn",
+    "forward_pass",
+    "sections",
+    "trained_alike",
+]
+
+T = TypeVar("T")
 
 UNKNOWN: dict[str, None] = dict.fromkeys(
     (
@@ -26,13 +35,18 @@ UNKNOWN: dict[str, None] = dict.fromkeys(
 
 
 def sections(cfg: DictConfig, *names: str) -> dict[str, Any]:
-    """Sections of the configuration as plain values, for a result."""
+    """Returns sections of the configuration as plain values, for a result."""
     resolved: Any = OmegaConf.to_container(cfg, resolve=True)
     return {name: resolved[name] for name in names}
 
 
+def options(node: DictConfig, kind: type[T]) -> T:
+    """Returns a section of the configuration as the object of its schema."""
+    return cast(T, OmegaConf.to_object(node))
+
+
 def forward_pass(term: MutualInformation, x: Tensor, z: Tensor) -> None:
-    """Score a few rows, so that shapes that don't fit are found at once."""
+    """Scores a few rows; raises BadInput where their shapes do not fit the network."""
     try:
         with torch.no_grad():
             scores = term.eval().network(x, z)
@@ -48,7 +62,7 @@ def forward_pass(term: MutualInformation, x: Tensor, z: Tensor) -> None:
 
 
 def common(result: Mapping[str, Any], arm: Mapping[str, Collection[str]]) -> str:
-    """What the runs of a comparison have in common: sections less what the arms may differ in.
+    """Returns what the runs of a comparison must share: sections without what may differ.
 
     Arguments:
         result: What stands in result.json.
@@ -63,7 +77,7 @@ def common(result: Mapping[str, Any], arm: Mapping[str, Collection[str]]) -> str
 
 
 def trained_alike(cfg: DictConfig, *names: str, but: Collection[str] = ()) -> dict[str, Any]:
-    """The sections by these names, the trainer, and the rest that jobs must share to be stacked.
+    """Returns the sections of these names, and what else jobs must share to be stacked.
 
     Arguments:
         cfg: of a job.
@@ -81,6 +95,6 @@ def trained_alike(cfg: DictConfig, *names: str, but: Collection[str] = ()) -> di
 
 
 def drawn(folder: Path, *names: str) -> dict[str, Path]:
-    """The pictures of these names that there is something for."""
+    """Draws the pictures of these names; returns those for which there are data."""
     found = {name: getattr(figures, name)(folder) for name in names}
     return {name: path for name, path in found.items() if path is not None}

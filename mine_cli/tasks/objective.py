@@ -10,7 +10,7 @@ __all__ = ["names", "objective", "worst"]
 def objective(
     result: Mapping[str, Any], compared: Mapping[str, float | None], name: str | None = None
 ) -> float | None:
-    """What a finished job is worth; None where it is not known.
+    """Returns the number by which a finished job is compared; None where it is not known.
 
     Arguments:
         result: As in result.json.
@@ -26,7 +26,7 @@ def objective(
 
 
 def names(head: Mapping[str, Any], compared: Mapping[str, float | None]) -> list[str]:
-    """The names that an objective may have.
+    """Returns the names that an objective may have.
 
     Arguments:
         head: What a result says before there are numbers; those that come are None.
@@ -37,7 +37,7 @@ def names(head: Mapping[str, Any], compared: Mapping[str, float | None]) -> list
 
 
 def worst(sweeper: Mapping[str, Any]) -> float:
-    """What a job without a number returns: an infinity, for a NaN would end a search.
+    """Returns the objective of a job without a number: an infinity, as a NaN ends a search.
 
     Arguments:
         sweeper: Hydra's node; it minimises unless its `direction` says otherwise.

@@ -2,21 +2,52 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from omegaconf import DictConfig
+from torch import Generator, Tensor
 
+from mine_cli.data.samples import Verdict
 from mine_cli.results.folder import RunFolder
 from mine_cli.training.trainer import Task
 
-__all__ = ["Experiment", "RunTask"]
+__all__ = ["Experiment", "JudgedSamples", "PairSampler", "Result", "RunTask", "Samples"]
+
+Result = dict[str, Any]
+"""What stands in result.json: numbers, words, lists and dictionaries of them."""
+
+
+@runtime_checkable
+class PairSampler(Protocol):
+    """A data set of pairs that are drawn anew for every batch."""
+
+    def sample(self, n: int, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Draws n rows of x and z, float32, on the generator's device."""
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """A data set of samples without a partner, such as images."""
+
+    def draw(self, n: int, generator: Generator) -> Tensor:
+        """Draws n samples, float32, on the generator's device."""
+
+
+@runtime_checkable
+class JudgedSamples(Samples, Protocol):
+    """Samples of several modes, with a judge that tells which a sample is of."""
+
+    true_histogram: Tensor
+
+    def judge(self, x: Tensor) -> Verdict:
+        """Returns the mode of each sample ``[n, ...]``, and which are good ones."""
 
 
 class RunTask(Task, Protocol):
     """A task of the trainer's that ends in a result."""
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> Result:
         """Returns what is found, in the keys of result.json; nats."""
 
 
@@ -30,10 +61,10 @@ class Experiment(Protocol):
     metrics: tuple[str, ...]
     charts: Mapping[str, Any] = {}
     cfg: DictConfig
-    dataset: Any
+    dataset: object
     warnings: list[str]
 
-    def __init__(self, cfg: DictConfig, dataset: Any) -> None:
+    def __init__(self, cfg: DictConfig, dataset: object) -> None:
         self.cfg, self.dataset, self.warnings = cfg, dataset, []
 
     def check(self) -> None:
@@ -45,11 +76,13 @@ class Experiment(Protocol):
     def start(self, where: torch.device) -> RunTask:
         """Builds the task on a device, anew at each call."""
 
-    def head(self) -> dict[str, Any]:
+    def head(self) -> Result:
         """Returns what a result says of how it was made; the numbers are unknown as yet."""
 
     def settings(self) -> dict[str, Any]:
         """Returns the settings by which runs are compared in TensorBoard's table."""
+        trainer = self.cfg.trainer
+        return {"seed": self.cfg.seed, "lr": trainer.lr, "batch_size": trainer.batch_size}
 
     @classmethod
     def compared(cls, result: Mapping[str, Any]) -> dict[str, float | None]:
@@ -77,7 +110,7 @@ class Experiment(Protocol):
         """Draws pictures of the training so far, from the run's files."""
         return {}
 
-    def after(self, result: dict[str, Any], seconds: float) -> dict[str, Any]:
+    def after(self, result: Result, seconds: float) -> Result:
         """Returns what is added to a result once the training is over, which took so long."""
         return {}
 

@@ -1,4 +1,4 @@
-"""A run from start to end: check, train, report, and write down what was found."""
+"""Runs an experiment from start to end: training, report, result.json and figures."""
 
 import logging
 import random
@@ -19,11 +19,11 @@ from mine_cli.results.folder import SCHEMA, RunFolder
 from mine_cli.results.provenance import commit, fingerprints, own_targets, peak_memory, versions
 from mine_cli.results.summary import summary
 from mine_cli.tasks.objective import objective
-from mine_cli.tasks.protocol import Experiment
+from mine_cli.tasks.protocol import Experiment, Result
 from mine_cli.training import distributed, rng
 from mine_cli.training.device import device, keep_memory
 from mine_cli.training.rng import seed_everything
-from mine_cli.training.trainer import Trainer
+from mine_cli.training.trainer import State, Trainer, Training
 
 __all__ = ["Run", "check_inputs", "fingerprint_of", "run", "run_experiment", "undisturbed"]
 
@@ -51,7 +51,7 @@ def check_inputs(experiment: Experiment, folder: Path) -> None:
         )
 
 
-def run(experiment: Experiment, folder: Path) -> dict[str, Any]:
+def run(experiment: Experiment, folder: Path) -> Result:
     """Runs a checked experiment in its folder, shared by all processes of this run.
 
     Returns the result, which also stands in result.json; raises as `run_experiment`.
@@ -60,8 +60,8 @@ def run(experiment: Experiment, folder: Path) -> dict[str, Any]:
     return run_experiment(experiment, distributed.broadcast(folder))
 
 
-def run_experiment(experiment: Experiment, folder: Path | None) -> dict[str, Any]:
-    """Train, evaluate and report; without a folder nothing is written.
+def run_experiment(experiment: Experiment, folder: Path | None) -> Result:
+    """Trains, evaluates and reports; without a folder nothing is written.
 
     Raises:
         Diverged: after a result with that status was written.
@@ -76,7 +76,7 @@ def run_experiment(experiment: Experiment, folder: Path | None) -> dict[str, Any
     try:
         current.begin()
         try:
-            current.trainer.fit(current.task, state)
+            Trainer([current.training]).fit()
             if not distributed.leads():
                 return current.result | {"curve": current.task.curve, "objective": None}
         except Diverged as error:
@@ -94,18 +94,18 @@ class Run:
         experiment: What is run.
         folder: Where its files go; None keeps everything in memory.
         state: The checkpoint that it goes on from, None for the start.
-        options: Of its `Trainer`.
+        options: Of its `Training`.
     """
 
     def __init__(
         self,
         experiment: Experiment,
         folder: Path | None,
-        state: dict[str, Any] | None,
+        state: State | None,
         **options: Any,
     ) -> None:
         cfg = experiment.cfg
-        self.experiment, self.state = experiment, state
+        self.experiment, self.resumed = experiment, state is not None
         seed_everything(cfg.seed, cfg.deterministic, tf32=cfg.trainer.dtype == "tf32")
         where = device(cfg.trainer.device)
         self.task = experiment.start(where)
@@ -121,10 +121,12 @@ class Run:
             step = state["step"] if state else None
             self.files = RunFolder(folder, step, cfg.trainer.tensorboard, experiment.charts)
         mark, trained_on = fingerprints_of(experiment)
-        self.trainer = Trainer(
+        self.training = Training(
+            self.task,
             self.task.trainer,
             self.files,
             cfg.units,
+            state,
             look=experiment.look,
             trained_on=trained_on,
             **options,
@@ -132,20 +134,20 @@ class Run:
         self.result = head_of(experiment, where, mark)
 
     def begin(self) -> None:
-        """What the folder holds from the start."""
-        if self.files and self.state is None:
+        """Writes what the folder holds from the start."""
+        if self.files and not self.resumed:
             composed = OmegaConf.to_yaml(self.experiment.cfg, resolve=True)
             self.files.text("configuration", f"```yaml\n{composed}```")
             self.experiment.begin(self.files)
 
-    def finish(self) -> dict[str, Any]:
-        """Report, write the result, and give it, with the curve and a sweeper's objective.
+    def finish(self) -> Result:
+        """Reports, writes the result, and returns it with the curve and a sweeper's objective.
 
         Raises:
             Diverged: what is reported is not finite; the result was written.
         """
         self.result |= self.task.result()
-        self.result |= self.experiment.after(self.result, self.trainer.record.seconds)
+        self.result |= self.experiment.after(self.result, self.training.record.seconds)
         self._write()
         if self.result["status"] == "diverged":
             raise Diverged("the estimate is not finite; try a smaller trainer.lr or network")
@@ -154,13 +156,13 @@ class Run:
         return self.result | {"curve": self.task.curve, "objective": worth}
 
     def diverged(self, error: Diverged) -> None:
-        """Write the result of a training that went wrong."""
+        """Writes the result of a training that diverged."""
         self.result |= {"status": "diverged", "note": str(error)}
         self._write()
 
     def _write(self) -> None:
-        """The result and its figures, and a summary in the log."""
-        record, cfg = self.trainer.record, self.experiment.cfg
+        """Writes the result and its figures, and a summary in the log."""
+        record, cfg = self.training.record, self.experiment.cfg
         self.result |= {
             "steps": record.steps,
             "seconds": record.seconds,
@@ -176,13 +178,13 @@ class Run:
         log.info("%s", summary(self.result, cfg.units, self.files.path))
 
     def close(self) -> None:
-        """Ends the folder's log and TensorBoard; safe to call twice."""
+        """Closes the folder's log and TensorBoard; safe to call twice."""
         if self.files:
             self.files.close()
 
 
-def head_of(experiment: Experiment, where: torch.device, mark: str) -> dict[str, Any]:
-    """What a result says of how it was made; the numbers are unknown as yet."""
+def head_of(experiment: Experiment, where: torch.device, mark: str) -> Result:
+    """Returns what a result says of how it was made; the numbers are unknown as yet."""
     cfg = experiment.cfg
     name = torch.cuda.get_device_name(where) if where.type == "cuda" else str(where)
     return {
@@ -203,19 +205,19 @@ def head_of(experiment: Experiment, where: torch.device, mark: str) -> dict[str,
 
 
 def fingerprint_of(experiment: Experiment) -> str:
-    """The fingerprint of all that decides an experiment's numbers; see `provenance`."""
+    """Returns the fingerprint of all that decides an experiment's numbers; see `provenance`."""
     return fingerprints_of(experiment)[0]
 
 
 def fingerprints_of(experiment: Experiment) -> tuple[str, str]:
-    """That, and the fingerprint of the data and a user's own classes alone."""
+    """Returns that, and the fingerprint of the data and a user's own classes alone."""
     return fingerprints(
         {**resolved(experiment.cfg), "memory": experiment.content()}, experiment.files()
     )
 
 
 def resolved(cfg: DictConfig) -> Any:
-    """A configuration as a plain dictionary."""
+    """Returns a configuration as a plain dictionary."""
     return OmegaConf.to_container(cfg, resolve=True)
 
 

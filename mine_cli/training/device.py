@@ -1,16 +1,19 @@
 """The device a run computes on, how exactly it computes, and its random streams."""
 
 import ctypes
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache
-from typing import Any
 
 import torch
 
 from mine_cli.config import processes
 from mine_cli.errors import BadInput
 
-__all__ = ["autocast", "device", "keep_memory"]
+__all__ = ["Autocast", "autocast", "device", "keep_memory"]
+
+Autocast = Callable[[], AbstractContextManager[object]]
+"""Makes the context in which a network is called."""
 
 
 def device(name: str = "auto") -> torch.device:
@@ -35,7 +38,7 @@ def device(name: str = "auto") -> torch.device:
     return torch.device(wanted)
 
 
-def autocast(where: torch.device, dtype: str) -> AbstractContextManager[Any]:
+def autocast(where: torch.device, dtype: str) -> AbstractContextManager[object]:
     """The context in which a network runs: bfloat16 autocast, else nothing (see
     `seed_everything` for tf32)."""
     if dtype != "bfloat16":

@@ -2,25 +2,43 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
 
 from mine_cli.config.schemas import TrainerConf
-from mine_cli.errors import Diverged, Interrupted
+from mine_cli.errors import Diverged, Interrupted, error_lines
 from mine_cli.results.checkpoint import save
-from mine_cli.results.folder import RunFolder
+from mine_cli.results.folder import RunFolder, speaking
 from mine_cli.training import distributed
-from mine_cli.training.device import autocast, device
 from mine_cli.training.interrupts import Interrupts
 from mine_cli.training.progress import Progress
-from mine_cli.training.rng import random_state, restore_random_state, seed_everything
+from mine_cli.training.rng import random_state, restore_random_state
 
-__all__ = ["Task", "Trainer", "TrainingRecord", "autocast", "device", "seed_everything"]
+__all__ = [
+    "CannotFuse",
+    "StackableTask",
+    "Stacked",
+    "Task",
+    "Trainer",
+    "Training",
+    "TrainingRecord",
+]
+
+State = dict[str, Any]
+"""What a checkpoint holds: tensors, numbers, strings, lists and dictionaries of them."""
+
+SAVED_AT_ONCE = 4  # checkpoints of several tasks: more gain nothing
+
+
+class CannotFuse(Exception):
+    """Several tasks cannot be trained as one model; the reason in a line."""
 
 
 class Task(Protocol):
@@ -32,7 +50,7 @@ class Task(Protocol):
     """
 
     trainer: TrainerConf
-    best: dict[str, Any] | None
+    best: State | None
     finished: bool
     curve: list[float]
 
@@ -48,11 +66,32 @@ class Task(Protocol):
     def parameters(self) -> Iterable[Tensor]:
         """The tensors that are trained."""
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Everything that is needed to go on bit for bit."""
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Takes back what `state_dict` gave."""
+
+
+class Stacked(Protocol):
+    """Several tasks that are stepped as one model."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether one of the tasks has failed in the latest step: its `metrics` raise."""
+
+    def step(self, step: int) -> None:
+        """One optimisation step (1, 2, ...) of every task."""
+
+
+class StackableTask(Task, Protocol):
+    """A task that can be stepped as one model with others of its shape."""
+
+    def stack(self, others: Sequence[Self]) -> Stacked:
+        """What steps this task and the others from now on."""
+
+    def metrics(self) -> Mapping[str, Tensor]:
+        """The metrics of this task's latest step, as `train_step` gives them."""
 
 
 @dataclass
@@ -73,99 +112,69 @@ class TrainingRecord:
         return self.steps / self.stepping_seconds if self.stepping_seconds else 0.0
 
 
-class Trainer:
-    """Trains a task, and leaves a folder that a killed run resumes from.
-
-    What happens after a step depends on its number alone, so that a resumed run equals an
-    uninterrupted one. Between two pauses nothing waits for the device.
+class Training:
+    """One task on its way: its record, its metrics and its checkpoints.
 
     Arguments:
+        task: What is trained.
         conf: Steps, intervals and display.
         folder: Where metrics and checkpoints go; None keeps everything in memory.
         unit: "nats" or "bits", for the display.
-        keeps_earlier: Whether the checkpoint before the latest one is kept as well.
-        trained_on: What a checkpoint says of the data: their fingerprint.
-        look: Draws what is to be seen at an evaluation from the folder's files, for TensorBoard.
+        state: The checkpoint to go on from, as `checkpoint.latest` reads it.
         progress: Whether a bar may be shown (it is where stderr is a terminal); None: as in
             `conf`.
+        look: Draws what is to be seen at an evaluation from the folder's files, for TensorBoard.
+        keeps_earlier: Whether the checkpoint before the latest one is kept as well.
+        trained_on: What a checkpoint says of the data: their fingerprint.
     """
 
     def __init__(
         self,
+        task: Task,
         conf: TrainerConf,
         folder: RunFolder | None = None,
         unit: str = "nats",
+        state: State | None = None,
         progress: bool | None = None,
         look: Callable[[Path, int], Mapping[str, Path]] | None = None,
         keeps_earlier: bool = False,
         trained_on: str | None = None,
     ) -> None:
-        self.folder, self.look, self.keeps_earlier = folder, look, keeps_earlier
-        self.trained_on = trained_on
+        self.task, self.folder, self.state = task, folder, state
+        self.look, self.keeps_earlier, self.trained_on = look, keeps_earlier, trained_on
         self.steps = conf.steps
         self.log_every = conf.log_every
         self.evaluate_every = conf.evaluate_every or max(1, conf.steps // 12)
         self.checkpoint_every = conf.checkpoint_every or self.evaluate_every
         self.progress = Progress(conf.steps, unit, conf.progress if progress is None else progress)
         self.record = TrainingRecord()
-        self.saved_best: dict[str, Any] | None = None
+        self.failure: Exception | None = None
+        self.saved_best: State | None = None
         self.saved_step: int | None = None
         self.paused = 0
         self.mark = 0.0
 
-    def fit(self, task: Task, state: dict[str, Any] | None = None) -> TrainingRecord:
-        """Trains to the last step, or until the task is finished.
-
-        Arguments:
-            task: What is trained.
-            state: The checkpoint to go on from, as `checkpoint.latest` reads it.
-
-        Raises:
-            Diverged: a metric or a parameter is not finite; the last checkpoint is good.
-            Interrupted: by Ctrl-C or SIGTERM, after the step was finished and saved.
-        """
-        record = self.record
-        with Interrupts() as interrupts, self.progress.shown(state["step"] if state else 0):
-            self.start(task, state)
-            due = self.next_pause(record.steps)
-            while not self.over(task):
-                if distributed.agreed(interrupts.caught, record.steps):
-                    break
-                record.steps += 1
-                metrics = task.train_step(record.steps)
-                self.progress.advance()
-                if record.steps == due:
-                    self.pause(task, metrics)
-                    due = self.next_pause(due)
-            if caught := distributed.agreed(interrupts.caught):
-                self.checkpoint(task)
-                raise Interrupted(caught)
-        return record
-
-    def start(self, task: Task, state: dict[str, Any] | None) -> None:
-        """The moment before the first step: that of a checkpoint, or the untrained networks'."""
-        if state is not None:
-            self.restore(task, state)
+    def start(self) -> None:
+        """Begins: at a checkpoint, or with the untrained networks, which are looked at."""
+        if self.state is not None:
+            self.restore(self.state)
         self.mark = time.perf_counter()
-        if state is None:
-            self.pause(task, {})
+        if self.state is None:
+            self.look_at({})
+            self.checkpoint()
+        self.state = None
 
-    def over(self, task: Task) -> bool:
+    @property
+    def over(self) -> bool:
         """Whether the last step was taken, or the task wants no more."""
-        return task.finished or self.record.steps >= self.steps
+        return self.task.finished or self.record.steps >= self.steps
 
     def next_pause(self, step: int) -> int:
         """The next step after which something is logged, evaluated or saved."""
         intervals = (self.log_every, self.evaluate_every, self.checkpoint_every)
         return min(self.steps, *(step - step % every + every for every in intervals))
 
-    def pause(self, task: Task, metrics: Mapping[str, Tensor]) -> None:
-        """What is due after a step."""
-        self.look_at(task, metrics)
-        if self.saves(task):
-            self.checkpoint(task)
-
-    def look_at(self, task: Task, metrics: Mapping[str, Tensor]) -> None:
+    def look_at(self, metrics: Mapping[str, Tensor]) -> None:
         """What is due but the checkpoint; reading the metrics is the one wait for the device."""
         step = self.record.steps
         num_steps, self.paused = step - self.paused, step
@@ -174,14 +183,14 @@ class Trainer:
         self.guard(not_finite(row))
         evaluated = step == self.steps or step % self.evaluate_every == 0
         if evaluated:
-            found = task.evaluate(step)
+            found = self.task.evaluate(step)
             row |= {tag: float(value) for tag, value in found.items() if value is not None}
-            self.keep(step, task.arrays())
+            self.keep(step, self.task.arrays())
             self.lap("evaluation_seconds")
             self.guard(not_finite(row))
         if evaluated or step % self.log_every == 0:
             if num_steps:
-                row["gradient_norm"] = gradient_norm(task.parameters())
+                row["gradient_norm"] = gradient_norm(self.task.parameters())
                 row["time/steps_per_second"] = num_steps / seconds
             row["time/seconds"] = self.record.seconds
             if self.folder is not None:
@@ -189,10 +198,10 @@ class Trainer:
             self.progress.show(step, row)
             self.lap("logging_seconds")
 
-    def saves(self, task: Task) -> bool:
+    @property
+    def saves(self) -> bool:
         """Whether a checkpoint is due after this step."""
-        step = self.record.steps
-        return step % self.checkpoint_every == 0 or step == self.steps or task.finished
+        return self.record.steps % self.checkpoint_every == 0 or self.over
 
     def keep(self, step: int, arrays: Mapping[str, Any]) -> None:
         """Writes what an evaluation leaves to look at, and shows it."""
@@ -202,13 +211,14 @@ class Trainer:
         for tag, picture in (self.look(self.folder.path, step) if self.look else {}).items():
             self.folder.picture(tag, picture, step)
 
-    def checkpoint(self, task: Task) -> None:
+    def checkpoint(self) -> None:
         """Saves the task, and books the time that it took."""
-        self.save(task)
+        self.save()
         self.lap("checkpoint_seconds")
 
-    def save(self, task: Task) -> None:
+    def save(self) -> None:
         """Saves the task, the random streams and the record, unless something is not finite."""
+        task = self.task
         if self.folder is None or self.saved_step == self.record.steps:
             return
         whole = all(bool(torch.isfinite(parameter).all()) for parameter in task.parameters())
@@ -225,13 +235,13 @@ class Trainer:
         save(self.folder.last, state | {"trained_on": self.trained_on})
         self.saved_step = self.record.steps
 
-    def restore(self, task: Task, state: dict[str, Any]) -> None:
+    def restore(self, state: State) -> None:
         """Goes back to the moment of a checkpoint."""
-        task.load_state_dict(state["task"])
+        self.task.load_state_dict(state["task"])
         for name, value in state["record"].items():
             setattr(self.record, name, value)
         self.saved_step = self.paused = self.record.steps
-        self.saved_best = task.best
+        self.saved_best = self.task.best
         restore_random_state(state["random"])
 
     def guard(self, bad: list[str]) -> None:
@@ -251,6 +261,126 @@ class Trainer:
         self.record.seconds += seconds
         setattr(self.record, part, getattr(self.record, part) + seconds)
         return seconds
+
+
+class Trainer:
+    """Trains one task, or several of one schedule as one model.
+
+    What happens after a step depends on its number alone, so that a resumed run equals an
+    uninterrupted one. Between two pauses nothing waits for the device.
+
+    Arguments:
+        trainings: Of `StackableTask`s if `fused`, all at the same step.
+        fused: Whether they are one model. One that fails then leaves the others with its
+            `failure`; of a lone one it is raised.
+    """
+
+    def __init__(self, trainings: Sequence[Training], fused: bool = False) -> None:
+        self.trainings, self.fused = list(trainings), fused
+        self.step = 0
+        self.stacked: Stacked | None = None
+        self.metrics: Mapping[str, Tensor] = {}  # of a lone task's latest step
+
+    def fit(self) -> None:
+        """Trains to the last step, or until the task is finished; raises as `pauses`."""
+        for _ in self.pauses():
+            pass
+
+    def pauses(self) -> Iterator[list[Training]]:
+        """Trains, and yields after each pause the trainings that have ended in it.
+
+        Raises:
+            Diverged: a metric or a parameter is not finite; the last checkpoint is good.
+            CannotFuse: several tasks cannot be stepped as one.
+            Interrupted: by Ctrl-C or SIGTERM, after the step was finished and saved.
+        """
+        bar, begun = self.trainings[0].progress, (self.trainings[0].state or {}).get("step", 0)
+        with Interrupts() as interrupts, bar.shown(begun):
+            self.each(Training.start)
+            self.step = self.trainings[0].record.steps
+            while True:
+                yield self.ended()
+                if caught := distributed.agreed(interrupts.caught):
+                    self.save(self.trainings)
+                    yield [training for training in self.trainings if training.failure]
+                    raise Interrupted(caught)
+                if not self.trainings:
+                    return
+                due, mark = self.trainings[0].next_pause(self.step), time.perf_counter()
+                while self.step < due and not self.failed:
+                    if distributed.agreed(interrupts.caught, self.step):
+                        break
+                    self.step += 1
+                    self.take()
+                    bar.advance()
+                self.pause((time.perf_counter() - mark) / len(self.trainings), self.step == due)
+
+    def ended(self) -> list[Training]:
+        """Takes out those that failed or are over, and stacks the others anew if there are any."""
+        ended = [training for training in self.trainings if training.failure or training.over]
+        self.trainings = [training for training in self.trainings if training not in ended]
+        if self.fused and self.trainings and (ended or self.stacked is None):
+            tasks: list[Any] = [training.task for training in self.trainings]
+            self.stacked = tasks[0].stack(tasks[1:])
+        return ended
+
+    @property
+    def failed(self) -> bool:
+        """Whether one of several has failed in the latest step."""
+        return self.stacked is not None and self.stacked.failed
+
+    def take(self) -> None:
+        """Takes one step; what fails in several at once, such as memory, is nobody's own."""
+        if self.stacked is None:
+            self.metrics = self.trainings[0].task.train_step(self.step)
+            return
+        try:
+            self.stacked.step(self.step)
+        except Exception as stop:
+            raise CannotFuse(f"step {self.step}: {error_lines(stop)[0]}") from stop
+
+    def pause(self, seconds: float, due: bool) -> None:
+        """Logs, evaluates and saves what is due; the steps took each task its share of time."""
+        for training in self.trainings:
+            training.record.steps, training.mark = self.step, time.perf_counter() - seconds
+        if due or self.failed:
+            self.each(lambda training: self.look_at(training, due))
+        if due:
+            self.save([training for training in self.trainings if training.saves])
+
+    def look_at(self, training: Training, due: bool) -> None:
+        """Reads a task's metrics, which raise what it has failed of; logs and evaluates if due."""
+        task: Any = training.task
+        metrics = task.metrics() if self.fused else self.metrics
+        if due:
+            training.look_at(metrics)
+
+    def save(self, trainings: Sequence[Training]) -> None:
+        """Saves several at a time: the disk takes them almost as one."""
+        if not self.fused:
+            for training in trainings:
+                training.checkpoint()
+            return
+        mark, due = time.perf_counter(), [t for t in trainings if not t.failure]
+        with ThreadPoolExecutor(SAVED_AT_ONCE) as pool:
+            saves = {training: pool.submit(training.save) for training in due}
+        share = (time.perf_counter() - mark) / max(1, len(due))
+        for training in due:
+            training.mark = time.perf_counter() - share
+            training.lap("checkpoint_seconds")
+        self.each(lambda training: saves[training].result() if training in saves else None)
+
+    def each(self, act: Callable[[Training], None]) -> None:
+        """Acts on one training after another, each of several with its own log."""
+        for training in [training for training in self.trainings if not training.failure]:
+            folder = training.folder.path if training.folder and self.fused else None
+            with speaking(folder) if folder else nullcontext():
+                try:
+                    act(training)
+                except Exception as stop:
+                    if not self.fused:
+                        raise
+                    training.failure = stop
 
 
 def gradient_norm(parameters: Iterable[Tensor]) -> float:

@@ -38,6 +38,16 @@ class Unjudged(InfoBottleneck):
         return {}
 
 
+class Given:
+    """A data set of labelled rows that are there already."""
+
+    def __init__(self, data: Labelled) -> None:
+        self.data = data
+
+    def labelled(self) -> Labelled:
+        return self.data
+
+
 class Squeezed(Trained):
     """`Trainer` with `InfoBottleneck`, logging into a folder.
 
@@ -66,7 +76,7 @@ class Squeezed(Trained):
                 *options,
             ]
         )
-        job = InfoBottleneckExperiment(cfg, data)
+        job = InfoBottleneckExperiment(cfg, Given(data))
         first, *others = (
             Unjudged(
                 OmegaConf.to_object(cfg.task),
@@ -80,7 +90,7 @@ class Squeezed(Trained):
             )
             for seed in range(seeds)
         )
-        first.together = first.together_with(others)
+        first.stacked = first.stack(others)
         super().__init__(cfg, first, device)
         self.data, self.bottleneck = data, partial(job.bottleneck, 0)
 

@@ -33,7 +33,7 @@ class Critics(ByHand):
                 break
             own = OmegaConf.merge(cfg, {"seed": seed, "dataset": {"rho": rho}})
             tasks.append(experiment_of(own).start(device_of(device)))
-        self.together = tasks[0].together_with(tasks[1:])
+        self.together = tasks[0].stack(tasks[1:])
         self.taken = 0
 
     def run(self, steps: int) -> None:

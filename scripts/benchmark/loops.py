@@ -23,7 +23,7 @@ from mine_cli.results.folder import RunFolder
 from mine_cli.tasks.build import term
 from mine_cli.tasks.mi_estimate.parts import Parts
 from mine_cli.tasks.mi_estimate.training import MIEstimate
-from mine_cli.training.trainer import Task, Trainer, TrainingRecord
+from mine_cli.training.trainer import Task, Trainer, Training, TrainingRecord
 
 __all__ = ["ByHand", "HandWritten", "Ordinary", "Ours", "Trained", "gaussian"]
 
@@ -160,7 +160,9 @@ class Trained:
         conf = OmegaConf.to_object(self.cfg.trainer)
         conf.steps = steps
         synchronise(self.device)
-        return Trainer(conf, self.files).fit(self.task)
+        training = Training(self.task, conf, self.files)
+        Trainer([training]).fit()
+        return training.record
 
     def seconds(self, steps: int) -> float:
         """The wall time of that many steps and their logging, without evaluations and checkpoints.

@@ -15,11 +15,11 @@ from omegaconf import DictConfig, OmegaConf
 from mine_cli.bounds import BOUNDS, DV
 from mine_cli.config.compose import conf_dir
 from mine_cli.errors import RunFailed
-from mine_cli.sweep.fused import CannotFuse, Ended, Fleet, Member, same_moment
+from mine_cli.sweep.fused import FusedJob, FusedTraining, same_moment
 from mine_cli.sweep.planning import bytes_of
 from mine_cli.tasks import run
 from mine_cli.tasks.registry import experiment_of
-from mine_cli.training.trainer import Trainer
+from mine_cli.training.trainer import CannotFuse, Training
 from tests.image_folders import write_images
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -113,12 +113,11 @@ def with_own(section: str, what: type, *overrides: str, **arguments: Any) -> Dic
     return cfg
 
 
-def trained(folder: Path, configurations: Sequence[DictConfig]) -> list[Ended]:
+def trained(folder: Path, configurations: Sequence[DictConfig]) -> list[FusedJob]:
     """The jobs, as one model, in folders of their numbers; in their order."""
-    found: list[Ended] = []
-    members = [Member(experiment_of(cfg), folder / str(i)) for i, cfg in enumerate(configurations)]
-    Fleet(members, found.append).train()
-    return sorted(found, key=lambda ended: int(ended.folder.name))
+    jobs = [FusedJob(experiment_of(cfg), folder / str(i)) for i, cfg in enumerate(configurations)]
+    assert {job for ended in FusedTraining(jobs).train() for job in ended} == {*jobs}
+    return jobs
 
 
 def alone(cfg: DictConfig, folder: Path) -> dict[str, Any]:
@@ -234,7 +233,7 @@ def test_a_bottleneck_among_others_is_what_it_is_alone(
         assert rows[0].keys() == other[0].keys()
 
 
-def same_bottleneck(found: Ended, expected: dict[str, Any]) -> None:
+def same_bottleneck(found: FusedJob, expected: dict[str, Any]) -> None:
     assert found.result is not None
     assert found.result["status"] == expected["status"]
     assert found.result["estimate"] == pytest.approx(expected["estimate"], abs=1e-4)
@@ -270,30 +269,30 @@ def test_a_bottleneck_goes_on_alone_or_with_others(
     straight = [alone(cfg, tmp_path / "straight" / str(i)) for i, cfg in enumerate(jobs)]
     halves = {name: [tmp_path / name / str(i) for i in range(2)] for name in ("one", "other")}
 
-    def halfway(fleet: Fleet) -> None:
-        save = fleet.save
+    def halfway(fused: list[FusedJob]) -> None:
+        training = FusedTraining(fused)
+        save = training.trainer.save
 
-        def cut(interrupted: bool) -> None:
-            save(interrupted)
-            if fleet.step == 40:
+        def cut(trainings: Sequence[Training]) -> None:
+            save(trainings)
+            if training.step == 40:
                 raise KeyboardInterrupt
 
-        fleet.save = cut  # type: ignore[method-assign]
+        training.trainer.save = cut  # type: ignore[method-assign]
         with pytest.raises(KeyboardInterrupt):
-            fleet.train()
+            list(training.train())
 
-    halfway(Fleet([*map(Member, map(experiment_of, jobs), halves["one"])], lambda ended: None))
+    halfway([*map(FusedJob, map(experiment_of, jobs), halves["one"])])
     for cfg, folder, expected in zip(jobs, halves["one"], straight, strict=True):
         cfg.resume = str(folder)
-        ended = Ended(cfg, folder, alone(cfg, folder), None)
-        same_bottleneck(ended, expected)
+        same_bottleneck(FusedJob(experiment_of(cfg), folder, result=alone(cfg, folder)), expected)
         cfg.resume = None
     for cfg, folder in zip(jobs, halves["other"], strict=True):
-        halfway(Fleet([Member(experiment_of(cfg), folder)], lambda ended: None))
-    found: list[Ended] = []
+        halfway([FusedJob(experiment_of(cfg), folder)])
     states = same_moment(halves["other"])
-    Fleet([*map(Member, map(experiment_of, jobs), halves["other"], states)], found.append).train()
-    for ended, expected in zip(found, straight, strict=True):
+    resumed = [*map(FusedJob, map(experiment_of, jobs), halves["other"], states)]
+    list(FusedTraining(resumed).train())
+    for ended, expected in zip(resumed, straight, strict=True):
         same_bottleneck(ended, expected)
 
 
@@ -346,15 +345,15 @@ def test_whose_checkpoint_cannot_be_written_leaves_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Checkpoints are written several at a time: a full disk is still one job's own."""
-    save = Trainer.save
+    save = Training.save
 
-    def sometimes(trainer: Trainer, task: Any) -> None:
-        assert trainer.folder is not None
-        if trainer.folder.path.name == "1" and trainer.record.steps == 20:
+    def sometimes(training: Training) -> None:
+        assert training.folder is not None
+        if training.folder.path.name == "1" and training.record.steps == 20:
             raise RunFailed("no space is left")
-        save(trainer, task)
+        save(training)
 
-    monkeypatch.setattr(Trainer, "save", sometimes)
+    monkeypatch.setattr(Training, "save", sometimes)
     own = ("trainer.steps=40", "trainer.checkpoint_every=10")
     found = trained(tmp_path, [configuration(*own, f"seed={seed}") for seed in range(6)])
     assert [ended.error for ended in found] == [None, "no space is left", *[None] * 4]
@@ -397,25 +396,23 @@ def test_jobs_go_back_to_the_latest_moment_that_all_have(tmp_path: Path) -> None
     assert steps() == [None, None]
     stopped: list[int] = []
 
-    fleet = Fleet([*map(Member, map(experiment_of, jobs), folders)], lambda ended: None)
-    save = fleet.save
+    training = FusedTraining([*map(FusedJob, map(experiment_of, jobs), folders)])
+    save = training.trainer.save
 
-    def cut(interrupted: bool) -> None:
-        if fleet.step < 20:
-            return save(interrupted)
-        fleet.members[0].trainer.checkpoint(fleet.members[0].task)
-        stopped.append(fleet.step)
+    def cut(trainings: Sequence[Training]) -> None:
+        if training.step < 20:
+            return save(trainings)
+        trainings[0].checkpoint()
+        stopped.append(training.step)
         raise KeyboardInterrupt
 
-    fleet.save = cut  # type: ignore[method-assign]
+    training.trainer.save = cut  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
-        fleet.train()
+        list(training.train())
     assert stopped == [20]
     assert steps() == [10, 10]
-    resumed: list[Ended] = []
-    Fleet(
-        [*map(Member, map(experiment_of, jobs), folders, same_moment(folders))], resumed.append
-    ).train()
+    resumed = [*map(FusedJob, map(experiment_of, jobs), folders, same_moment(folders))]
+    list(FusedTraining(resumed).train())
     straight = trained(tmp_path / "straight", jobs)
     for found, expected in zip(resumed, straight, strict=True):
         assert found.result is not None

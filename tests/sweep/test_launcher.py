@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf, open_dict
 
-from mine_cli.sweep.launcher import Crew, Worker
+from mine_cli.sweep.launcher import Worker, WorkerPool
 from mine_cli.sweep.planned import PlannedJob
 from tests.sweep_folders import finish, record
 
@@ -23,45 +23,47 @@ def job(number: int, sweep: Path, progress: bool = False) -> PlannedJob:
 
 
 @pytest.fixture
-def crew(tmp_path: Path) -> Crew:
+def pool(tmp_path: Path) -> WorkerPool:
     """Two groups of two jobs of 100 steps each; job 0 has ended before."""
     jobs = [job(number, tmp_path) for number in range(4)]
     finish(jobs[0].folder)
     launcher: Any = SimpleNamespace(
         hydra_context=SimpleNamespace(callbacks=SimpleNamespace()), task_function=None
     )
-    return Crew([jobs[:2], jobs[2:]], tmp_path, 1, launcher)
+    return WorkerPool([jobs[:2], jobs[2:]], tmp_path, 1, launcher)
 
 
 def test_what_ended_before_is_not_counted_and_the_end_is_a_hundred(
-    crew: Crew, caplog: pytest.LogCaptureFixture
+    pool: WorkerPool, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    crew.reached(60, [0, 1])  # goes on from a checkpoint, and takes along a job that had ended
-    crew.reached(100, [0])
-    crew.reached(100, [1])
-    crew.reached(90, [2, 3])
-    crew.reached(100, [2])  # stopped early
-    crew.reached(100, [2])
-    crew.reached(100, [3])
+    pool.reached(60, [0, 1])  # goes on from a checkpoint, and takes along a job that had ended
+    pool.reached(100, [0])
+    pool.reached(100, [1])
+    pool.reached(90, [2, 3])
+    pool.reached(100, [2])  # stopped early
+    pool.reached(100, [2])
+    pool.reached(100, [3])
     parts = (20, 93, 100)
     assert caplog.messages == [f"{part} % of 300 steps" for part in parts]
 
 
-def test_a_job_that_is_left_alone_is_named(crew: Crew, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_job_that_is_left_alone_is_named(
+    pool: WorkerPool, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     silent: Any = None
-    crew.constant = set()
-    worker = Worker(crew.queue[0], silent, silent)
-    crew.hear(worker, "alone", [1], "why")
-    crew.hear(worker, "alone", [0, 1], "why")
+    pool.constant = set()
+    worker = Worker(pool.queue[0], silent, silent)
+    pool.hear(worker, "alone", [1], "why")
+    pool.hear(worker, "alone", [0, 1], "why")
     assert caplog.messages == [
         "job 1 (seed=0) is trained alone: why", "2 jobs are trained alone: why",
     ]  # fmt: skip
 
 
 def test_a_job_that_diverged_is_told_once_and_one_that_failed_says_why(
-    crew: Crew,
+    pool: WorkerPool,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -70,15 +72,15 @@ def test_a_job_that_diverged_is_told_once_and_one_that_failed_says_why(
     caplog.set_level(logging.INFO)
     monkeypatch.chdir(tmp_path)
     silent: Any = None
-    crew.callbacks, crew.constant = SimpleNamespace(on_job_end=lambda **_: None), set()
-    for job in crew.queue[1]:
+    pool.callbacks, pool.constant = SimpleNamespace(on_job_end=lambda **_: None), set()
+    for job in pool.queue[1]:
         with open_dict(job.cfg):
             job.cfg.hydra.sweeper = {}
     finish(tmp_path / "2", "diverged", note="the loss is not finite at step 40")
     record(tmp_path / "3", "failed", "RuntimeError: no")
-    worker = Worker(crew.queue[1], silent, silent)
-    crew.hear(worker, "ended", 2, None)
-    crew.hear(worker, "ended", 3, None)
+    worker = Worker(pool.queue[1], silent, silent)
+    pool.hear(worker, "ended", 2, None)
+    pool.hear(worker, "ended", 3, None)
     assert [m for m in caplog.messages if "%" not in m] == [
         "#2 diverged: seed=0", "#3 failed: seed=0",
     ]  # fmt: skip
@@ -102,12 +104,12 @@ def test_the_bar_shares_no_line_and_is_not_drawn_for_nothing(
         hydra_context=SimpleNamespace(callbacks=None), task_function=None
     )
     try:
-        Crew([], tmp_path, 1, launcher).run()
+        WorkerPool([], tmp_path, 1, launcher).run()
         assert terminal.getvalue() == ""
-        crew = Crew([[job(0, tmp_path, progress=True)]], tmp_path, 1, launcher)
-        monkeypatch.setattr(crew, "start", lambda group: None)
-        monkeypatch.setattr(crew, "listen", lambda: None)
-        crew.run()
+        pool = WorkerPool([[job(0, tmp_path, progress=True)]], tmp_path, 1, launcher)
+        monkeypatch.setattr(pool, "start", lambda group: None)
+        monkeypatch.setattr(pool, "listen", lambda: None)
+        pool.run()
     finally:
         logger.removeHandler(handler)
     line = next(line for line in terminal.getvalue().splitlines() if "1 job in" in line)

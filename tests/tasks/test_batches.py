@@ -12,10 +12,10 @@ from mine_cli.marginals import AllPairs, Derangement, Independent, Shuffle
 from mine_cli.tasks.batches import (
     MOST_NUMBERS,
     MOST_STEPS,
-    Ahead,
     FixedRows,
     FreshDraws,
-    SideBySide,
+    Prefetched,
+    StackedBatches,
 )
 from mine_cli.training.rng import go_on, stream
 
@@ -124,11 +124,11 @@ def test_every_stream_has_a_seed_of_its_own() -> None:
     assert all(0 <= stream(*key) < 2**63 for key in keys)
 
 
-def ahead(seed: int, marginals: Any = None, numbers: int = MOST_NUMBERS // 4) -> Ahead:
+def ahead(seed: int, marginals: Any = None, numbers: int = MOST_NUMBERS // 4) -> Prefetched:
     """Blocks of four steps, of batches of 8 rows out of 50."""
     feed = FixedRows(rows(50), -rows(50), 8, getattr(marginals, "extra", 0))
     generator = torch.Generator().manual_seed(seed)
-    return Ahead(feed, marginals or Derangement(), generator, numbers)
+    return Prefetched(feed, marginals or Derangement(), generator, numbers)
 
 
 def test_a_block_is_as_long_as_its_numbers_allow() -> None:
@@ -139,8 +139,8 @@ def test_a_block_is_as_long_as_its_numbers_allow() -> None:
 
 @pytest.mark.parametrize("marginals", [Derangement(2), Shuffle(), Independent(3), AllPairs(4)])
 def test_networks_beside_one_another_get_what_each_gets_alone(marginals: Any) -> None:
-    alone = [SideBySide([ahead(seed, marginals)]) for seed in range(3)]
-    beside = SideBySide([ahead(seed, marginals) for seed in range(3)])
+    alone = [StackedBatches([ahead(seed, marginals)]) for seed in range(3)]
+    beside = StackedBatches([ahead(seed, marginals) for seed in range(3)])
     for _ in range(10):  # into the third block
         x, z, pairing = beside.next()
         for r, one in enumerate(alone):
@@ -153,12 +153,12 @@ def test_networks_beside_one_another_get_what_each_gets_alone(marginals: Any) ->
 
 def test_who_is_left_in_the_middle_of_a_block_goes_on_with_it() -> None:
     members = [ahead(seed) for seed in range(3)]
-    beside, alone = SideBySide(members), SideBySide([ahead(2)])
+    beside, alone = StackedBatches(members), StackedBatches([ahead(2)])
     for step in range(9):
         if step == 2:
-            beside = SideBySide([members[0], members[2]])
+            beside = StackedBatches([members[0], members[2]])
         if step == 5:
-            beside = SideBySide([members[2]])
+            beside = StackedBatches([members[2]])
         found, expected = beside.next(), alone.next()
         for part, own in zip(found, expected, strict=True):
             assert torch.equal(part if step >= 5 else part[-1], own)
@@ -168,11 +168,11 @@ def test_who_is_left_in_the_middle_of_a_block_goes_on_with_it() -> None:
 def test_a_block_goes_on_from_its_state(taken: int) -> None:
     """Also from the moment before the first, and between two."""
     first, again = ahead(1), ahead(5)
-    batches = SideBySide([first])
+    batches = StackedBatches([first])
     for _ in range(taken):
         batches.next()
     again.load_state_dict(copy.deepcopy(first.state_dict()))
-    other = SideBySide([again])
+    other = StackedBatches([again])
     for _ in range(6):
         for part, own in zip(other.next(), batches.next(), strict=True):
             assert torch.equal(part, own)

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 from mine_cli.config.schemas import TrainerConf
 from mine_cli.data.mnist import load
 from mine_cli.tasks.classifier import Classify, shifted
-from mine_cli.training.trainer import Trainer
+from mine_cli.training.trainer import Trainer, Training
 
 TRAINER = TrainerConf(
     steps=60, batch_size=32, lr=3e-3, weight_decay=0.0, evaluate_every=30, progress=False
@@ -48,7 +48,7 @@ def same(one: Classify, other: Classify) -> bool:
 def test_it_learns_and_reports_the_test_images() -> None:
     task = task_of()
     before = task.evaluate(0)
-    Trainer(TRAINER).fit(task)
+    Trainer([Training(task, TRAINER)]).fit()
     result = task.result()
     assert result["status"] == "ok"
     assert result["metrics"]["accuracy"] > 0.98
@@ -159,5 +159,5 @@ def test_no_shift_leaves_images_as_they_are() -> None:
 def test_it_reads_99_percent_of_mnist() -> None:
     conf = TrainerConf(steps=1500, batch_size=128, lr=3e-3, weight_decay=0.0, progress=False)
     task = Classify(conf, *load("mnist", MNIST), name="mnist")
-    Trainer(conf).fit(task)
+    Trainer([Training(task, conf)]).fit()
     assert task.result()["metrics"]["accuracy"] >= 0.99

@@ -27,9 +27,11 @@ from mine_cli.results import checkpoint
 from mine_cli.results.folder import RunFolder
 from mine_cli.tasks.registry import experiment_of
 from mine_cli.tasks.run import Run
+from mine_cli.training.device import autocast, device
 from mine_cli.training.optim import adam, learning_rate, set_rate
 from mine_cli.training.progress import Progress
-from mine_cli.training.trainer import Trainer, TrainingRecord, autocast, device, seed_everything
+from mine_cli.training.rng import seed_everything
+from mine_cli.training.trainer import Trainer, Training, TrainingRecord
 from tests.fake_task import FakeTask
 
 
@@ -38,12 +40,19 @@ def conf(**changes: Any) -> TrainerConf:
     return TrainerConf(**{**base, **changes})
 
 
+def train(task: FakeTask, *arguments: Any, **options: Any) -> TrainingRecord:
+    """One task by itself, to its end."""
+    training = Training(task, *arguments, **options)
+    Trainer([training]).fit()
+    return training.record
+
+
 def fit(path: Path, task: FakeTask, resume: bool = False, **changes: Any) -> TrainingRecord:
     """One run, or its resumption, as runs.py does it."""
     state = checkpoint.latest(path) if resume else None
     folder = RunFolder(path, None if state is None else state["step"], tensorboard=False)
     try:
-        return Trainer(conf(**changes), folder).fit(task, state)
+        return train(task, conf(**changes), folder, state=state)
     finally:
         folder.close()
 
@@ -84,8 +93,8 @@ def test_rows_are_at_the_intervals_and_have_both_kinds_of_metrics(tmp_path: Path
     ("steps", "every", "expected"), [(6000, None, 500), (10, None, 1), (10, 3, 3)]
 )
 def test_default_intervals(steps: int, every: int | None, expected: int) -> None:
-    trainer = Trainer(conf(steps=steps, evaluate_every=every))
-    assert trainer.evaluate_every == trainer.checkpoint_every == expected
+    training = Training(FakeTask(), conf(steps=steps, evaluate_every=every))
+    assert training.evaluate_every == training.checkpoint_every == expected
 
 
 def test_last_step_is_evaluated_and_saved_off_the_intervals(tmp_path: Path) -> None:
@@ -110,7 +119,7 @@ def test_without_a_folder_nothing_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert Trainer(conf()).fit(FakeTask()).steps == 20
+    assert train(FakeTask(), conf()).steps == 20
     assert list(tmp_path.iterdir()) == []
 
 
@@ -149,7 +158,7 @@ def test_the_loop_reads_nothing_between_pauses(monkeypatch: pytest.MonkeyPatch) 
             reads += 1
             return 1.0
 
-    Trainer(conf(steps=1000, log_every=100, evaluate_every=500)).fit(Silent())
+    train(Silent(), conf(steps=1000, log_every=100, evaluate_every=500))
     assert reads == 10
 
 
@@ -158,7 +167,7 @@ def test_the_loop_itself_takes_microseconds() -> None:
         def train_step(self, step: int) -> dict[str, Tensor]:
             return {}
 
-    record = Trainer(conf(steps=50_000, log_every=10_000, evaluate_every=50_000)).fit(Idle())
+    record = train(Idle(), conf(steps=50_000, log_every=10_000, evaluate_every=50_000))
     assert record.stepping_seconds / record.steps < 20e-6  # 0.3 microseconds on a quiet machine
 
 
@@ -202,7 +211,7 @@ def test_what_an_evaluation_leaves_is_kept_and_shown(
 
     monkeypatch.setattr(RunFolder, "picture", lambda folder, *shown: pictures.append(shown))
     folder = RunFolder(tmp_path, tensorboard=False)
-    Trainer(conf(), folder, look=look).fit(Seen())
+    train(Seen(), conf(), folder, look=look)
     folder.close()
     steps = [0, 5, 10, 15, 20]
     assert sorted(os.listdir(tmp_path / "samples")) == [f"{step:08d}.npz" for step in steps]
@@ -217,7 +226,7 @@ def test_nothing_is_shown_of_nothing_or_in_memory(task: type[FakeTask], tmp_path
         raise AssertionError("there is nothing to look at")
 
     folder = None if task is Seen else RunFolder(tmp_path, tensorboard=False)
-    Trainer(conf(), folder, look=look).fit(task())
+    train(task(), conf(), folder, look=look)
     assert not (tmp_path / "samples").exists()
     if folder is not None:
         folder.close()
@@ -365,12 +374,12 @@ def test_divergence_keeps_the_last_good_checkpoint(
     tmp_path: Path, task: FakeTask, kept: int, what: str
 ) -> None:
     folder = RunFolder(tmp_path, tensorboard=False)
-    trainer = Trainer(conf(), folder)
+    training = Training(task, conf(), folder)
     with pytest.raises(Diverged, match=f"{what}; the checkpoint of step {kept} is kept") as stop:
-        trainer.fit(task)
+        Trainer([training]).fit()
     folder.close()
     assert stop.value.exit_code == 3
-    assert trainer.record.status == "diverged"
+    assert training.record.status == "diverged"
     found = checkpoint.latest(tmp_path)
     assert found is not None
     assert found["step"] == kept
@@ -419,7 +428,7 @@ def test_no_bar_where_stderr_is_no_terminal(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "mine_cli"):
-        Trainer(conf(progress=True)).fit(FakeTask())
+        train(FakeTask(), conf(progress=True))
     assert capsys.readouterr().err == ""
     assert len(caplog.messages) == 9
     assert caplog.messages[-1].startswith("step 20/20  mi ")
@@ -441,7 +450,7 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 def test_a_terminal_gets_a_bar_with_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = on_terminal(monkeypatch)
-    Trainer(conf(progress=True)).fit(FakeTask())
+    train(FakeTask(), conf(progress=True))
     shown = terminal.getvalue()
     assert "20/20" in shown
     assert "true 1.0000" in shown
@@ -470,8 +479,8 @@ def test_a_terminal_that_tells_no_size_gets_a_bar_too() -> None:
 
 def test_a_bar_may_be_declined(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = on_terminal(monkeypatch)
-    Trainer(conf(progress=True), progress=False).fit(FakeTask())
-    Trainer(conf(progress=False)).fit(FakeTask())
+    train(FakeTask(), conf(progress=True), progress=False)
+    train(FakeTask(), conf(progress=False))
     assert terminal.getvalue() == ""
 
 

@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Tensor
 
 from mine_cli import figures
+from mine_cli.config.schemas import GANConf, TrainerConf
 from mine_cli.errors import BadInput
 from mine_cli.results.files import read_json
 from mine_cli.results.folder import RunFolder
 from mine_cli.tasks import build
-from mine_cli.tasks.common import UNKNOWN, common, drawn, forward_pass, sections
+from mine_cli.tasks.common import UNKNOWN, common, drawn, forward_pass, options, sections
 from mine_cli.tasks.gan.training import GAN, SHOWN_IMAGES, Latent, as_bytes
-from mine_cli.tasks.protocol import Experiment
+from mine_cli.tasks.protocol import Experiment, Result, Samples
 from mine_cli.training.device import autocast, device
 from mine_cli.training.rng import stream
 
@@ -53,14 +54,15 @@ class GANExperiment(Experiment):
         }
     }
 
-    def __init__(self, cfg: DictConfig, dataset: Any) -> None:
+    def __init__(self, cfg: DictConfig, dataset: object) -> None:
         super().__init__(cfg, dataset)
-        if not callable(getattr(self.dataset, "draw", None)):
+        if not isinstance(dataset, Samples):
             raise BadInput(
-                f"dataset: {type(self.dataset).__name__} has no draw(n, generator): task=gan "
+                f"dataset: {type(dataset).__name__} has no draw(n, generator): task=gan "
                 "wants samples, not pairs, such as dataset=gaussian_grid or stacked_mnist"
             )
-        few = self.dataset.draw(2, torch.Generator().manual_seed(0))
+        self.source = dataset
+        few = dataset.draw(2, torch.Generator().manual_seed(0))
         self.shape = tuple(few.shape[1:])
         self.images = len(self.shape) == 3
         task = cfg.task
@@ -130,12 +132,10 @@ class GANExperiment(Experiment):
 
     def start(self, where: torch.device) -> GAN:
         cfg = self.cfg
-        task_conf: Any = OmegaConf.to_object(cfg.task)
-        trainer_conf: Any = OmegaConf.to_object(cfg.trainer)
         return GAN(
-            task_conf,
-            trainer_conf,
-            self.dataset,
+            options(cfg.task, GANConf),
+            options(cfg.trainer, TrainerConf),
+            self.source,
             self.latent,
             **self.models(),
             samples=self.samples,
@@ -144,7 +144,7 @@ class GANExperiment(Experiment):
             autocast=partial(autocast, where, cfg.trainer.dtype),
         )
 
-    def head(self) -> dict[str, Any]:
+    def head(self) -> Result:
         whole = self.latent.code_dim == self.latent.dim
         return {
             **UNKNOWN,
@@ -158,7 +158,7 @@ class GANExperiment(Experiment):
     def begin(self, files: RunFolder) -> None:
         """Samples of the data, to be seen beside the generator's."""
         random = torch.Generator().manual_seed(stream(self.cfg.seed, "shown"))
-        x = self.dataset.draw(SHOWN_IMAGES if self.images else self.samples, random)
+        x = self.source.draw(SHOWN_IMAGES if self.images else self.samples, random)
         arm = {"beta": self.cfg.task.beta, "seed": self.cfg.seed}
         files.keep("data", {"x": as_bytes(x) if self.images else x.numpy()} | arm)
 
@@ -169,11 +169,8 @@ class GANExperiment(Experiment):
         return drawn(folder, "samples", "training", "density", "histogram", "progress")
 
     def settings(self) -> dict[str, Any]:
-        cfg = self.cfg
-        return {name: build.type_name(cfg[name]) for name in PARTS} | {
-            "beta": cfg.task.beta, "clip": cfg.task.clip, "seed": cfg.seed,
-            "lr": cfg.trainer.lr, "batch_size": cfg.trainer.batch_size,
-        }  # fmt: skip
+        task, kinds = self.cfg.task, {name: build.type_name(self.cfg[name]) for name in PARTS}
+        return kinds | {"beta": task.beta, "clip": task.clip} | super().settings()
 
 
 def compare(sweep: Path) -> None:

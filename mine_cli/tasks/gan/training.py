@@ -12,7 +12,7 @@ References:
 
 import copy
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -28,10 +28,13 @@ from mine_cli.estimator.status import status
 from mine_cli.estimator.term import MutualInformation, frozen
 from mine_cli.tasks.gan.gradients import clip_adaptively, global_norm, squared_slope
 from mine_cli.tasks.gan.metrics import mode_metrics
+from mine_cli.tasks.protocol import JudgedSamples, Result, Samples
 from mine_cli.training.cuda_graph import RecordedStep, rates_on_device
+from mine_cli.training.device import Autocast
 from mine_cli.training.ema import MovingAverage
 from mine_cli.training.optim import adam, descend, set_rate
 from mine_cli.training.rng import go_on, stream
+from mine_cli.training.trainer import State
 
 __all__ = ["GAN", "Latent"]
 
@@ -91,7 +94,7 @@ class GAN:
         self,
         conf: GANConf,
         trainer: TrainerConf,
-        dataset: Any,
+        dataset: Samples,
         latent: Latent,
         generator: nn.Module,
         discriminator: nn.Module,
@@ -99,7 +102,7 @@ class GAN:
         samples: int = 2500,
         seed: int = 0,
         device: torch.device | str = "cpu",
-        autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        autocast: Autocast = nullcontext,
     ) -> None:
         self.conf, self.trainer, self.dataset, self.latent = conf, trainer, dataset, latent
         self.samples, self.autocast = samples, autocast
@@ -143,7 +146,7 @@ class GAN:
         self.seen: dict[str, Any] = {}
         self.found: dict[str, Any] = {}
         self.curve: list[float] = []
-        self.best: dict[str, Any] | None = None
+        self.best: State | None = None
         self.finished = False
 
     def _rates_on_device(self) -> None:
@@ -273,7 +276,7 @@ class GAN:
         """The metrics of samples, where the data set can tell modes; keeps what is to be seen."""
         images = x.dim() == 4
         self.seen = {"x": as_bytes(x[:SHOWN_IMAGES]) if images else x.cpu().numpy()}
-        if not hasattr(self.dataset, "judge"):
+        if not isinstance(self.dataset, JudgedSamples):
             return {}
         verdict, law = self.dataset.judge(x), self.dataset.true_histogram
         self.seen["histogram"] = verdict.mode.bincount(minlength=len(law)).cpu().numpy()
@@ -322,7 +325,7 @@ class GAN:
         if self.conf.beta > 0:
             yield from self.ensemble.parameters()
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         return {
             "generator": self.generator.state_dict(),
             "discriminator": self.discriminator.state_dict(),
@@ -335,7 +338,7 @@ class GAN:
             "found": self.found,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         self.generator.load_state_dict(state["generator"])
         self.discriminator.load_state_dict(state["discriminator"])
         self.term.load_state_dict(state["term"])
@@ -353,7 +356,7 @@ class GAN:
 
     # The result
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> Result:
         """What the last evaluation found; the information is a diagnostic, in nats."""
         information, metrics = dict(self.found["information"]), dict(self.found["metrics"])
         metrics["estimate_status"] = information.pop("status", None)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Generator
 
 from mine_cli import figures
+from mine_cli.config.schemas import InfoBottleneckConf, MethodConf, TrainerConf
 from mine_cli.data.labelled import labelled_data
 from mine_cli.errors import BadInput
 from mine_cli.estimator.term import MutualInformation
@@ -22,12 +23,13 @@ from mine_cli.tasks.common import (
     common,
     drawn,
     forward_pass,
+    options,
     sections,
     trained_alike,
 )
 from mine_cli.tasks.infobottleneck.rows import sizes
 from mine_cli.tasks.infobottleneck.training import InfoBottleneck
-from mine_cli.tasks.protocol import Experiment
+from mine_cli.tasks.protocol import Experiment, Result
 from mine_cli.training.device import autocast, device
 from mine_cli.training.rng import stream
 
@@ -62,7 +64,7 @@ class InfoBottleneckExperiment(Experiment):
         }
     }
 
-    def __init__(self, cfg: DictConfig, dataset: Any) -> None:
+    def __init__(self, cfg: DictConfig, dataset: object) -> None:
         super().__init__(cfg, dataset)
         self.data = labelled_data(dataset)
         self.x_shape = tuple(self.data.x.shape[1:])
@@ -177,13 +179,10 @@ class InfoBottleneckExperiment(Experiment):
 
     def start(self, where: torch.device) -> InfoBottleneck:
         cfg = self.cfg
-        task_conf: Any = OmegaConf.to_object(cfg.task)
-        method: Any = OmegaConf.to_object(cfg.method)
-        trainer_conf: Any = OmegaConf.to_object(cfg.trainer)
         return InfoBottleneck(
-            task_conf,
-            method,
-            trainer_conf,
+            options(cfg.task, InfoBottleneckConf),
+            options(cfg.method, MethodConf),
+            options(cfg.trainer, TrainerConf),
             self.data,
             self.bottleneck,
             self.term,
@@ -192,7 +191,7 @@ class InfoBottleneckExperiment(Experiment):
             autocast=partial(autocast, where, cfg.trainer.dtype),
         )
 
-    def head(self) -> dict[str, Any]:
+    def head(self) -> Result:
         return {
             **UNKNOWN,
             "true_mi": None,
@@ -205,12 +204,9 @@ class InfoBottleneckExperiment(Experiment):
         return drawn(folder, "learning", "plane", "robustness")
 
     def settings(self) -> dict[str, Any]:
-        cfg = self.cfg
-        return {
-            "dataset": build.type_name(cfg.dataset), "method": cfg.method.name,
-            "beta": cfg.method.beta, "encoder": build.type_name(cfg.encoder), "seed": cfg.seed,
-            "lr": cfg.trainer.lr, "batch_size": cfg.trainer.batch_size,
-        }  # fmt: skip
+        method = self.cfg.method
+        kinds = {name: build.type_name(self.cfg[name]) for name in ("dataset", "encoder")}
+        return kinds | {"method": method.name, "beta": method.beta} | super().settings()
 
 
 def gather(sweep: Path) -> None:

@@ -1,7 +1,6 @@
 r"""What a step of ``task=infobottleneck`` is, for one bottleneck or for several as one model."""
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -12,12 +11,13 @@ from mine_cli.estimator.ensemble import Ensemble, same
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.networks.encoders import Bottleneck
 from mine_cli.tasks.batches import FixedRows
+from mine_cli.training.device import Autocast
 from mine_cli.training.ema import MovingAverage
 from mine_cli.training.optim import set_rate
 from mine_cli.training.stack import AT_ONCE_ON_CPU, Stack
 from mine_cli.training.stacked_adam import StackedAdam, runs
 
-__all__ = ["Batched", "Share", "Together", "objective"]
+__all__ = ["Batched", "Share", "StackedBottlenecks", "objective"]
 
 # Weights of one, and activations of its pairs, that are worked on at once on a CPU. Measured with
 # one thread: as one model R take a quarter of their time in turn where one has 5,000 of them, 0.8
@@ -32,7 +32,7 @@ class Steppable(Protocol):
     method: MethodConf
     trainer: TrainerConf
     device: torch.device
-    autocast: Callable[[], AbstractContextManager[Any]]
+    autocast: Autocast
     bottleneck: Bottleneck
     average: MovingAverage | None
     informed: bool
@@ -43,12 +43,12 @@ class Steppable(Protocol):
     share: "Share | None"
 
 
-class Together:
+class StackedBottlenecks:
     """Steps several bottlenecks as if each had been trained alone.
 
     Modules and batches are of one shape; seeds, beta, learning rates and bounds may differ. Who
-    takes part may change between two steps: a new `Together` takes over all that is under way.
-    On a CPU as many are one model as fit its caches; large ones are stepped in turn.
+    takes part may change between two steps: a new `StackedBottlenecks` takes over all that is
+    under way. On a CPU as many are one model as fit its caches; large ones are stepped in turn.
 
     Arguments:
         tasks: of one method but for beta, with the same schedule, batch size and device.

@@ -17,7 +17,7 @@ References:
 import copy
 import math
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -32,9 +32,12 @@ from mine_cli.networks.encoders import Bottleneck
 from mine_cli.tasks.batches import FixedRows
 from mine_cli.tasks.infobottleneck.report import information, prediction, predictions_of
 from mine_cli.tasks.infobottleneck.rows import rows_on
-from mine_cli.tasks.infobottleneck.stacked import Share, Together
+from mine_cli.tasks.infobottleneck.stacked import Share, StackedBottlenecks
+from mine_cli.tasks.protocol import Result
+from mine_cli.training.device import Autocast
 from mine_cli.training.ema import MovingAverage
 from mine_cli.training.rng import go_on, stream
+from mine_cli.training.trainer import State
 
 __all__ = ["InfoBottleneck"]
 
@@ -43,7 +46,7 @@ WATCHED_ROWS = 2000  # whose exact information is bounded during the training: t
 
 
 class InfoBottleneck:
-    """Trains a bottleneck, its term beside it; several are stepped as one by `Together`.
+    """Trains a bottleneck, its term beside it; several are stepped as one by `StackedBottlenecks`.
 
     Nothing is chosen by the test rows: they are looked at once, after the last step.
 
@@ -68,7 +71,7 @@ class InfoBottleneck:
         make_term: Callable[[int], MutualInformation],
         seed: int = 0,
         device: torch.device | str = "cpu",
-        autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        autocast: Autocast = nullcontext,
     ) -> None:
         self.conf, self.method, self.trainer, self.autocast = conf, method, trainer, autocast
         self.device, self.bounds = torch.device(device), data.bounds
@@ -83,9 +86,9 @@ class InfoBottleneck:
         if conf.average is not None:
             self.average = MovingAverage(self.bottleneck, conf.average, ramp=True)
         self.share: Share | None = None
-        self.together = Together([self])
+        self.stacked = StackedBottlenecks([self])
         self.curve: list[float] = []
-        self.best: dict[str, Any] | None = None
+        self.best: State | None = None
         self.finished = False
 
     @property
@@ -97,16 +100,16 @@ class InfoBottleneck:
 
     def train_step(self, step: int) -> dict[str, Tensor]:
         """One step of the statistics network, then of encoder and decoder; losses in nats."""
-        self.together.step(step)
+        self.stacked.step(step)
         return self.metrics()
 
     def metrics(self) -> dict[str, Tensor]:
         """What the latest step says of this bottleneck; raises what its bound has raised."""
         return self.share.metrics() if self.share else {}
 
-    def together_with(self, others: "Sequence[InfoBottleneck]") -> Together:
+    def stack(self, others: "Sequence[InfoBottleneck]") -> StackedBottlenecks:
         """What steps these bottlenecks as one from now on."""
-        return Together([self, *others])
+        return StackedBottlenecks([self, *others])
 
     def evaluate(self, step: int) -> dict[str, float | None]:
         """Prediction and information on the validation rows; no test row is among them."""
@@ -154,7 +157,7 @@ class InfoBottleneck:
     def parameters(self) -> Iterable[Tensor]:
         return self.share.parameters() if self.share else []
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         return {
             "bottleneck": self.bottleneck.state_dict(),
             "term": self.term.state_dict(),
@@ -166,7 +169,7 @@ class InfoBottleneck:
             "best": self.best,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         self.bottleneck.load_state_dict(state["bottleneck"])
         self.term.load_state_dict(state["term"])
         self.feed.load_state_dict(state["feed"])
@@ -179,7 +182,7 @@ class InfoBottleneck:
 
     # The result
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> Result:
         """What the test rows say, which are looked at here for the first time; nats."""
         x, y = self.rows.test
         found, term = self._information(x, y, len(x), self.conf.pairs)

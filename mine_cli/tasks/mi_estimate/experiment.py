@@ -8,34 +8,36 @@ from typing import Any
 
 import numpy
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from mine_cli import figures
+from mine_cli.config.schemas import MIEstimateConf, TrainerConf
 from mine_cli.data import Rows, finite_rows
 from mine_cli.data.split import Split
 from mine_cli.errors import BadInput
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.results.folder import RunFolder
 from mine_cli.tasks import build
-from mine_cli.tasks.common import UNKNOWN, forward_pass, sections, trained_alike
+from mine_cli.tasks.common import UNKNOWN, forward_pass, options, sections, trained_alike
 from mine_cli.tasks.mi_estimate import baselines
 from mine_cli.tasks.mi_estimate.parts import Parts, of_law, part_of, split_rows
 from mine_cli.tasks.mi_estimate.training import MIEstimate
-from mine_cli.tasks.protocol import Experiment
+from mine_cli.tasks.protocol import Experiment, PairSampler, Result
 from mine_cli.training.device import autocast, device
 from mine_cli.training.rng import stream
 
 __all__ = ["MIEstimateExperiment", "Pairs"]
 
+PARTS = ("dataset", "network", "bound", "marginals")
 FEWEST_ROWS = 20  # to cross with one another in an evaluation
 
 
 class Pairs:
     """A data set of pairs: the object itself, and its rows if they are finite."""
 
-    def __init__(self, dataset: Any) -> None:
-        self.dataset = dataset
+    def __init__(self, dataset: object) -> None:
         self.rows: Rows | None = finite_rows(dataset)
+        self.sampler = dataset if isinstance(dataset, PairSampler) else None
         source = dataset if self.rows is None else self.rows
         self.true_mi: float | None = getattr(source, "true_mi", None)
         self.true_mi_note: str = getattr(source, "true_mi_note", "")
@@ -49,7 +51,8 @@ class Pairs:
         """Up to four rows of x and of z."""
         if self.rows is not None:
             return self.rows.x[:4], self.rows.z[:4]
-        return self.dataset.sample(4, torch.Generator().manual_seed(0))
+        assert self.sampler is not None
+        return self.sampler.sample(4, torch.Generator().manual_seed(0))
 
 
 class MIEstimateExperiment(Experiment):
@@ -66,7 +69,7 @@ class MIEstimateExperiment(Experiment):
         }
     }
 
-    def __init__(self, cfg: DictConfig, dataset: Any) -> None:
+    def __init__(self, cfg: DictConfig, dataset: object) -> None:
         super().__init__(cfg, dataset)
         self.data = Pairs(dataset)
         self.warnings += self.data.rows.warnings if self.data.rows else []
@@ -96,10 +99,11 @@ class MIEstimateExperiment(Experiment):
 
     def parts_on(self, where: torch.device) -> list[Parts]:
         """Returns each fold's fit, select and report parts on a device."""
-        task = self.cfg.task
-        if self.data.rows is not None:
-            return [part_of(self.data.rows, split, where) for split in self.splits]
-        return [of_law(self.dataset, task.select_rows, task.report_rows, self.cfg.seed, where)]
+        task, rows, sampler = self.cfg.task, self.data.rows, self.data.sampler
+        if rows is not None:
+            return [part_of(rows, split, where) for split in self.splits]
+        assert sampler is not None  # else `finite_rows` has refused
+        return [of_law(sampler, task.select_rows, task.report_rows, self.cfg.seed, where)]
 
     def listing(self) -> dict[str, str]:
         cfg, data, found = self.cfg, self.data, self.term()
@@ -126,11 +130,9 @@ class MIEstimateExperiment(Experiment):
     def start(self, where: torch.device) -> MIEstimate:
         cfg = self.cfg
         self.parts = self.parts_on(where)
-        task_conf: Any = OmegaConf.to_object(cfg.task)
-        trainer_conf: Any = OmegaConf.to_object(cfg.trainer)
         return MIEstimate(
-            task_conf,
-            trainer_conf,
+            options(cfg.task, MIEstimateConf),
+            options(cfg.trainer, TrainerConf),
             make_term=partial(build.term, cfg, *self.data.shapes()),
             parts=self.parts,
             seed=cfg.seed,
@@ -138,14 +140,14 @@ class MIEstimateExperiment(Experiment):
             autocast=partial(autocast, where, cfg.trainer.dtype),
         )
 
-    def head(self) -> dict[str, Any]:
+    def head(self) -> Result:
         return {
             **UNKNOWN,
             "fit_value": None,
             "fold_sd": None,
             "true_mi": self.data.true_mi,
             "true_mi_note": self.data.true_mi_note,
-            **sections(self.cfg, "dataset", "network", "bound", "marginals"),
+            **sections(self.cfg, *PARTS),
             "folds": self.cfg.folds,
             "split": self.cfg.split,
             "references": {},
@@ -161,7 +163,7 @@ class MIEstimateExperiment(Experiment):
         if rows:
             numpy.savez_compressed(files.path / "split.npz", **rows)
 
-    def after(self, result: dict[str, Any], seconds: float) -> dict[str, Any]:
+    def after(self, result: Result, seconds: float) -> Result:
         """KSG and Gaussian estimates of the same data, beside the estimate, never mixed in."""
         if self.cfg.references == "none":
             return {}
@@ -181,12 +183,7 @@ class MIEstimateExperiment(Experiment):
         return {"curve": figures.curve(folder, self.cfg.units)}
 
     def settings(self) -> dict[str, Any]:
-        cfg = self.cfg
-        return {
-            "dataset": build.type_name(cfg.dataset), "network": build.type_name(cfg.network),
-            "bound": build.type_name(cfg.bound), "marginals": build.type_name(cfg.marginals),
-            "seed": cfg.seed, "lr": cfg.trainer.lr, "batch_size": cfg.trainer.batch_size,
-        }  # fmt: skip
+        return {name: build.type_name(self.cfg[name]) for name in PARTS} | super().settings()
 
 
 def check_sizes(cfg: DictConfig, split: Split) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +15,7 @@ from mine_cli.data.split import (
     straddling,
     three_way,
 )
+from mine_cli.tasks.protocol import PairSampler
 from mine_cli.training.rng import stream
 
 __all__ = ["Parts", "of_law", "part_of", "split_rows"]
@@ -33,11 +33,13 @@ class Parts:
     select: Pair
     report: Pair
     fit: Pair = field(default_factory=lambda: (torch.empty(0), torch.empty(0)))
-    law: Any = None
+    law: PairSampler | None = None
     scales: list[tuple[Tensor, Tensor]] | None = None
 
 
-def of_law(law: Any, select_rows: int, report_rows: int, seed: int, device: torch.device) -> Parts:
+def of_law(
+    law: PairSampler, select_rows: int, report_rows: int, seed: int, device: torch.device
+) -> Parts:
     """Fresh draws for all three parts."""
 
     def draw(name: str, n: int) -> Pair:

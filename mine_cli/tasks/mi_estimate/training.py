@@ -8,7 +8,7 @@ sees the rows it is reported on.
 import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,14 +20,17 @@ from mine_cli.estimator.ensemble import Ensemble, EnsembleMember, same
 from mine_cli.estimator.evaluation import Evaluation, pool
 from mine_cli.estimator.status import status
 from mine_cli.estimator.term import MutualInformation
-from mine_cli.tasks.batches import Ahead, FixedRows, FreshDraws, SideBySide
+from mine_cli.tasks.batches import FixedRows, FreshDraws, Prefetched, StackedBatches
 from mine_cli.tasks.mi_estimate.parts import Parts
+from mine_cli.tasks.protocol import Result
 from mine_cli.training import distributed
+from mine_cli.training.device import Autocast
 from mine_cli.training.optim import set_rate
 from mine_cli.training.rng import go_on, stream
 from mine_cli.training.stack import AT_ONCE_ON_CPU
+from mine_cli.training.trainer import State
 
-__all__ = ["MIEstimate", "Member", "Together"]
+__all__ = ["MIEstimate", "Member", "StackedEstimates"]
 
 log = logging.getLogger("mine_cli")
 
@@ -39,12 +42,12 @@ class Member:
     """One network, the data it may see, and the best it has been on its select rows.
 
     `noise` is the stream of its network's noise, `share` its part in what it is stepped with; see
-    `Together`.
+    `StackedEstimates`.
     """
 
     term: MutualInformation
     parts: Parts
-    ahead: Ahead
+    batches: Prefetched
     noise: torch.Generator
     best_quality: float = -math.inf
     best_step: int = 0
@@ -73,10 +76,10 @@ class Member:
     def exhausted(self, patience: int | None) -> bool:
         return patience is not None and self.waited >= patience
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         return {
             "term": self.term.state_dict(),
-            "ahead": self.ahead.state_dict(),
+            "ahead": self.batches.state_dict(),
             "noise": self.noise.get_state(),
             "moments": self.share.moments() if self.share else [],
             "best_quality": self.best_quality,
@@ -85,9 +88,9 @@ class Member:
             "waited": self.waited,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         self.term.load_state_dict(state["term"])
-        self.ahead.load_state_dict(state["ahead"])
+        self.batches.load_state_dict(state["ahead"])
         go_on(self.noise, state["noise"])
         if self.share:
             self.share.load_moments(state["moments"])
@@ -95,11 +98,11 @@ class Member:
         self.best_state, self.waited = state["best_state"], state["waited"]
 
 
-class Together:
+class StackedEstimates:
     """Steps the networks of several estimates as if each had been trained alone.
 
     Networks, data and batches are of one shape; bounds and learning rates may differ. Who takes
-    part may change between two steps: a new `Together` takes over all that is under way.
+    part may change between two steps: a new `StackedEstimates` takes over all that is under way.
 
     Arguments:
         estimates: with the same schedule, batch size and device.
@@ -115,13 +118,15 @@ class Together:
         size = AT_ONCE_ON_CPU if on_cpu else len(pairs)
         chunks = [pairs[i : i + size] for i in range(0, len(pairs), size)]
         self.ensembles = [self._ensemble(chunk, first.autocast) for chunk in chunks]
-        self.batches = [SideBySide([member.ahead for _, member in chunk]) for chunk in chunks]
+        self.batches = [
+            StackedBatches([member.batches for _, member in chunk]) for chunk in chunks
+        ]
         self.noises = [[member.noise for _, member in chunk] for chunk in chunks]
 
     def _ensemble(
         self,
         chunk: list[tuple[float, Member]],
-        autocast: Callable[[], AbstractContextManager[Any]],
+        autocast: Autocast,
     ) -> Ensemble:
         conf = self.conf
         rates = [lr for lr, _ in chunk]
@@ -171,7 +176,7 @@ class MIEstimate:
         parts: list[Parts],
         seed: int = 0,
         true_mi: float | None = None,
-        autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        autocast: Autocast = nullcontext,
     ) -> None:
         self.conf, self.trainer, self.true_mi = conf, trainer, true_mi
         self.members = [
@@ -185,9 +190,9 @@ class MIEstimate:
         self.bound = self.members[0].term.bound
         self.patience = conf.patience if parts[0].law is None else None
         self.autocast = autocast
-        self.together = Together([self])
+        self.stacked = StackedEstimates([self])
         self.curve: list[float] = []
-        self.best: dict[str, Any] | None = None
+        self.best: State | None = None
         self.finished = False
 
     def _member(self, term: MutualInformation, parts: Parts, seeds: tuple[int, int]) -> Member:
@@ -201,15 +206,14 @@ class MIEstimate:
         drawing, noise = (torch.Generator(device).manual_seed(seed) for seed in seeds)
         numbers = sum(side[0].numel() for side in parts.select) * (1 + extra)
         numbers += 2 * term.marginals.num
-        return Member(
-            term.to(device), parts, Ahead(feed, term.marginals, drawing, size * numbers), noise
-        )
+        batches = Prefetched(feed, term.marginals, drawing, size * numbers)
+        return Member(term.to(device), parts, batches, noise)
 
     # What the trainer asks for
 
     def train_step(self, step: int) -> dict[str, Tensor]:
         """One step of every fold's network; the loss, averaged over the folds."""
-        self.together.step(step)
+        self.stacked.step(step)
         return self.metrics()
 
     def metrics(self) -> dict[str, Tensor]:
@@ -223,9 +227,9 @@ class MIEstimate:
                 raise share.failure
         return {"train/loss": torch.stack([share.loss() for share in self.shares]).mean()}
 
-    def together_with(self, others: "Sequence[MIEstimate]") -> Together:
+    def stack(self, others: "Sequence[MIEstimate]") -> StackedEstimates:
         """What steps these estimates as one from now on."""
-        return Together([self, *others])
+        return StackedEstimates([self, *others])
 
     @property
     def shares(self) -> list[EnsembleMember]:
@@ -271,7 +275,7 @@ class MIEstimate:
         """The rows that it holds, and the batches that are drawn ahead."""
         parts = [side for m in self.members for side in (m.parts.fit, m.parts.select)]
         rows = [t for pair in (*parts, *(m.parts.report for m in self.members)) for t in pair]
-        return rows + [t for m in self.members for t in m.ahead.block or () if t is not None]
+        return rows + [t for m in self.members for t in m.batches.block or () if t is not None]
 
     def shared_data(self) -> list[Tensor]:
         """The rows that it holds with others in this process: none."""
@@ -283,7 +287,7 @@ class MIEstimate:
     def parameters(self) -> Iterable[Tensor]:
         return [p for share in self.shares for p in share.parameters()]
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         return {
             "members": [m.state_dict() for m in self.members],
             "curve": self.curve,
@@ -291,7 +295,7 @@ class MIEstimate:
             "finished": self.finished,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         for member, saved in zip(self.members, state["members"], strict=True):
             member.load_state_dict(saved)
         self.curve, self.best = state["curve"], state["best"]
@@ -299,7 +303,7 @@ class MIEstimate:
 
     # The result
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> Result:
         """The report rows' verdict on each fold's best network, pooled; nats."""
         for member in self.members:
             member.term.load_state_dict(member.best_state)

@@ -106,7 +106,7 @@ def trained(task: InfoBottleneck, steps: int) -> InfoBottleneck:
 
 
 def step_of(task: InfoBottleneck) -> Batched:
-    (batched,) = task.together.batched
+    (batched,) = task.stacked.batched
     return batched
 
 
@@ -318,7 +318,7 @@ def test_beside_others_as_alone(information: str, marginals: str) -> None:
     data = blobs()
     jobs = [kind | {"data": data, "marginals": marginals} for kind in kinds(information)]
     ones, tasks = ([made(**job) for job in jobs] for _ in range(2))
-    together = tasks[0].together_with(tasks[1:])
+    together = tasks[0].stack(tasks[1:])
     for step in range(1, 101):
         together.step(step)
     for alone, task in zip(ones, tasks, strict=True):
@@ -337,10 +337,10 @@ def test_who_leaves_takes_all_that_is_under_way_along() -> None:
     """Three together, then two of them, then one from the other's checkpoint."""
     jobs = kinds("mine")[:3]
     ones, tasks = ([made(**job) for job in jobs] for _ in range(2))
-    together = tasks[0].together_with(tasks[1:])
+    together = tasks[0].stack(tasks[1:])
     for step in range(1, 31):
         together.step(step)
-    pair = tasks[2].together_with(tasks[:1])
+    pair = tasks[2].stack(tasks[:1])
     for step in range(31, 61):
         pair.step(step)
     last = made(**jobs[2])
@@ -370,7 +370,7 @@ def test_a_bound_that_fails_is_told_of_by_its_own_task() -> None:
 
     ones, tasks = ([made(seed=seed) for seed in range(2)] for _ in range(2))
     tasks[1].term.bound = Fails()
-    together = tasks[0].together_with(tasks[1:])
+    together = tasks[0].stack(tasks[1:])
     together.step(1)
     assert together.failed
     with pytest.raises(FileNotFoundError, match="absent"):

@@ -21,7 +21,7 @@ from mine_cli.networks.mlp import MLP
 from mine_cli.tasks.mi_estimate import training
 from mine_cli.tasks.mi_estimate.parts import Parts, of_law, part_of, split_rows
 from mine_cli.tasks.mi_estimate.training import MIEstimate
-from mine_cli.training.trainer import Trainer
+from mine_cli.training.trainer import Trainer, Training
 
 CPU = torch.device("cpu")
 N = 300
@@ -54,7 +54,7 @@ def task_on(parts: list[Parts], conf: MIEstimateConf = CONF, **term: Any) -> MIE
 
 
 def trained(task: MIEstimate) -> MIEstimate:
-    Trainer(TRAINER).fit(task)
+    Trainer([Training(task, TRAINER)]).fit()
     return task
 
 
@@ -109,7 +109,7 @@ def test_batches_of_a_fold_hold_its_own_fit_rows_alone(
     parts = finite(3)
     task = task_on(parts, marginals=marginals)
     seen: list[tuple[Tensor, ...]] = []
-    (ensemble,) = task.together.ensembles
+    (ensemble,) = task.stacked.ensembles
     train = ensemble.train
     monkeypatch.setattr(ensemble, "train", lambda *drawn: seen.append(drawn) or train(*drawn))
     trained(task)
