@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from hydra._internal import utils
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -31,6 +31,8 @@ EXTRAS = {
 """Option of Hydra's plugins -> our extra that installs it."""
 
 
+Result = TypeVar("Result")
+
 DATA_FILES = (".npz", ".npy", ".csv", ".parquet")
 
 
@@ -41,7 +43,7 @@ def in_one_line() -> None:
         utils.run_and_report = lambda func: report(partial(refusing, func))
 
 
-def refusing(act: Callable[[], Any]) -> Any:
+def refusing(act: Callable[[], Result]) -> Result:
     """Calls `act`, and ends the program with one line, and Hydra's exit code, where it fails."""
     try:
         return act()
@@ -118,7 +120,7 @@ def nested(group: str, told: str) -> Iterator[str]:
 
 def missing_key(cause: ConfigAttributeError | ConfigKeyError) -> str | None:
     """Tells that a section has no such key."""
-    node: Any = cause.parent_node
+    node: object = cause.parent_node
     if not isinstance(node, DictConfig) or cause.full_key is None:
         return None
     keys = [str(key) for key in node if key not in ("_target_", "hydra")]

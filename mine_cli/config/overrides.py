@@ -1,7 +1,6 @@
 """Values in the grammar of Hydra's overrides, and back."""
 
 from pathlib import Path
-from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -25,13 +24,13 @@ def unquoted(text: str) -> str:
     return "None" if value is None else value if isinstance(value, str) else text
 
 
-def override(item: tuple[str, Any]) -> str:
+def override(item: tuple[str, object]) -> str:
     """Returns one Hydra override, KEY=VALUE, from a Python value."""
     key, value = item
     return f"{key}={written(value)}"
 
 
-def written(value: Any) -> str:
+def written(value: object) -> str:
     """Writes a Python value in Hydra's grammar; text is quoted, whatever it holds."""
     if value is None:
         return "null"

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
@@ -76,7 +75,7 @@ def saved_configuration(folder: Path, overrides: Sequence[str] = ()) -> DictConf
 
 def typed(saved: DictConfig) -> DictConfig:
     """Puts plain YAML under the schemas again; a user's own sections stay as they are."""
-    sections: dict[str, Any] = {}
+    sections: dict[str, object] = {}
     for section in SECTIONS:
         node = saved[section]
         schema = schema_of(section, node)

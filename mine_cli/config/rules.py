@@ -90,11 +90,11 @@ def each(rule: Rule) -> Rule:
     )
 
 
-def _three_shares(value: Any) -> bool:
+def _three_shares(value: Sequence[float]) -> bool:
     return len(value) == 3 and all(share > 0 for share in value) and abs(sum(value) - 1) < 1e-6
 
 
-def _two_moments(value: Any) -> bool:
+def _two_moments(value: Sequence[float]) -> bool:
     return len(value) == 2 and all(0 <= share < 1 for share in value)
 
 

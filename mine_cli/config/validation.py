@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -74,7 +73,7 @@ def unresolved(cfg: DictConfig) -> Iterator[str]:
                 yield f"{key}={text}: {str(stop).splitlines()[0]}"
 
 
-def leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(tree: object, prefix: str = "") -> Iterator[tuple[str, object]]:
     """Every value of a tree of dictionaries and lists, by the key that OmegaConf selects it by."""
     if isinstance(tree, dict):
         for key, value in tree.items():
@@ -86,12 +85,12 @@ def leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, tree
 
 
-def unused(task: Any, section: str) -> bool:
+def unused(task: str, section: str) -> bool:
     """Tells whether a shipped task builds nothing from a section."""
     return section not in ("task", "trainer") and section not in USES[task]
 
 
-def schema_of(section: str, node: Any) -> Any:
+def schema_of(section: str, node: object) -> type | None:
     """Returns the shipped schema that a section follows, or None for a user's own."""
     if not isinstance(node, DictConfig):
         return None
@@ -104,12 +103,12 @@ def schema_of(section: str, node: Any) -> Any:
     return TARGETS.get(node.get("_target_"))
 
 
-def is_own(node: Any) -> bool:
+def is_own(node: object) -> bool:
     """Tells whether a section names a class, which for want of a schema is the user's."""
     return isinstance(node, DictConfig) and isinstance(node.get("_target_"), str)
 
 
-def section_faults(prefix: str, node: DictConfig, schema: Any) -> Iterator[str]:
+def section_faults(prefix: str, node: DictConfig, schema: type) -> Iterator[str]:
     """Yields unknown keys, missing values and broken rules of one section."""
     rules: dict[str, Rule | None] = {f.name: f.metadata.get("rule") for f in fields(schema)}
     names = [name for name in rules if name != "_target_"]
@@ -130,7 +129,7 @@ def section_faults(prefix: str, node: DictConfig, schema: Any) -> Iterator[str]:
             yield f"{prefix}{key}={shown(node[key])}: {rule.says}"
 
 
-def obeys(value: Any, rule: Rule) -> bool:
+def obeys(value: object, rule: Rule) -> bool:
     try:
         return rule.holds(value)
     except (TypeError, OverflowError):  # no number, no list, or a number beyond all floats

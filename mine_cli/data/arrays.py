@@ -19,7 +19,7 @@ from mine_cli.errors import BadInput, refuse
 
 __all__ = ["Arrays", "InMemory", "from_memory"]
 
-Names = str | int | Sequence[str | int] | None
+Names = str | float | Sequence[str | float] | None
 
 
 class Arrays:
@@ -30,8 +30,8 @@ class Arrays:
         x: Name of the array or column that is x, or a list of those that are its columns. A .npz
             may leave it out: the array x.
         z: The same for z.
-        categorical: Names among these that hold classes (numbers or text): one-hot coded, the
-            classes in ascending order.
+        categorical: Names among these that hold classes, numbers or text, compared as they stand
+            (``007`` and ``7`` are two): one-hot coded, the classes in ascending order.
         group_column: Name of a column (text or numbers) whose rows of one value belong together.
         test_path: For a supervised task: the file, or pair of files, of the rows that test, with
             the same columns. None: a random tenth of the rows.
@@ -44,7 +44,7 @@ class Arrays:
         path: str | Path | Sequence[str | Path],
         x: Names = None,
         z: Names = None,
-        categorical: Sequence[str | int] = (),
+        categorical: Names = (),
         group_column: str | None = None,
         test_path: str | Path | Sequence[str | Path] | None = None,
         seed: int = 0,
@@ -234,6 +234,6 @@ def _array(values: object) -> Array:
 
 
 def _names(names: Names) -> list[str] | None:
-    if names is None or isinstance(names, str | int):
+    if names is None or isinstance(names, str | int | float):
         return None if names is None else [str(names)]
     return [str(name) for name in names]

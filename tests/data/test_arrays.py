@@ -309,6 +309,7 @@ def test_choices_from_a_csv(tmp_path: Path) -> None:
     assert "dataset.z=e, f: not there" in fault(path=path, x="a", z=["e", "f"])
     assert "share b" in fault(path=path, x=["a", "b"], z=["b", "c"])
     assert "a name twice" in fault(path=path, x=["a", "a"], z="b")
+    assert "dataset.x=2020.1: not there" in fault(path=path, x=2020.1, z="b")
     assert "dataset.z=[]" in fault(path=path, x="a", z=[])
     assert "dataset.categorical=d" in fault(path=path, x="a", z="b", categorical=["d"])
     many = faults(path=path, x="no", z=["a", "a"], categorical="d", group_column="who")

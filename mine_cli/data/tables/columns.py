@@ -49,19 +49,19 @@ class Sheet:
 
     def faults(self, fewest: int = MIN_ROWS) -> list[str]:
         """Returns the faults in the numbers of rows; raises BadInput where there is no value."""
-        found = {name: len(array) for name, array in (self.x | self.z).items() if array.ndim}
+        columns = self.x | self.z
+        found = {name: len(array) for name, array in columns.items() if array.ndim}
         if self.groups is not None:
-            found["the groups"] = len(self.groups) if self.groups.ndim else 1
-        n, faults = min(found.values(), default=fewest), []
+            found["the groups"] = len(np.atleast_1d(self.groups))
+        fault, n = "", min(found.values(), default=fewest)
         if len(set(found.values())) > 1:
             told = ", ".join(f"{name} has {n}" for name, n in found.items())
-            faults.append(f"{self.prefix}rows: {told}: want as many in each")
+            fault = f"{self.prefix}rows: {told}: want as many in each"
         elif n < fewest:
-            faults.append(f"{self.prefix}{n} rows: want at least {fewest}")
-        if any(array.size == 0 for array in (self.x | self.z).values()):
-            empty = f"{self.prefix}no columns: want at least one in x and in z"
-            raise BadInput(*faults or [empty])
-        return faults
+            fault = f"{self.prefix}{n} rows: want at least {fewest}"
+        if any(array.size == 0 for array in columns.values()):
+            raise BadInput(fault or f"{self.prefix}no columns: want at least one in x and in z")
+        return [fault] if fault else []
 
 
 @dataclass
