@@ -2,20 +2,20 @@
 
 import json
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from omegaconf import DictConfig, OmegaConf
-from torch import Tensor
 
 from mine_cli.config.validation import validate
 from mine_cli.errors import BadInput, RunFailed
 from mine_cli.sweep import records
 from mine_cli.sweep.planned import PlannedJob, Shape, at_work
-from mine_cli.tasks import registry
-from mine_cli.tasks.build import Datasets
-from mine_cli.tasks.protocol import Experiment
-from mine_cli.tasks.run import fingerprint_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mine_cli.tasks.build import Datasets
+    from mine_cli.tasks.protocol import Experiment
 
 __all__ = ["Planner", "bytes_of"]
 
@@ -32,7 +32,7 @@ class Planner:
 
     def __init__(self, sizes: bool = True) -> None:
         self.sizes = sizes
-        self.datasets = Datasets()
+        self.datasets: Datasets | None = None
         self.verdicts: dict[str, Exception | Shape | str] = {}
         self.shapes: dict[str, Shape] = {}
 
@@ -67,10 +67,17 @@ class Planner:
         """Builds a job and lets go of it; returns its fault, its shape, or why it trains alone."""
         if cfg.resume is not None or cfg.dry_run:
             return BadInput("resume and dry_run look at one run; leave them out of a sweep")
+        import torch  # for which a mistyped number need not wait
+
+        from mine_cli.tasks.build import Datasets
+        from mine_cli.tasks.registry import prepared
+        from mine_cli.tasks.run import fingerprint_of
+
+        self.datasets = self.datasets or Datasets()
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # a few rows: to wake other threads takes longer than to score
         try:
-            experiment = registry.prepared(cfg, self.datasets)
+            experiment = prepared(cfg, self.datasets)
             if is_taken(job):
                 job.fingerprint = fingerprint_of(experiment)
             return self.shape_of(experiment)
@@ -79,7 +86,7 @@ class Planner:
         finally:
             torch.set_num_threads(threads)
 
-    def shape_of(self, experiment: Experiment) -> Shape | str:
+    def shape_of(self, experiment: "Experiment") -> Shape | str:
         """Returns the shape of an experiment, measured if that is due; or why there is none."""
         try:
             key = experiment.fusion_key()
@@ -107,15 +114,17 @@ def but_for_seed(cfg: DictConfig) -> str:
     return json.dumps(resolved, sort_keys=True, default=str)
 
 
-def bytes_of(experiment: Experiment) -> tuple[int, int]:
+def bytes_of(experiment: "Experiment") -> tuple[int, int]:
     """Returns the bytes that one job takes, and those of the data that it shares with others.
 
     Its own are its data, its networks with their moments, and what a step keeps.
     """
+    import torch
+
     task: Any = experiment.start(torch.device("cpu"))
     kept: dict[int, int] = {}
 
-    def count(tensor: Tensor) -> Tensor:
+    def count(tensor: "Tensor") -> "Tensor":
         kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 
