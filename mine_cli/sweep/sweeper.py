@@ -16,8 +16,7 @@ from mine_cli.errors import BadInput, RunFailed, error_lines, tell
 from mine_cli.sweep import records
 from mine_cli.sweep.compose import Composer
 from mine_cli.sweep.folder import claim, release
-from mine_cli.sweep.planned import PlannedJob
-from mine_cli.sweep.planning import Planner
+from mine_cli.sweep.planning import PlannedJob, Planner
 
 __all__ = ["launch", "plan", "sweep"]
 
