@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from mine_cli.results.files import read_json, write_json
-from mine_cli.sweep.planned import PlannedJob
+from mine_cli.sweep.planning import PlannedJob
 from mine_cli.training.device import device
 
 __all__ = ["GROUPS_JSON", "constant", "grouped", "portions", "subject"]

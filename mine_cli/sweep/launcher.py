@@ -22,8 +22,7 @@ from mine_cli.results.ledger import Ledger, Row
 from mine_cli.sweep import forkserver, records
 from mine_cli.sweep.compose import Composer
 from mine_cli.sweep.grouping import constant, grouped, subject
-from mine_cli.sweep.planned import PlannedJob, at_work
-from mine_cli.sweep.planning import Planner
+from mine_cli.sweep.planning import PlannedJob, Planner, at_work
 from mine_cli.sweep.worker import Kept, work_on
 from mine_cli.tasks.objective import worst
 from mine_cli.training.device import device

@@ -1,23 +1,99 @@
 """Plans the jobs of a sweep: each is built at most once, checked and measured."""
 
 import json
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from torch import Tensor
 
+from mine_cli.config.compose import run_configuration, without_hydra
 from mine_cli.config.validation import validate
 from mine_cli.errors import BadInput, RunFailed
 from mine_cli.sweep import records
-from mine_cli.sweep.planned import PlannedJob, Shape, at_work
-from mine_cli.tasks import registry
-from mine_cli.tasks.build import Datasets
-from mine_cli.tasks.protocol import Experiment
-from mine_cli.tasks.run import fingerprint_of
 
-__all__ = ["Planner", "bytes_of"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mine_cli.tasks.build import Datasets
+    from mine_cli.tasks.protocol import Experiment
+
+__all__ = ["PlannedJob", "Planner", "Shape", "at_work", "bytes_of"]
+
+
+@dataclass(eq=False)
+class Shape:
+    """Stands for the jobs of one `fusion_key`, which can be trained as one model.
+
+    Arguments:
+        jobs: How many have been found.
+        own: Bytes of one job; None until a second job is found, with which the first may train.
+        shared: Bytes of the data that all of them use together.
+    """
+
+    jobs: int = 0
+    own: int | None = None
+    shared: int = 0
+
+
+@dataclass(eq=False)
+class PlannedJob:
+    """A job that Hydra has composed. Holds no data: a sweep may have thousands of these.
+
+    Arguments:
+        number: Its place in the sweep.
+        overrides: Those that make this job of the sweep's configuration.
+        cfg: Its configuration with Hydra's node.
+        sweep: The sweep's folder.
+        shape: What it shares with the jobs that it can be trained with; None for none.
+        reason: Why it is trained alone.
+        fingerprint: Of its configuration, data and code, where its folder holds a job already.
+    """
+
+    number: int
+    overrides: list[str]
+    cfg: DictConfig
+    sweep: Path
+    shape: Shape | None = None
+    reason: str = ""
+    fingerprint: str | None = None
+
+    def __post_init__(self) -> None:
+        # The names are the user's to choose, also by the time of day: they are read once.
+        with at_work(self.cfg):
+            self.subfolder = Path(self.cfg.hydra.sweep.subdir)
+        self.folder = self.sweep.absolute() / self.subfolder
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it has no result that counts."""
+        return records.finished(self.folder, self.cfg.retry_diverged) is None
+
+    def configuration(self) -> DictConfig:
+        """Returns what its run is given; with `${hydra:...}` only inside `at_work`."""
+        return run_configuration(without_hydra(self.cfg), self.cfg.hydra)
+
+    def resolved(self) -> DictConfig:
+        """Returns the same with every reference replaced by its value."""
+        with at_work(self.cfg):
+            cfg = self.configuration()
+            OmegaConf.resolve(cfg)
+        return cfg
+
+
+@contextmanager
+def at_work(cfg: DictConfig) -> Iterator[None]:
+    """Lets `${hydra:...}` refer to a job's own node."""
+    instance: Any = HydraConfig.instance()
+    before = instance.cfg
+    instance.cfg = cfg  # set_config would copy it, and forbid to write
+    try:
+        yield
+    finally:
+        instance.cfg = before
 
 
 class Planner:
@@ -32,7 +108,7 @@ class Planner:
 
     def __init__(self, sizes: bool = True) -> None:
         self.sizes = sizes
-        self.datasets = Datasets()
+        self.datasets: Datasets | None = None
         self.verdicts: dict[str, Exception | Shape | str] = {}
         self.shapes: dict[str, Shape] = {}
 
@@ -67,10 +143,17 @@ class Planner:
         """Builds a job and lets go of it; returns its fault, its shape, or why it trains alone."""
         if cfg.resume is not None or cfg.dry_run:
             return BadInput("resume and dry_run look at one run; leave them out of a sweep")
+        import torch  # for which a mistyped number need not wait
+
+        from mine_cli.tasks.build import Datasets
+        from mine_cli.tasks.registry import prepared
+        from mine_cli.tasks.run import fingerprint_of
+
+        self.datasets = self.datasets or Datasets()
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # a few rows: to wake other threads takes longer than to score
         try:
-            experiment = registry.prepared(cfg, self.datasets)
+            experiment = prepared(cfg, self.datasets)
             if is_taken(job):
                 job.fingerprint = fingerprint_of(experiment)
             return self.shape_of(experiment)
@@ -79,7 +162,7 @@ class Planner:
         finally:
             torch.set_num_threads(threads)
 
-    def shape_of(self, experiment: Experiment) -> Shape | str:
+    def shape_of(self, experiment: "Experiment") -> Shape | str:
         """Returns the shape of an experiment, measured if that is due; or why there is none."""
         try:
             key = experiment.fusion_key()
@@ -107,15 +190,17 @@ def but_for_seed(cfg: DictConfig) -> str:
     return json.dumps(resolved, sort_keys=True, default=str)
 
 
-def bytes_of(experiment: Experiment) -> tuple[int, int]:
+def bytes_of(experiment: "Experiment") -> tuple[int, int]:
     """Returns the bytes that one job takes, and those of the data that it shares with others.
 
     Its own are its data, its networks with their moments, and what a step keeps.
     """
+    import torch
+
     task: Any = experiment.start(torch.device("cpu"))
     kept: dict[int, int] = {}
 
-    def count(tensor: Tensor) -> Tensor:
+    def count(tensor: "Tensor") -> "Tensor":
         kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 

@@ -16,7 +16,7 @@ from mine_cli.errors import BadInput, RunFailed, error_lines, tell
 from mine_cli.sweep import records
 from mine_cli.sweep.compose import Composer
 from mine_cli.sweep.folder import claim, release
-from mine_cli.sweep.planned import PlannedJob
+from mine_cli.sweep.planning import PlannedJob, Planner
 
 __all__ = ["launch", "plan", "sweep"]
 
@@ -66,8 +66,6 @@ def plan(sweeper: BasicSweeper, arguments: list[str]) -> list[PlannedJob]:
     (every,) = sweeper.split_arguments(parsed, None)
     if not every:
         raise BadInput("the sweep has no jobs: want at least one value for each key")
-    from mine_cli.sweep.planning import Planner  # imports torch
-
     composer, planner = Composer(loader, sweeper.config), Planner(sizes=fuses(sweeper))
     folder = Path(sweeper.config.hydra.sweep.dir)
     jobs: list[PlannedJob] = []

@@ -21,7 +21,7 @@ from mine_cli.results.folder import log_file, speaking
 from mine_cli.sweep import records
 from mine_cli.sweep.fused import FusedJob, FusedTraining, same_moment, saved
 from mine_cli.sweep.job import job_of_sweep, update
-from mine_cli.sweep.planned import PlannedJob, at_work
+from mine_cli.sweep.planning import PlannedJob, at_work
 from mine_cli.tasks import registry
 from mine_cli.tasks import run as runs
 from mine_cli.tasks.build import Datasets

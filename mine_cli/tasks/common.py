@@ -19,6 +19,7 @@ __all__ = [
     "common",
     "drawn",
     "forward_pass",
+    "options",
     "sections",
     "trained_alike",
 ]

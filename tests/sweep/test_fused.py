@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from mine_cli.bounds import BOUNDS, DV
 from mine_cli.config.compose import conf_dir
-from mine_cli.errors import RunFailed
+from mine_cli.errors import Interrupted, RunFailed
 from mine_cli.sweep.fused import FusedJob, FusedTraining, same_moment
 from mine_cli.sweep.planning import bytes_of
 from mine_cli.tasks import run
 from mine_cli.tasks.registry import experiment_of
-from mine_cli.training.trainer import CannotFuse, Training
+from mine_cli.training.trainer import CannotFuse, Trainer, Training
 from tests.image_folders import write_images
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -359,6 +361,31 @@ def test_whose_checkpoint_cannot_be_written_leaves_alone(
     assert [ended.error for ended in found] == [None, "no space is left", *[None] * 4]
     kept = [torch.load(ended.folder / "checkpoints" / "last.pt")["step"] for ended in found]
     assert kept == [40, 10, *[40] * 4]
+
+
+def test_a_job_that_is_interrupted_after_its_last_step_is_evaluated_and_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that runs alone; one that has steps to go is saved."""
+    own = ("trainer.steps=20", "trainer.evaluate_every=10")
+    jobs = [
+        FusedJob(experiment_of(configuration(*own, f"seed={i}")), tmp_path / f"{i}")
+        for i in range(2)
+    ]
+    take = Trainer.take
+
+    def interrupted(trainer: Trainer) -> None:
+        take(trainer)
+        if trainer.step == 20:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Trainer, "take", interrupted)
+    with pytest.raises(Interrupted):
+        list(FusedTraining(jobs).train())
+    for job in jobs:
+        assert job.result is not None
+        assert job.result["steps"] == 20
+        assert [row["step"] for row in numbers(job.folder) if row["mi/estimate"]][-1] == "20"
 
 
 def test_early_stopping_is_each_job_s_own(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from mine_cli.sweep.grouping import constant, subject
-from mine_cli.sweep.planned import PlannedJob
+from mine_cli.sweep.planning import PlannedJob
 
 
 def job(number: int, *overrides: str) -> PlannedJob:

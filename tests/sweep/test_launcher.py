@@ -11,7 +11,7 @@ import pytest
 from omegaconf import OmegaConf, open_dict
 
 from mine_cli.sweep.launcher import Worker, WorkerPool
-from mine_cli.sweep.planned import PlannedJob
+from mine_cli.sweep.planning import PlannedJob
 from tests.sweep_folders import finish, record
 
 

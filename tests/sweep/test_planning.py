@@ -12,8 +12,7 @@ from mine_cli.config.compose import conf_dir
 from mine_cli.data.gaussian import Gaussian
 from mine_cli.errors import BadInput
 from mine_cli.results.files import write_json
-from mine_cli.sweep.planned import PlannedJob
-from mine_cli.sweep.planning import Planner
+from mine_cli.sweep.planning import PlannedJob, Planner
 
 SMALL = ("trainer=smoke", "trainer.device=cpu", "task.select_rows=30", "task.report_rows=50")
 built: Counter[int] = Counter()

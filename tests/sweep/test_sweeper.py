@@ -11,8 +11,7 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
 from mine_cli.errors import BadInput
-from mine_cli.sweep.planned import PlannedJob
-from mine_cli.sweep.planning import but_for_seed
+from mine_cli.sweep.planning import PlannedJob, but_for_seed
 from mine_cli.sweep.sweeper import (
     fault_lines,
     launch,
