@@ -136,7 +136,7 @@ def obeys(value: object, rule: Rule) -> bool:
         return False
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A value as it was typed, cut short where it would fill the line."""
     text = "null" if value is None else str(value)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
