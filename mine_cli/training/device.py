@@ -1,6 +1,7 @@
 """The device a run computes on, how exactly it computes, and its random streams."""
 
 import ctypes
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache
@@ -10,7 +11,7 @@ import torch
 from mine_cli.config import processes
 from mine_cli.errors import BadInput
 
-__all__ = ["Autocast", "autocast", "device", "keep_memory"]
+__all__ = ["Autocast", "autocast", "device", "keep_memory", "physical_memory"]
 
 Autocast = Callable[[], AbstractContextManager[object]]
 """Makes the context in which a network is called."""
@@ -58,3 +59,11 @@ def keep_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(trim_threshold, 2**30)
         mallopt(mmap_threshold, largest)
+
+
+def physical_memory() -> int | None:
+    """Returns the bytes of memory of this machine; None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None

@@ -9,7 +9,7 @@ from hydra.errors import ConfigCompositionException, MissingConfigException
 
 from mine_cli.api import composed
 from mine_cli.config.hydra_errors import EXTRAS, refusal, wanted
-from mine_cli.errors import BadInput
+from mine_cli.errors import BadInput, error_lines
 from tests.program import run
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -127,11 +127,24 @@ def test_numbers_beyond_reason(word: str, said: str, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_more_rows_than_memory(tmp_path: Path) -> None:
-    done = run(tmp_path, "task.select_rows=4294967296", "dry_run=true")
-    assert done.returncode == 1
+@pytest.mark.parametrize("key", ["select_rows", "report_rows"])
+def test_more_rows_than_memory(key: str, tmp_path: Path) -> None:
+    done = run(tmp_path, f"task.{key}=4294967296000")
+    assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert re.match(r"mine-run: not enough memory: \d+ GB were asked for at once; want ", line)
+    assert re.fullmatch(
+        rf"mine-run: task\.{key}=4294967296000: 68,719 GB of rows, for a memory of \d+ GB; .*",
+        line,
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_memory_that_is_full_is_one_line() -> None:
+    said = "can't allocate memory: you tried to allocate 68719476736 bytes. Error code 12"
+    for stop in (RuntimeError(f"[enforce fail at alloc_cpu.cpp:1] {said}"), MemoryError()):
+        (line,) = error_lines(stop)
+        assert line.startswith("not enough memory")
+        assert line.endswith("want fewer rows, pairs or a smaller batch")
 
 
 @pytest.mark.parametrize(

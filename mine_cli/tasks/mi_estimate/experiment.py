@@ -1,6 +1,7 @@
 """``task=mi-estimate`` made ready to run: data in three parts, references, one curve."""
 
 import json
+import math
 from collections.abc import Mapping
 from functools import cached_property, partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from mine_cli.tasks.mi_estimate import baselines
 from mine_cli.tasks.mi_estimate.parts import Parts, of_law, part_of, split_rows
 from mine_cli.tasks.mi_estimate.training import MIEstimate
 from mine_cli.tasks.protocol import Experiment, PairSampler, Result
-from mine_cli.training.device import autocast, device
+from mine_cli.training.device import autocast, device, physical_memory
 from mine_cli.training.rng import stream
 
 __all__ = ["MIEstimateExperiment", "Pairs"]
@@ -79,6 +80,8 @@ class MIEstimateExperiment(Experiment):
         if self.data.rows is None and self.cfg.folds > 1:
             wanted = "fresh draws have no folds; want folds=1 or dataset.n=..."
             raise BadInput(f"folds={self.cfg.folds}: {wanted}")
+        if self.data.rows is None:
+            check_memory(self.cfg, *self.data.shapes())
         for split in self.splits:
             check_sizes(self.cfg, split)
         forward_pass(self.term(), *self.data.few())
@@ -184,6 +187,18 @@ class MIEstimateExperiment(Experiment):
 
     def settings(self) -> dict[str, Any]:
         return {name: build.type_name(self.cfg[name]) for name in PARTS} | super().settings()
+
+
+def check_memory(cfg: DictConfig, *shapes: tuple[int, ...]) -> None:
+    """Raise BadInput where the rows to be drawn are larger than the memory of this machine."""
+    memory, row = physical_memory(), 4 * sum(map(math.prod, shapes))
+    for key in ("select_rows", "report_rows"):
+        size = cfg.task[key] * row
+        if memory and size > memory:
+            raise BadInput(
+                f"task.{key}={cfg.task[key]}: {size / 1e9:,.0f} GB of rows, for a memory of "
+                f"{memory / 1e9:,.0f} GB; want fewer"
+            )
 
 
 def check_sizes(cfg: DictConfig, split: Split) -> None:
