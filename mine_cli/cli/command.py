@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 ending = {"exit_code": 0}
 
 
-@distributed.one_voice()
+@distributed.rank_0_reports()
 def main() -> None:
     """The console entry: runs, and exits with the code that says how it went."""
     if "--version" in sys.argv[1:]:

@@ -1,1 +1,1 @@
-"""Sweeps: many jobs under one folder, told apart, collected, and gone on with."""
+"""Sweeps: planning, grouping, launching, recording and resuming the jobs of one folder."""

@@ -1,4 +1,4 @@
-"""The configurations of a sweep's jobs, as Hydra composes them, in a fraction of the time.
+"""Composes the configurations of a sweep's jobs as Hydra does, in a fraction of the time.
 
 Hydra reads every YAML anew for each job. Jobs that choose the same options differ in plain values
 only: what they have in common is composed once and copied, and the values are set in the copy.
@@ -33,7 +33,7 @@ class Composer:
         self.chosen: dict[tuple[str, ...], DictConfig | HydraException] = {}
 
     def job(self, overrides: Sequence[str], number: int) -> DictConfig:
-        """The configuration of a job with its `hydra` node, its number set.
+        """Returns the configuration of a job with its `hydra` node, the job number set.
 
         Raises:
             HydraException: in Hydra's own words, whatever it has against the overrides.
@@ -47,7 +47,7 @@ class Composer:
         return cfg
 
     def quickly(self, overrides: Sequence[str]) -> DictConfig | None:
-        """Without reading a YAML twice; None for what is Hydra's alone to judge."""
+        """Composes without reading a YAML file twice; returns None where only Hydra can compose."""
         parsed = [self.parse(override) for override in overrides]
         if not all(is_simple(override) for override in parsed):
             return None
@@ -64,7 +64,7 @@ class Composer:
         return cfg
 
     def load(self, overrides: Sequence[str]) -> DictConfig:
-        """Hydra's own way."""
+        """Composes with Hydra itself."""
         try:
             return self.loader.load_sweep_config(self.master, list(overrides))
         except ValueError as stop:  # of a group=null, the one refusal that is not Hydra's own
@@ -76,7 +76,7 @@ class Composer:
         return self.parsed[override]
 
     def is_group(self, key: str) -> bool:
-        """Whether a key chooses an option: whether there are YAMLs in a folder of that name."""
+        """Tells whether a key names a config group: a folder with YAML files."""
         if key not in self.groups:
             hydra = self.master.hydra
             self.groups[key] = bool(
@@ -90,7 +90,7 @@ class Composer:
         return self.groups[key]
 
     def of_choices(self, choices: tuple[str, ...]) -> DictConfig:
-        """A copy of what the jobs of these options have in common."""
+        """Returns a copy of the configuration that jobs with these options have in common."""
         if choices not in self.chosen:
             try:
                 self.chosen[choices] = self.load(choices)
@@ -106,7 +106,7 @@ class Composer:
 
 
 def is_simple(override: Override) -> bool:
-    """Whether an override is `key=value` and no more, and is no business of Hydra's own node."""
+    """Tells whether an override is a plain `key=value` outside the node `hydra`."""
     return (
         override.type == OverrideType.CHANGE
         and override.package is None
@@ -116,7 +116,7 @@ def is_simple(override: Override) -> bool:
 
 
 def directory_name(overrides: Sequence[Override], conf: DictConfig) -> str:
-    """What Hydra makes of the overrides for those who name folders by them."""
+    """Returns the string of overrides that Hydra offers as `override_dirname`."""
     signs = conf.override_dirname
     lines = [str(o.input_line) for o in overrides if o.key_or_group not in signs.exclude_keys]
     return signs.item_sep.join(sorted(lines)).replace("=", signs.kv_sep)

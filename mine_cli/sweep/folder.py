@@ -1,4 +1,4 @@
-"""The folder of a sweep: `sweep.json` says which sweep it is, and nothing else goes into it."""
+"""The folder of a sweep, identified by its `sweep.json` and locked while the sweep runs."""
 
 import os
 import shlex
@@ -31,7 +31,7 @@ SCHEMA = 1  # of sweep.json
 
 @dataclass(frozen=True)
 class Held:
-    """The sweep folder that this process writes in, until it lets go of it."""
+    """Holds the sweep folder that this process has locked, until it is released."""
 
     folder: Path
     units: str
@@ -41,7 +41,7 @@ held: list[Held] = []
 
 
 def claim(folder: Path, jobs: Sequence[Mapping[str, Any]], units: str) -> None:
-    """Takes a folder for a sweep: a new one, or the one that this very sweep has already.
+    """Locks a folder for a sweep: a new one, or the one that the same sweep has already.
 
     Arguments:
         folder: Made where it is not there.
@@ -84,12 +84,12 @@ def check_search(folder: Path, sweeper: Mapping[str, Any]) -> None:
 
 
 def is_held() -> bool:
-    """Whether this process has a sweep's folder, and will show its table at the end."""
+    """Tells whether this process holds a sweep's folder, whose table it shows at the end."""
     return bool(held)
 
 
 def release() -> Held | None:
-    """Lets go of the folder that this process held; None if there was none."""
+    """Releases the folder that this process holds and returns it; None if there is none."""
     if not held:
         return None
     locks.let_go()
@@ -97,7 +97,7 @@ def release() -> Held | None:
 
 
 def saved_sweep(folder: Path) -> dict[str, Any] | None:
-    """What stands in sweep.json; None where there is none that we wrote."""
+    """Returns the content of sweep.json; None where this program wrote none."""
     with suppress(OSError, ValueError):
         saved = read_json(folder / SWEEP_JSON)
         if isinstance(saved, dict) and saved.get("schema") == SCHEMA:
@@ -119,16 +119,16 @@ def check_same(folder: Path, new: Mapping[str, Any]) -> None:
 
 
 def identity(sweep: Mapping[str, Any]) -> list[Any]:
-    """What decides the numbers of a sweep: its jobs, or the command where they are not known."""
+    """Returns what decides the numbers of a sweep: its jobs, else its command line."""
     jobs = [[job["folder"], *deciding(job["overrides"])] for job in sweep["jobs"]]
     return jobs or deciding(sweep["arguments"])
 
 
 def deciding(overrides: Iterable[str]) -> list[str]:
-    """The overrides without those of paths, device, display and Hydra itself."""
+    """Returns the overrides without those of paths, device, display and Hydra itself."""
     return [override for override in overrides if decides_numbers(override)]
 
 
 def typed() -> list[str]:
-    """The command line, but for the folder: it is said once more when the sweep is resumed."""
+    """Returns the command line without the folder, which is given anew when resuming."""
     return [argument for argument in sys.argv[1:] if not argument.startswith("hydra.sweep.dir=")]

@@ -1,4 +1,4 @@
-"""Where a sweep's processes come from: a server that has imported all that they need, once."""
+"""The fork server of a sweep's processes, which imports once what all of them need."""
 
 import multiprocessing
 import signal
@@ -12,7 +12,7 @@ NEEDED = ["mine_cli.sweep.worker", "torch._dynamo"]
 
 
 def context() -> Any:
-    """Makes the processes; where there is no such server each imports for itself."""
+    """Returns the context that starts processes; without a fork server each imports by itself."""
     method = "spawn" if sys.platform == "win32" else "forkserver"
     found = multiprocessing.get_context(method)
     if method == "forkserver":
@@ -21,7 +21,7 @@ def context() -> Any:
 
 
 def get_ready() -> None:
-    """Lets the server import while the sweep's jobs are composed."""
+    """Starts the server, which imports while the jobs of the sweep are composed."""
     if context().get_start_method() == "forkserver":
         from multiprocessing.forkserver import ensure_running
 

@@ -1,7 +1,7 @@
-"""Several processes for one run: who speaks, and how they work together.
+"""Several processes that share one run: output, failures and interruptions across ranks.
 
-Rank 0 has the folder, the log and the terminal; the others compute and are silent. For a process
-that is alone all of this does nothing, and costs nothing. Imports no torch.
+Rank 0 owns the folder, the log and the terminal; the other ranks compute and print nothing. In a
+single process every function here returns at once. Imports no torch.
 """
 
 import io
@@ -26,7 +26,7 @@ __all__ = [
     "join",
     "joined",
     "leads",
-    "one_voice",
+    "rank_0_reports",
     "reaching_others",
 ]
 
@@ -34,29 +34,29 @@ LOST = "another process of this run cannot be reached; torchrun says whether one
 QUESTION_EVERY = 10  # steps: a question costs up to half a step of a small network
 PATIENCE = 60.0  # seconds in which rank 0 is to tell of a failure, before another rank does
 
-# The store that torchrun keeps for all ranks, and whether this process works with the others.
+# The store that torchrun keeps for all ranks, and whether this process has joined the group.
 state: dict[str, Any] = {"store": None, "joined": False}
 
 
 def joined() -> bool:
-    """Whether this process shares its batches with others."""
+    """Tells whether this process shares its batches with other ranks."""
     return bool(state["joined"])
 
 
 def leads() -> bool:
-    """Whether this process reports what is found: alone, or as rank 0."""
+    """Tells whether this process writes the results: a single process, or rank 0."""
     return not joined() or rank() == 0
 
 
-# Who speaks
+# Output and failures
 
 
 @contextmanager
-def one_voice() -> Iterator[None]:
-    """Rank 0 alone speaks. Another that fails leaves its words to it, and waits for its end.
+def rank_0_reports() -> Iterator[None]:
+    """Silences every rank but 0, which prints the errors of the others beside its own.
 
-    torchrun ends all processes as soon as one fails: were that not the last to end, rank 0 could
-    neither tell of a failure nor save.
+    A rank that fails stores its error lines for rank 0 and waits for rank 0 to end: torchrun ends
+    all processes as soon as one exits, and rank 0 has to print and to save before that.
     """
     if count() == 1:
         yield
@@ -75,38 +75,40 @@ def one_voice() -> Iterator[None]:
         code = 1
         raise
     finally:
-        words = own_words(said.getvalue()) if code < 128 else []  # an interruption is no failure
+        words = (
+            error_lines_of(said.getvalue()) if code < 128 else []
+        )  # an interruption is no failure
         if code or rank() == 0:
-            leave_word("ended", code, words)
+            store_state("ended", code, words)
         disconnect()  # only now: rank 0, waiting for this one, shall find its words
         if code and rank() and not rank_0_ended() and words:
             print(*(f"mine-run: rank {rank()}: {w}" for w in words), sep="\n", file=sys.stderr)
 
 
-def own_words(said: str) -> list[str]:
-    """The lines about this process's own failure, as rank 0 is to repeat them."""
+def error_lines_of(said: str) -> list[str]:
+    """Returns the error lines of this process, without those about unreachable ranks."""
     lines = [line for line in said.splitlines() if line.strip()]
     told = [line.removeprefix("mine-run: ") for line in lines if line.startswith("mine-run: ")]
     return [line for line in told or lines[-1:] if not line.startswith(LOST)]
 
 
-def leave_word(word: str, code: int = 0, lines: list[str] | None = None) -> None:
-    """Tells the other ranks how far this one is; where none can be reached, that is that."""
+def store_state(word: str, code: int = 0, lines: list[str] | None = None) -> None:
+    """Stores the state of this rank for the others; does nothing where the store is gone."""
     with suppress(RuntimeError):
         store().set(f"rank/{rank()}", json.dumps({"word": word, "code": code, "lines": lines}))
 
 
-def word_of(other: int) -> dict[str, Any] | None:
-    """The latest word of a rank, None before its first."""
+def state_of(other: int) -> dict[str, Any] | None:
+    """Returns the latest state that a rank has stored, None before its first."""
     key = f"rank/{other}"
     return json.loads(store().get(key)) if store().check([key]) else None
 
 
 def rank_0_ended() -> bool:
-    """Waits for it; False where it takes too long."""
+    """Waits until rank 0 has ended; returns False after `PATIENCE` seconds."""
     with suppress(RuntimeError):  # the store went with it
         deadline = time.monotonic() + PATIENCE
-        while (word_of(0) or {}).get("word") != "ended":
+        while (state_of(0) or {}).get("word") != "ended":
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.05)
@@ -117,32 +119,32 @@ def all_ready() -> None:
     """Waits until every rank has passed its checks.
 
     Raises:
-        BadInput, RunFailed: where one has not; on rank 0 in that rank's words.
+        BadInput, RunFailed: a rank has failed them; on rank 0 with that rank's error lines.
     """
     if count() == 1:
         return
     if rank():
-        leave_word("ready")
+        store_state("ready")
     others = range(1, count()) if rank() == 0 else [0]
-    if any(first_word(other) == "ended" for other in others):
+    if any(first_state(other) == "ended" for other in others):
         raise failure()
     if rank() == 0:
-        leave_word("ready")
+        store_state("ready")
 
 
-def first_word(other: int) -> str:
-    """A rank's word, waited for in small steps, so that Ctrl-C is heard."""
+def first_state(other: int) -> str:
+    """Waits for the first state of a rank, polling so that Ctrl-C interrupts, and returns it."""
     with reaching_others():
-        while (word := word_of(other)) is None:
+        while (word := state_of(other)) is None:
             time.sleep(0.05)
     return str(word["word"])
 
 
 def failure(cause: Exception | None = None) -> RunFailed:
-    """What ended another rank, in its own words where they are known, else why it is missed."""
+    """Returns the error of a rank that failed: its own lines where it stored them, else `LOST`."""
     with suppress(RuntimeError):
         for other in range(1, count()) if rank() == 0 else ():
-            word = word_of(other) or {}
+            word = state_of(other) or {}
             lines = [f"rank {other}: {line}" for line in word.get("lines") or ()]
             if lines:
                 bad_input = word["code"] == BadInput.exit_code
@@ -152,7 +154,7 @@ def failure(cause: Exception | None = None) -> RunFailed:
 
 
 def store() -> Any:
-    """What torchrun keeps for all ranks to read and write."""
+    """Returns the key-value store that torchrun shares between the ranks."""
     if state["store"] is None:
         import torch.distributed as dist
 
@@ -161,11 +163,11 @@ def store() -> Any:
     return state["store"]
 
 
-# How they work together
+# The process group
 
 
 def join(where: "torch.device") -> None:
-    """Works with the other ranks from here on: gloo on the CPU, nccl between GPUs."""
+    """Joins the process group of the ranks: gloo on the CPU, nccl between GPUs."""
     if count() == 1:
         return
     import torch
@@ -185,7 +187,7 @@ def join(where: "torch.device") -> None:
 
 
 def disconnect() -> None:
-    """Leaves the others; one that waits for this process then fails at once."""
+    """Destroys the process group; a rank that waits for this one then fails at once."""
     if joined():
         import torch.distributed as dist
 
@@ -196,10 +198,10 @@ def disconnect() -> None:
 
 @contextmanager
 def reaching_others() -> Iterator[None]:
-    """Around whatever needs the other ranks: tells why one of them cannot be reached.
+    """Turns a failed collective operation into the error of the rank that caused it.
 
     Raises:
-        BadInput, RunFailed: on rank 0 with the words of the one that failed.
+        BadInput, RunFailed: on rank 0 with the error lines of the rank that failed.
     """
     try:
         yield
@@ -208,7 +210,7 @@ def reaching_others() -> Iterator[None]:
 
 
 def broadcast(value: Any) -> Any:
-    """Rank 0's value on every rank; a lone process's own."""
+    """Returns rank 0's value on every rank; in a single process the value itself."""
     if not joined():
         return value
     import torch.distributed as dist
@@ -220,9 +222,9 @@ def broadcast(value: Any) -> Any:
 
 
 def agreed(number: int, step: int = 0) -> int:
-    """The largest of the ranks' numbers; a lone process's own.
+    """Returns the largest of the ranks' numbers; in a single process the number itself.
 
-    Asked in every step, of which some alone are worth a question: 0 in the others.
+    The ranks communicate only every `QUESTION_EVERY` steps; in the other steps it returns 0.
     """
     if not joined():
         return number
