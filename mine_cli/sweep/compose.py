@@ -47,7 +47,7 @@ class Composer:
         return cfg
 
     def quickly(self, overrides: Sequence[str]) -> DictConfig | None:
-        """Composes without reading a YAML file twice; returns None where only Hydra can compose."""
+        """Composes without reading a YAML file twice; None where only Hydra can compose."""
         parsed = [self.parse(override) for override in overrides]
         if not all(is_simple(override) for override in parsed):
             return None
