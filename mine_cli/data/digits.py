@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor, nn
 
-from mine_cli.data.mnist import DATASETS, NUM_LABELS, load, to_signed
+from mine_cli.data.mnist import DATASETS, NUM_LABELS, files_of, load, to_signed
 from mine_cli.data.samples import Pool, Verdict, drawn
 from mine_cli.errors import BadInput, refuse
 from mine_cli.networks.classifier import ACCURATE, load_classifier
@@ -109,8 +109,9 @@ class Digits:
     ) -> None:
         refuse(unfit(name))
         self.name = name
-        self.files = [Path(classifier).expanduser()]
-        self._classifier, pixels, labels = classified(name, data_dir, self.files[0])
+        judge = Path(classifier).expanduser()
+        self._classifier, pixels, labels = classified(name, data_dir, judge)
+        self.files = [judge, *files_of(name, data_dir)]
         self._digits = Pool(pixels)
         self.true_histogram = labels.bincount(minlength=NUM_LABELS).double() / len(labels)
 

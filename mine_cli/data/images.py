@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mine_cli.data import Rows
 from mine_cli.data.labelled import Labelled
-from mine_cli.data.mnist import NUM_LABELS, check_name, load, load_parts
+from mine_cli.data.mnist import NUM_LABELS, check_name, files_of, load, load_parts
 from mine_cli.errors import BadInput
 
 __all__ = ["CLOTHES", "ImageHalves", "ImageLabel", "LabelledImages", "label_entropy"]
@@ -51,6 +51,11 @@ class ImageLabel:
         self.shuffle_labels, self.seed = shuffle_labels, seed
         self._rows: Rows | None = None
 
+    @property
+    def files(self) -> list[Path]:
+        """The files that are read."""
+        return files_of(self.name, self.data_dir)
+
     def rows(self) -> Rows:
         """Returns images, [n, 1, 28, 28] in [0, 1], and labels, [n, 10]."""
         if self._rows is None:
@@ -91,6 +96,11 @@ class ImageHalves:
             raise BadInput(f"dataset.axis={axis}: want {' or '.join(AXES)}")
         self.name, self.data_dir, self.axis = name, Path(data_dir).expanduser(), axis
         self._rows: Rows | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that are read."""
+        return files_of(self.name, self.data_dir)
 
     def rows(self) -> Rows:
         """Returns the first and the second half of every image, in [0, 1]."""
@@ -143,6 +153,11 @@ class LabelledImages:
         self.name, self.data_dir = name, Path(data_dir).expanduser()
         self.permute, self.seed = permute, seed
         self._labelled: Labelled | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that are read."""
+        return files_of(self.name, self.data_dir)
 
     def labelled(self) -> Labelled:
         """Returns images, [n, 1, 28, 28], with labels, [n]; they are read once."""

@@ -21,7 +21,7 @@ from mine_cli.errors import BadInput
 if TYPE_CHECKING:
     from torchvision.datasets import MNIST
 
-__all__ = ["DATASETS", "NUM_LABELS", "check_name", "load", "load_parts", "to_signed"]
+__all__ = ["DATASETS", "NUM_LABELS", "check_name", "files_of", "load", "load_parts", "to_signed"]
 
 # Name -> torchvision's class and folder of it.
 DATASETS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
@@ -83,6 +83,18 @@ def _load_bytes(name: str, data_dir: Path) -> list[Tensor]:
     return [torch.tensor(part) for part in (train[:, None], test[:, None], *labels)]
 
 
+def files_of(name: str, data_dir: str | Path) -> list[Path]:
+    """Returns the files that `load` reads, unpacked or packed; those that are there."""
+    folder = Path(data_dir).expanduser() / DATASETS[name] / "raw"
+    found = [_either(folder, file) for file in (*IMAGES, *LABELS)]
+    return [file for file in found if file.is_file()]
+
+
+def _either(folder: Path, name: str) -> Path:
+    """An IDX file itself, else its packed form."""
+    return folder / name if (folder / name).is_file() else folder / f"{name}.gz"
+
+
 def check_name(name: str) -> None:
     """Raises BadInput unless there are images of that name."""
     if name not in DATASETS:
@@ -90,11 +102,7 @@ def check_name(name: str) -> None:
 
 
 def _missing(folder: Path) -> list[str]:
-    return [
-        f"{file}.gz"
-        for file in (*IMAGES, *LABELS)
-        if not (folder / file).is_file() and not (folder / f"{file}.gz").is_file()
-    ]
+    return [f"{n}.gz" for n in (*IMAGES, *LABELS) if not _either(folder, n).is_file()]
 
 
 def _download(source: "type[MNIST]", data_dir: Path, folder: Path, missing: list[str]) -> None:
@@ -125,8 +133,7 @@ def _impatient() -> Iterator[None]:
 
 def _read_idx(folder: Path, name: str, packed_md5: dict[str, str]) -> NDArray[np.uint8]:
     """Reads an IDX file of unsigned bytes, unpacked or (checked by its md5) packed, [n, ...]."""
-    plain, packed = folder / name, folder / f"{name}.gz"
-    path = plain if plain.is_file() else packed
+    path, packed = _either(folder, name), folder / f"{name}.gz"
     try:
         content = path.read_bytes()
         if path == packed:

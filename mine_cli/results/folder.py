@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SCHEMA", "RunFolder", "log_file", "speaking"]
 
+log = logging.getLogger("mine_cli")
+
 # The folder of the run that is at work, where several runs take turns in one process.
 speaker: ContextVar[Path | None] = ContextVar("speaker", default=None)
 LOG = "mine-run.log"
@@ -196,9 +198,14 @@ class RunFolder:
     def _cut_back(self) -> None:
         """Drops what was logged after the checkpoint, and a line that a killed run left half."""
         if self.resume_step is not None and self.metrics_csv.exists():
-            text = self.metrics_csv.read_text(encoding="utf-8")
-            whole = io.StringIO(text[: text.rfind("\n") + 1])
-            for line in csv.DictReader(whole):
+            text = self.metrics_csv.read_text(encoding="utf-8", errors="replace")
+            whole = text[: text.rfind("\n") + 1].replace("\0", "\ufffd")
+            lines = list(csv.DictReader(io.StringIO(whole)))
+            sound = [line for line in lines if is_row(line)]
+            if len(sound) < len(lines):
+                damaged = len(lines) - len(sound)
+                log.warning("%s: damaged lines, left out: %d", self.metrics_csv, damaged)
+            for line in sound:
                 if int(line["step"]) <= self.resume_step:
                     self.rows.append({tag: cell for tag, cell in line.items() if cell})
             # A column that appeared later must appear again at its own time and place.
@@ -207,6 +214,9 @@ class RunFolder:
             write_csv(self.metrics_csv, self.rows, first=self.columns)
 
     def _append(self, row: dict[str, str]) -> None:
+        if not self.metrics_csv.exists():  # somebody has deleted it
+            write_csv(self.metrics_csv, self.rows, first=self.columns)
+            return
         try:
             with self.metrics_csv.open("a", encoding="utf-8", newline="") as file:
                 writer = csv.DictWriter(file, self.columns, restval="", lineterminator="\n")
@@ -237,3 +247,16 @@ class RunFolder:
     def _failed(path: Path, error: OSError) -> RunFailed:
         reason = error.strerror or str(error)
         return RunFailed(f"cannot write {path}: {reason}; the last checkpoint is intact")
+
+
+def is_row(line: Mapping[str, str]) -> bool:
+    """Tells whether a line of metrics.csv is as it was written: a step, and numbers or nothing."""
+    cells = [cell for tag, cell in line.items() if tag != "step" and cell]
+    try:
+        return None not in line and int(line["step"]) >= 0 and all(map(is_number, cells))
+    except (KeyError, TypeError, ValueError):
+        return False
+
+
+def is_number(cell: str) -> bool:
+    return math.isfinite(float(cell))

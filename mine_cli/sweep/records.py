@@ -39,9 +39,14 @@ def read_record(folder: Path) -> dict[str, Any]:
 def finished(folder: Path, retry_diverged: bool) -> dict[str, Any] | None:
     """Returns the result of a job that need not run again; None where it must."""
     result = read_mapping(folder / "result.json")
-    if not result or (result.get("status") == "diverged" and retry_diverged):
+    if not complete(result) or (result.get("status") == "diverged" and retry_diverged):
         return None
     return result
+
+
+def complete(result: Mapping[str, Any]) -> bool:
+    """Tells whether a result was written to its end, with references and figures beside it."""
+    return bool(result) and result.get("complete", True)
 
 
 def recorded(folder: Path) -> str | None:
@@ -66,9 +71,9 @@ def check_same(folder: Path, fingerprint: str) -> None:
 
 
 def resumable(folder: Path, fingerprint: str) -> bool:
-    """Whether a job has a checkpoint to resume from, and no result."""
+    """Tells whether a job has a checkpoint to resume from, and no complete result."""
     return (
-        not (folder / "result.json").exists()
+        not complete(read_mapping(folder / "result.json"))
         and (folder / "checkpoints" / "last.pt").exists()
         and read_record(folder).get("fingerprint") == fingerprint
     )

@@ -1,6 +1,7 @@
 """Runs an experiment from start to end: training, report, result.json and figures."""
 
 import logging
+import os
 import random
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import numpy
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from mine_cli.errors import BadInput, Diverged
+from mine_cli.errors import BadInput, Diverged, RunFailed, error_lines
 from mine_cli.results import checkpoint
 from mine_cli.results.files import write_json
 from mine_cli.results.folder import SCHEMA, RunFolder
@@ -147,7 +148,9 @@ class Run:
             Diverged: what is reported is not finite; the result was written.
         """
         self.result |= self.task.result()
-        self.result |= self.experiment.after(self.result, self.training.record.seconds)
+        self._save({"complete": False})  # what follows takes its time, or may fail
+        with self._beside("references"):
+            self.result |= self.experiment.after(self.result, self.training.record.seconds)
         self._write()
         if self.result["status"] == "diverged":
             raise Diverged("the estimate is not finite; try a smaller trainer.lr or network")
@@ -161,21 +164,46 @@ class Run:
         self._write()
 
     def _write(self) -> None:
-        """Writes the result and its figures, and a summary in the log."""
-        record, cfg = self.training.record, self.experiment.cfg
+        """Writes the result, the figures that are drawn from it, and a summary in the log."""
+        self._save({"complete": False})
+        if self.files is None:
+            return
+        with self._beside("TensorBoard"):
+            self.files.hparams(self.experiment.settings(), self.experiment.compared(self.result))
+        with self._beside("figures"):
+            for tag, picture in self.experiment.pictures(self.files.path).items():
+                self.files.picture(tag, picture, self.training.record.steps)
+        self._save({})
+        with self._beside("summary"):
+            log.info("%s", summary(self.result, self.experiment.cfg.units, self.files.path))
+
+    def _save(self, more: Result) -> None:
+        """Writes result.json and what the training took; it is complete without a word of that."""
+        record, where = self.training.record, device(self.experiment.cfg.trainer.device)
         self.result |= {
             "steps": record.steps,
             "seconds": record.seconds,
             "steps_per_second": record.steps_per_second,
-            "peak_memory": peak_memory(str(device(cfg.trainer.device))),
+            "peak_memory": peak_memory(str(where)),
         }
-        if self.files is None:
-            return
-        write_json(self.files.result_json, self.result)
-        self.files.hparams(self.experiment.settings(), self.experiment.compared(self.result))
-        for tag, picture in self.experiment.pictures(self.files.path).items():
-            self.files.picture(tag, picture, record.steps)
-        log.info("%s", summary(self.result, cfg.units, self.files.path))
+        if self.files is not None:
+            write_json(self.files.result_json, {**self.result, **more})
+
+    @contextmanager
+    def _beside(self, what: str) -> Iterator[None]:
+        """Lets no failure of what stands beside the result cost the result; a warning tells.
+
+        Raises:
+            RunFailed, OSError: a full disk, after which nothing else can be written either.
+        """
+        try:
+            yield
+        except (RunFailed, OSError):
+            raise
+        except Exception as stop:
+            line = f"no {what}: {error_lines(stop)[0]}"
+            log.warning("%s", line, exc_info=os.environ.get("HYDRA_FULL_ERROR") == "1")
+            self.result["warnings"] = [*self.result["warnings"], line]
 
     def close(self) -> None:
         """Closes the folder's log and TensorBoard; safe to call twice."""

@@ -491,3 +491,18 @@ def test_what_has_moved_is_where_the_table_says(old: str, new: str) -> None:
     for target in targets:
         saved = OmegaConf.create({"dataset": {"_target_": old + target.removeprefix(new)}})
         assert at_home(saved).dataset._target_ == target
+
+
+@pytest.mark.parametrize("file", ["train-images", "train-labels", "t10k-images", "t10k-labels"])
+def test_other_images_are_refused_when_a_run_is_resumed(file: str, tmp_path: Path) -> None:
+    write_images(tmp_path / "images")
+    few = [word for word in BOTTLENECK if not word.startswith("trainer.steps=")]
+    assert run(tmp_path, *few, "method=none", "trainer.steps=5").returncode == 0
+    (found,) = (tmp_path / "images" / "MNIST" / "raw").glob(f"{file}-*")
+    content = bytearray(found.read_bytes())
+    content[-10:] = content[:-11:-1]  # the last ten pixels or labels in reverse
+    found.write_bytes(content)
+    done = run(tmp_path, "resume=run", "trainer.steps=8")
+    assert done.returncode == 2
+    assert found.name in done.stderr
+    assert "not as when the run was trained" in done.stderr

@@ -50,6 +50,17 @@ def test_halves(folder: Path) -> None:
     assert upper.true_mi_note
 
 
+@pytest.mark.parametrize("kind", [ImageLabel, ImageHalves, LabelledImages])
+def test_the_files_that_are_read(kind: type, folder: Path, tmp_path: Path) -> None:
+    files = kind("mnist", folder).files
+    assert len(files) == 4
+    assert {file.parent for file in files} == {folder / "MNIST" / "raw"}
+    packed = write_images(tmp_path) / "MNIST" / "raw" / "t10k-labels-idx1-ubyte"
+    packed.rename(packed.with_name(f"{packed.name}.gz"))
+    assert packed.with_name(f"{packed.name}.gz") in kind("mnist", tmp_path).files
+    assert kind("mnist", tmp_path / "none").files == []
+
+
 def test_label_entropy() -> None:
     assert label_entropy(torch.tensor([0, 0, 1, 3])) == pytest.approx(1.5 * math.log(2))
     assert label_entropy(torch.zeros(9, dtype=torch.int64)) == 0

@@ -675,3 +675,32 @@ def test_a_bottlenecks_ends_say_which_they_are(tmp_path: Path) -> None:
     assert f"\n  I(X; Z)        {law}\n" in text
     assert "\n  I(X; Z)        ≤ 426.0000 nats          by the same law\n" in text
     assert "\n  I(X; Z)        ≤ 30.5000 nats           by the divergence from N(0, 1)\n" in text
+
+
+def test_metrics_that_are_deleted_meanwhile_come_back_whole(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path, tensorboard=False)
+    folder.log(1, {"a": 1.0})
+    folder.metrics_csv.unlink()
+    folder.log(2, {"a": 2.0})
+    folder.close()
+    assert folder.metrics_csv.read_text() == "step,a\n1,1.0\n2,2.0\n"
+
+
+@pytest.mark.parametrize(
+    "damage", [b"\xff\xfe,1.0", b"x,1.0", b"2,\xc3", b"2,one", b"-1,1.0", b"2,1.0,9", b"\0", b","]
+)
+def test_damaged_metrics_cost_their_own_lines_alone(
+    damage: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = RunFolder(tmp_path, tensorboard=False)
+    for step in (1, 2, 3):
+        folder.log(step, {"a": float(step)})
+    folder.close()
+    lines = folder.metrics_csv.read_bytes().splitlines(keepends=True)
+    lines[2] = damage + b"\n"
+    folder.metrics_csv.write_bytes(b"".join(lines))
+    again = RunFolder(tmp_path, resume_step=3, tensorboard=False)
+    again.log(4, {"a": 4.0})
+    again.close()
+    assert again.metrics_csv.read_text() == "step,a\n1,1.0\n3,3.0\n4,4.0\n"
+    assert f"{again.metrics_csv}: damaged lines, left out: 1" in caplog.text
