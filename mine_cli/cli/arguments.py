@@ -109,7 +109,13 @@ def is_option(value: Any) -> bool:
 
 
 def as_words(options: Iterable[Any]) -> str:
-    return ",".join(quoted(str(option)) for option in options)
+    return ",".join(quoted(as_typed(option)) for option in options)
+
+
+def as_typed(option: Any) -> str:
+    if option is None:
+        return "null"
+    return str(option).lower() if isinstance(option, bool) else str(option)
 
 
 def empty(given: Mapping[str, str]) -> list[str]:
@@ -172,6 +178,8 @@ def check_own_yaml(arguments: Sequence[str]) -> None:
     except ArgumentError:  # the folder is missing: Hydra's own parser tells
         return
     faults = []
+    if folder is not None and not folder.is_dir():
+        faults.append(f"-cd {folder}: no such folder")
     for file in sorted(folder.rglob("*.yaml")) if folder is not None else ():
         try:
             yaml.compose(file.read_text(encoding="utf-8"))

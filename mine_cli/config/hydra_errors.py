@@ -81,7 +81,9 @@ def refusal(stop: Exception) -> str | None:
 
 
 def in_a_line(stop: Exception) -> str:
-    return " ".join(str(stop).split())
+    """Returns the first line of what Hydra says, and of its cause."""
+    said = [str(part).strip().splitlines()[:1] for part in (stop, stop.__cause__) if part]
+    return ": ".join(line for lines in said for line in lines)
 
 
 def not_understood(stop: OverrideParseException) -> str:

@@ -13,6 +13,13 @@ from mine_cli.config.schemas import DATASETS, SECTIONS, USES, MethodConf, Run, T
 
 __all__ = ["process_faults", "schema_of", "validate"]
 
+# The interpolations that stand in the schemas: what they refer to is judged at its own place.
+SHIPPED = {
+    default
+    for schema in (Run, *(schema for options in SECTIONS.values() for schema in options.values()))
+    for default in (f.default for f in fields(schema))
+    if isinstance(default, str) and "${" in default
+}
 LONGEST = 60  # characters of a value that a message quotes
 
 TARGETS = {
@@ -64,9 +71,9 @@ def validate(cfg: DictConfig) -> list[str]:
 
 
 def unresolved(cfg: DictConfig) -> Iterator[str]:
-    """Interpolations that lead nowhere: every later check would stumble over them."""
+    """The user's interpolations that lead nowhere: every later check would stumble over them."""
     for key, text in leaves(OmegaConf.to_container(cfg, resolve=False)):
-        if isinstance(text, str) and "${" in text:
+        if isinstance(text, str) and "${" in text and text not in SHIPPED:
             try:
                 OmegaConf.select(cfg, key)
             except OmegaConfBaseException as stop:

@@ -119,13 +119,9 @@ def launch(sweeper: BasicSweeper, jobs: Sequence[PlannedJob]) -> list[Sequence[J
 
 
 def fault_lines(stop: Exception) -> list[str]:
-    """What is wrong with a job; where we have no words for it, Hydra's first lines."""
-    if not isinstance(stop, HydraException):
-        return error_lines(stop)
-    if (line := refusal(stop)) is not None:
-        return [line]
-    said = [str(part).strip().splitlines()[:1] for part in (stop, stop.__cause__) if part]
-    return [": ".join(line for lines in said for line in lines)]
+    """Returns what is wrong with a job, a line for each fault."""
+    line = refusal(stop) if isinstance(stop, HydraException) else None
+    return error_lines(stop) if line is None else [line]
 
 
 def told(every: Sequence[Sequence[str]], who: Sequence[int]) -> str:

@@ -207,15 +207,16 @@ HYDRAS = {
     "trainer.steps=many": "Value 'many' of type 'str' could not be converted to Integer",
     "network.widths=3": "mine-run: network.widths=3: Invalid value assigned: int",
     "trainer.compile=maybe": "Value 'maybe' is not a valid bool",
-    "-cd absent": "Additional config directory",
+    "-cd absent": "mine-run: -cd absent: no such folder\n",
 }
 
 
 @pytest.mark.parametrize("arguments", HYDRAS)
-def test_what_hydra_refuses_is_exit_1(arguments: str, folder: Path) -> None:
-    said = refused(folder, 1, *arguments.split())
+def test_what_hydra_refuses_is_bad_input(arguments: str, folder: Path) -> None:
+    said = refused(folder, 2, *arguments.split())
     assert HYDRAS[arguments] in said
-    assert not said.startswith("mine-run:") or said.count("\n") == 1
+    assert said.startswith("mine-run:")
+    assert said.count("\n") == 1
 
 
 def test_several_faults_are_told_at_once(folder: Path) -> None:

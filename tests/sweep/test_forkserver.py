@@ -10,7 +10,7 @@ from mine_cli.sweep import forkserver
 PROGRAM = """
 import sys
 from multiprocessing.forkserver import _forkserver
-from mine_cli.sweep import forks
+from mine_cli.sweep import forkserver as forks
 if __name__ == "__main__":
     forks.get_ready()
     assert not {"torch", "matplotlib"} & set(sys.modules)
@@ -32,7 +32,7 @@ def test_it_imports_before_it_is_asked_for_a_process() -> None:
 def test_ctrl_c_while_it_imports_is_none_of_its_business() -> None:
     program = """
 import os, signal, time
-from mine_cli.sweep import forks
+from mine_cli.sweep import forkserver as forks
 if __name__ == "__main__":
     forks.get_ready()
     time.sleep(0.5)
