@@ -370,9 +370,9 @@ def test_resume_of_a_sweep_is_its_own_command_again(saved: Path) -> None:
 
 def test_a_resumed_sweep_changes_nothing_that_decides_numbers(saved: Path) -> None:
     with pytest.raises(BadInput) as caught:
-        for_hydra([f"resume='{saved}'", "seed=0,1,2", "-cd", "bound=dv", "units=bits"])
+        for_hydra([f"resume='{saved}'", "seed=0,1,2", "--info", "bound=dv", "units=bits"])
     assert [fault.partition(":")[0] for fault in caught.value.faults] == [
-        "-cd", "bound=dv", "seed=0,1,2",
+        "--info", "bound=dv", "seed=0,1,2",
     ]  # fmt: skip
 
 
