@@ -372,7 +372,7 @@ def test_a_resumed_sweep_changes_nothing_that_decides_numbers(saved: Path) -> No
     with pytest.raises(BadInput) as caught:
         for_hydra([f"resume='{saved}'", "seed=0,1,2", "--info", "bound=dv", "units=bits"])
     assert [fault.partition(":")[0] for fault in caught.value.faults] == [
-        "--info", "bound=dv", "seed=0,1,2",
+        "--info", "seed=0,1,2", "bound=dv",
     ]  # fmt: skip
 
 
