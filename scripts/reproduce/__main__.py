@@ -13,15 +13,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-try:
-    import record
-    import sweeps
-    from plan import BUDGETS, Row
-    from rows import MISSING, ROWS
-except ModuleNotFoundError as missing:
-    if missing.name != "pandas":
-        raise
-    sys.exit("reproduce: pandas is not installed: pip install -e '.[reproduce]'")
+import record
+import sweeps
+from plan import BUDGETS, Row
+from rows import MISSING, ROWS
 
 from mine_cli.config.hydra_errors import wanted
 from mine_cli.errors import BadInput, RunFailed, tell

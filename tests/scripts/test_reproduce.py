@@ -15,11 +15,10 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.program import run
-
-pd = pytest.importorskip("pandas", reason="pip install -e '.[reproduce]'")
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "reproduce"
 RECORD = SCRIPT.parents[1] / "outputs" / "paper"
@@ -68,14 +67,6 @@ def test_bad_input_is_a_line_a_fault_and_nothing_is_written(tmp_path: Path) -> N
         assert line.startswith(fault)
     assert said[1].endswith("; did you mean fig1?")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_extra_that_it_needs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "pandas.py").write_text("raise ModuleNotFoundError(name='pandas')\n")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
-    done = reproduce("fig1", cwd=tmp_path)
-    assert done.returncode == 1
-    assert done.stderr == "reproduce: pandas is not installed: pip install -e '.[reproduce]'\n"
 
 
 def test_every_row_names_its_time_on_a_cpu_and_experiments_that_exist(module: Modules) -> None:
