@@ -19,7 +19,8 @@ from mine_cli.results.folder import speaking
 from mine_cli.tasks.protocol import Experiment, Result
 from mine_cli.tasks.run import Run
 from mine_cli.training.device import device, keep_memory
-from mine_cli.training.trainer import CannotFuse, State, Trainer
+from mine_cli.training.task import CannotFuse, State
+from mine_cli.training.trainer import Trainer
 
 __all__ = ["FusedJob", "FusedTraining", "same_moment"]
 

@@ -26,7 +26,7 @@ from mine_cli.tasks import registry
 from mine_cli.tasks import run as runs
 from mine_cli.tasks.build import Datasets
 from mine_cli.tasks.protocol import Experiment
-from mine_cli.training.trainer import CannotFuse
+from mine_cli.training.task import CannotFuse
 
 __all__ = ["Kept", "work_on"]
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from mine_cli.marginals import Marginals
 from mine_cli.tasks.protocol import PairSampler
 from mine_cli.training.rng import go_on
-from mine_cli.training.trainer import State
+from mine_cli.training.task import State
 
 __all__ = ["FixedRows", "FreshDraws", "Prefetched", "StackedBatches"]
 

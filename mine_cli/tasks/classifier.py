@@ -27,7 +27,7 @@ from mine_cli.tasks.protocol import Experiment, Result
 from mine_cli.training.device import Autocast, autocast, device
 from mine_cli.training.optim import adam, descend, set_rate
 from mine_cli.training.rng import go_on, stream
-from mine_cli.training.trainer import State
+from mine_cli.training.task import State
 
 __all__ = ["ClassifierExperiment", "Classify", "shifted"]
 

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from mine_cli.data.samples import Verdict
 from mine_cli.results.folder import RunFolder
-from mine_cli.training.trainer import Task
+from mine_cli.training.task import Task
 
 __all__ = ["Experiment", "JudgedSamples", "PairSampler", "Result", "RunTask", "Samples"]
 

@@ -24,7 +24,9 @@ from mine_cli.tasks.protocol import Experiment, Result
 from mine_cli.training import distributed, rng
 from mine_cli.training.device import device, keep_memory
 from mine_cli.training.rng import seed_everything
-from mine_cli.training.trainer import State, Trainer, Training
+from mine_cli.training.task import State
+from mine_cli.training.trainer import Trainer
+from mine_cli.training.training import Training
 
 __all__ = ["Run", "check_inputs", "fingerprint_of", "run", "run_experiment", "undisturbed"]
 

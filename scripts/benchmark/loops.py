@@ -23,7 +23,9 @@ from mine_cli.results.folder import RunFolder
 from mine_cli.tasks.build import term
 from mine_cli.tasks.mi_estimate.parts import Parts
 from mine_cli.tasks.mi_estimate.training import MIEstimate
-from mine_cli.training.trainer import Task, Trainer, Training, TrainingRecord
+from mine_cli.training.task import Task
+from mine_cli.training.trainer import Trainer
+from mine_cli.training.training import Training, TrainingRecord
 
 __all__ = ["ByHand", "HandWritten", "Ordinary", "Ours", "Trained", "gaussian"]
 

@@ -21,7 +21,9 @@ from mine_cli.sweep.fused import FusedJob, FusedTraining, same_moment
 from mine_cli.sweep.planning import bytes_of
 from mine_cli.tasks import run
 from mine_cli.tasks.registry import experiment_of
-from mine_cli.training.trainer import CannotFuse, Trainer, Training
+from mine_cli.training.task import CannotFuse
+from mine_cli.training.trainer import Trainer
+from mine_cli.training.training import Training
 from tests.image_folders import write_images
 
 pytestmark = pytest.mark.usefixtures("undrawn")

@@ -13,7 +13,8 @@ from torch.nn.functional import interpolate
 from mine_cli.config.schemas import TrainerConf
 from mine_cli.data.mnist import load
 from mine_cli.tasks.classifier import Classify, shifted
-from mine_cli.training.trainer import Trainer, Training
+from mine_cli.training.trainer import Trainer
+from mine_cli.training.training import Training
 
 TRAINER = TrainerConf(
     steps=60, batch_size=32, lr=3e-3, weight_decay=0.0, evaluate_every=30, progress=False

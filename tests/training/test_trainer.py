@@ -31,7 +31,8 @@ from mine_cli.training.device import autocast, device
 from mine_cli.training.optim import adam, learning_rate, set_rate
 from mine_cli.training.progress import Progress
 from mine_cli.training.rng import seed_everything
-from mine_cli.training.trainer import Trainer, Training, TrainingRecord
+from mine_cli.training.trainer import Trainer
+from mine_cli.training.training import Training, TrainingRecord
 from tests.fake_task import FakeTask
 
 
@@ -133,7 +134,7 @@ def test_best_is_kept_and_written_only_when_new(
         written.append(path.name)
         save(path, state)
 
-    monkeypatch.setattr("mine_cli.training.trainer.save", counting)
+    monkeypatch.setattr("mine_cli.training.training.save", counting)
     task = FakeTask()
     task.best_value = -1e9
     fit(tmp_path, task)

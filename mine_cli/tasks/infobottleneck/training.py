@@ -37,7 +37,7 @@ from mine_cli.tasks.protocol import Result
 from mine_cli.training.device import Autocast
 from mine_cli.training.ema import MovingAverage
 from mine_cli.training.rng import go_on, stream
-from mine_cli.training.trainer import State
+from mine_cli.training.task import State
 
 __all__ = ["InfoBottleneck"]
 

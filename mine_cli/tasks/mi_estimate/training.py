@@ -28,7 +28,7 @@ from mine_cli.training.device import Autocast
 from mine_cli.training.optim import set_rate
 from mine_cli.training.rng import go_on, stream
 from mine_cli.training.stack import AT_ONCE_ON_CPU
-from mine_cli.training.trainer import State
+from mine_cli.training.task import State
 
 __all__ = ["MIEstimate", "Member", "StackedEstimates"]
 

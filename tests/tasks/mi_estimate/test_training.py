@@ -21,7 +21,8 @@ from mine_cli.networks.mlp import MLP
 from mine_cli.tasks.mi_estimate import training
 from mine_cli.tasks.mi_estimate.parts import Parts, of_law, part_of, split_rows
 from mine_cli.tasks.mi_estimate.training import MIEstimate
-from mine_cli.training.trainer import Trainer, Training
+from mine_cli.training.trainer import Trainer
+from mine_cli.training.training import Training
 
 CPU = torch.device("cpu")
 N = 300
