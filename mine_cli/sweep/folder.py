@@ -3,7 +3,7 @@
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 from mine_cli.errors import BadInput
 from mine_cli.results import locks
-from mine_cli.results.files import read_json, write_json
+from mine_cli.results.files import Result, read_json, write_json
 from mine_cli.results.locks import check_place
 from mine_cli.results.provenance import decides_numbers
 
@@ -40,7 +40,7 @@ class Held:
 held: list[Held] = []
 
 
-def claim(folder: Path, jobs: Sequence[Mapping[str, Any]], units: str) -> None:
+def claim(folder: Path, jobs: Sequence[Result], units: str) -> None:
     """Locks a folder for a sweep: a new one, or the one that the same sweep has already.
 
     Arguments:
@@ -66,7 +66,7 @@ def claim(folder: Path, jobs: Sequence[Mapping[str, Any]], units: str) -> None:
     held.append(Held(folder, units))
 
 
-def check_search(folder: Path, sweeper: Mapping[str, Any]) -> None:
+def check_search(folder: Path, sweeper: Result) -> None:
     """Raise BadInput where a search would come back to its folder with other trials than before.
 
     Arguments:
@@ -96,7 +96,7 @@ def release() -> Held | None:
     return held.pop()
 
 
-def saved_sweep(folder: Path) -> dict[str, Any] | None:
+def saved_sweep(folder: Path) -> Result | None:
     """Returns the content of sweep.json; None where this program wrote none."""
     with suppress(OSError, ValueError):
         saved = read_json(folder / SWEEP_JSON)
@@ -105,7 +105,7 @@ def saved_sweep(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def check_same(folder: Path, new: Mapping[str, Any]) -> None:
+def check_same(folder: Path, new: Result) -> None:
     """Raise BadInput unless the folder holds this very sweep."""
     saved = saved_sweep(folder)
     if saved is None:
@@ -118,7 +118,7 @@ def check_same(folder: Path, new: Mapping[str, Any]) -> None:
         )
 
 
-def identity(sweep: Mapping[str, Any]) -> list[Any]:
+def identity(sweep: Result) -> list[Any]:
     """Returns what decides the numbers of a sweep: its jobs, else its command line."""
     jobs = [[job["folder"], *deciding(job["overrides"])] for job in sweep["jobs"]]
     return jobs or deciding(sweep["arguments"])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mine_cli.errors import BadInput
-from mine_cli.results.files import read_json, write_json
+from mine_cli.results.files import Result, read_json, write_json
 
 __all__ = [
     "check_same", "finished", "read_record", "recorded", "resumable", "start_over", "write_record",
@@ -31,12 +31,12 @@ def write_record(folder: Path, status: str, **found: Any) -> None:
     write_json(folder / JOB_JSON, {"status": status, **empty, **found})
 
 
-def read_record(folder: Path) -> dict[str, Any]:
+def read_record(folder: Path) -> Result:
     """Returns the contents of job.json; empty where there is none."""
     return read_mapping(folder / JOB_JSON)
 
 
-def finished(folder: Path, retry_diverged: bool) -> dict[str, Any] | None:
+def finished(folder: Path, retry_diverged: bool) -> Result | None:
     """Returns the result of a job that need not run again; None where it must."""
     result = read_mapping(folder / "result.json")
     if not complete(result) or (result.get("status") == "diverged" and retry_diverged):
@@ -44,7 +44,7 @@ def finished(folder: Path, retry_diverged: bool) -> dict[str, Any] | None:
     return result
 
 
-def complete(result: Mapping[str, Any]) -> bool:
+def complete(result: Result) -> bool:
     """Tells whether a result was written to its end, with references and figures beside it."""
     return bool(result) and result.get("complete", True)
 
@@ -89,7 +89,7 @@ def start_over(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def read_mapping(path: Path) -> dict[str, Any]:
+def read_mapping(path: Path) -> Result:
     with suppress(OSError, ValueError):
         found = read_json(path)
         if isinstance(found, Mapping):

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from omegaconf import DictConfig
@@ -102,7 +101,7 @@ class Classify:
         self.found = {"accuracy": float(right), "loss": float(cross_entropy(logits, labels))}
         return {f"classifier/{name}": value for name, value in self.found.items()}
 
-    def arrays(self) -> dict[str, Any]:
+    def arrays(self) -> Result:
         return {}
 
     def parameters(self) -> Iterable[Tensor]:
@@ -208,5 +207,5 @@ class ClassifierExperiment(Experiment):
         save_classifier(self.path, self.task.classifier, self.images.name, accuracy)
         return {}
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Result:
         return {"dataset": self.images.name, "seed": self.cfg.seed, "lr": self.cfg.trainer.lr}

@@ -93,7 +93,7 @@ class GANExperiment(Experiment):
             )
         forward_pass(models["term"], fake, self.latent.code(latent))
 
-    def models(self) -> dict[str, Any]:
+    def models(self) -> Result:
         """Generator, discriminator and information term, each from its own random stream."""
         cfg, shape = self.cfg, self.shape
         seeds = {name: stream(cfg.seed, name) for name in ("generator", "discriminator")}
@@ -168,7 +168,7 @@ class GANExperiment(Experiment):
     def pictures(self, folder: Path) -> Mapping[str, Path]:
         return drawn(folder, "samples", "training", "density", "histogram", "progress")
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Result:
         task, kinds = self.cfg.task, {name: build.type_name(self.cfg[name]) for name in PARTS}
         return kinds | {"beta": task.beta, "clip": task.clip} | super().settings()
 

@@ -316,7 +316,7 @@ class GAN:
         update_bn((self.latent.draw(n, random) for _ in range(NORMALISING_BATCHES)), judged)
         return judged.eval()
 
-    def arrays(self) -> dict[str, Any]:
+    def arrays(self) -> Result:
         return self.seen
 
     def parameters(self) -> Iterable[Tensor]:

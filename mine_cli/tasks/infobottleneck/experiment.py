@@ -203,7 +203,7 @@ class InfoBottleneckExperiment(Experiment):
     def pictures(self, folder: Path) -> Mapping[str, Path]:
         return drawn(folder, "learning", "plane", "robustness")
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Result:
         method = self.cfg.method
         kinds = {name: build.type_name(self.cfg[name]) for name in ("dataset", "encoder")}
         return kinds | {"method": method.name, "beta": method.beta} | super().settings()

@@ -13,6 +13,7 @@ from mine_cli.estimator.term import MutualInformation, evaluating
 from mine_cli.networks.encoders import Bottleneck
 from mine_cli.tasks.infobottleneck import predictions
 from mine_cli.tasks.infobottleneck.encoder_information import gaussian_information
+from mine_cli.tasks.protocol import Result
 
 __all__ = ["ROWS_AT_ONCE", "information", "prediction", "predictions_of", "predictor"]
 
@@ -48,7 +49,7 @@ def predictions_of(
     conf: InfoBottleneckConf,
     bounds: tuple[float, float] | None,
     streams: Callable[[int], Generator],
-) -> dict[str, Any]:
+) -> Result:
     """How well a bottleneck predicts: with one posterior sample and many, noisy and attacked."""
     many = conf.samples if getattr(bottleneck.encoder, "random", True) else 1
     one, averaged = (prediction(bottleneck, x, y, n, streams(2)) for n in (1, many))

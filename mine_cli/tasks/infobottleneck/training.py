@@ -151,7 +151,7 @@ class InfoBottleneck:
         """The rows that it holds with all others in this process that are trained on them."""
         return self.rows.tensors()
 
-    def arrays(self) -> dict[str, Any]:
+    def arrays(self) -> Result:
         return {}
 
     def parameters(self) -> Iterable[Tensor]:

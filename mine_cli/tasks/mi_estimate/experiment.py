@@ -185,7 +185,7 @@ class MIEstimateExperiment(Experiment):
     def pictures(self, folder: Path) -> Mapping[str, Path]:
         return {"curve": figures.curve(folder, self.cfg.units)}
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Result:
         return {name: build.type_name(self.cfg[name]) for name in PARTS} | super().settings()
 
 
