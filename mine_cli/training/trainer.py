@@ -73,7 +73,7 @@ class Trainer:
                 self.pause((time.perf_counter() - mark) / len(self.trainings), self.step == due)
 
     def ended(self) -> list[Training]:
-        """Takes out those that failed or are over, and stacks the others anew if there are any."""
+        """Removes the trainings that failed or are over; stacks the remaining ones anew."""
         ended = [training for training in self.trainings if training.failure or training.over]
         self.trainings = [training for training in self.trainings if training not in ended]
         if self.fused and self.trainings and (ended or self.stacked is None):
@@ -83,11 +83,11 @@ class Trainer:
 
     @property
     def failed(self) -> bool:
-        """Whether one of several has failed in the latest step."""
+        """Tells whether one of several has failed in the latest step."""
         return self.stacked is not None and self.stacked.failed
 
     def take(self) -> None:
-        """Takes one step; what fails in several at once, such as memory, is nobody's own."""
+        """Takes one step; an exception of a stacked step, such as full memory, has no one task."""
         if self.stacked is None:
             self.metrics = self.trainings[0].task.train_step(self.step)
             return
@@ -113,7 +113,7 @@ class Trainer:
             training.look_at(metrics)
 
     def save(self, trainings: Sequence[Training]) -> None:
-        """Saves several at a time: the disk takes them almost as one."""
+        """Writes the checkpoints, several at a time."""
         if not self.fused:
             for training in trainings:
                 training.checkpoint()
