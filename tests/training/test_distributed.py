@@ -346,7 +346,7 @@ LEAVES = """
 import sys
 from pathlib import Path
 import torch
-from mine_cli import ranks
+from mine_cli.training import distributed as ranks
 
 def threads():
     return [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
