@@ -5,6 +5,7 @@ import re
 import sys
 from argparse import ArgumentError, ArgumentParser
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ WITH_A_VALUE = (
     "--package", "-p", "--experimental-rerun",
 )  # fmt: skip
 """Hydra's flags whose value is the next word."""
+INFORMATION = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+"""What may stand behind `--info`, or may not."""
 WRITES_NOTHING = (*LOGS_NOTHING, "hydra.mode=RUN", "hydra.run.dir=.")
 
 
@@ -69,12 +72,12 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
 
 def flags_first(arguments: Sequence[str]) -> list[str]:
     """`-m` and its like before all overrides: Hydra refuses overrides on both sides of a flag."""
-    flags, overrides, words = [], [], iter(arguments)
-    for word in words:
-        if word.startswith("-"):
-            flags += [word, *([next(words, "")] if word in WITH_A_VALUE else [])]
-        else:
-            overrides.append(word)
+    flags: list[str] = []
+    overrides: list[str] = []
+    for before, word in pairwise(["", *arguments]):
+        informs = before in ("--info", "-i") and word in INFORMATION
+        is_flag = word.startswith("-") or before in WITH_A_VALUE or informs
+        (flags if is_flag else overrides).append(word)
     return [*flags, *overrides]
 
 
@@ -109,10 +112,10 @@ def is_option(value: Any) -> bool:
 
 
 def as_words(options: Iterable[Any]) -> str:
-    return ",".join(quoted(as_typed(option)) for option in options)
+    return ",".join(quoted(as_word(option)) for option in options)
 
 
-def as_typed(option: Any) -> str:
+def as_word(option: Any) -> str:
     if option is None:
         return "null"
     return str(option).lower() if isinstance(option, bool) else str(option)

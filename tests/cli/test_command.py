@@ -359,6 +359,21 @@ def test_resume_changes_nothing_but_steps_device_and_paths(folder: Path) -> None
     ]
 
 
+@pytest.mark.parametrize(
+    ("typed", "given"),
+    [
+        ("seed=1 -m bound=dv", "-m seed=1 bound=dv"),
+        ("seed=1 --info plugins bound=dv", "--info plugins seed=1 bound=dv"),
+        ("seed=1 -i bound=dv", "-i seed=1 bound=dv"),
+        ("seed=1 --cfg job -cd . bound=dv", "--cfg job -cd . seed=1 bound=dv"),
+        ("seed=1 --config-dir=. -m", "--config-dir=. -m seed=1"),
+        ("-sc install=bash", "-sc install=bash"),
+    ],
+)
+def test_flags_stand_first_with_their_values(typed: str, given: str) -> None:
+    assert for_hydra(typed.split()) == given.split()
+
+
 def test_resume_starts_hydra_in_the_runs_own_folder(folder: Path) -> None:
     given = for_hydra(["dataset.path=new.npz", f"resume='{folder}'", "trainer.steps=9"])
     assert given == [
