@@ -6,7 +6,7 @@ them. A key or a type that does not fit is refused by Hydra, a value that does n
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
@@ -42,6 +42,13 @@ __all__ = [
     "TrainerConf",
     "register",
 ]
+
+
+# Null is for what the data decide, which is settled before anything trains.
+if TYPE_CHECKING:
+    Settled = int
+else:
+    Settled = int | None
 
 
 @dataclass
@@ -213,8 +220,14 @@ class ClassifierConf:
 
 @dataclass
 class TrainerConf:
-    steps: int = ruled(6000, at_least(1), "Training steps.")
-    batch_size: int = ruled(512, at_least(2), "Rows in a training step.")
+    steps: Settled = ruled(
+        6000, or_none(at_least(1)), "Training steps; null: 72 epochs, and at most 3,000 steps."
+    )
+    batch_size: Settled = ruled(
+        512,
+        or_none(at_least(2)),
+        "Rows in a training step; null: a fifth of those that train, from 32 to 256.",
+    )
     lr: float = ruled(2e-3, POSITIVE, "Peak learning rate of AdamW.")
     warmup: float = ruled(
         0.03,
@@ -281,10 +294,23 @@ class Run:
         one_of("auto", "none"),
         "Reference estimates, KSG and Gaussian, beside the estimate where they apply.",
     )
-    folds: int = ruled(
-        1,
-        at_least(1),
-        "Folds of cross-fitting, each reported by a network that never saw its rows.",
+    folds: int | None = ruled(
+        None,
+        or_none(at_least(1)),
+        "Folds of cross-fitting, each reported by critics that never saw its rows; null: five "
+        "where x and z are finite rows of numbers, else one.",
+    )
+    portfolio: str = ruled(
+        "auto",
+        one_of("auto", "none"),
+        "Several critics in place of the network alone, weighed on select rows, where x and z are "
+        "finite rows of numbers and the bound is Donsker-Varadhan's; none: the network alone.",
+    )
+    margins: str = ruled(
+        "standard",
+        one_of("standard", "rank"),
+        "How a network alone sees the columns of finite rows: standardised, or as normal scores "
+        "of their ranks. Of a portfolio there is one network for each.",
     )
     split: str = ruled(
         "random",

@@ -11,7 +11,7 @@ from mine_cli.config.processes import count
 from mine_cli.config.rules import Rule
 from mine_cli.config.schemas import DATASETS, SECTIONS, USES, MethodConf, Run, TrainerConf
 
-__all__ = ["process_faults", "schema_of", "validate"]
+__all__ = ["FOLDS", "SMALLEST_BATCH", "process_faults", "schema_of", "validate"]
 
 # The interpolations that stand in the schemas: what they refer to is judged at its own place.
 SHIPPED = {
@@ -21,6 +21,8 @@ SHIPPED = {
     if isinstance(default, str) and "${" in default
 }
 LONGEST = 60  # characters of a value that a message quotes
+FOLDS = 5  # of finite rows of numbers, where none are asked for
+SMALLEST_BATCH = 32  # where none is asked for
 
 TARGETS = {
     schema._target_: schema
@@ -153,7 +155,8 @@ def splitting_faults(cfg: DictConfig) -> Iterator[str]:
     """Yields settings of the split, where the task has none."""
     if cfg.task.name == "mi-estimate":
         return
-    for key, usual in (("folds", 1), ("split", "random")):
+    usuals = (("folds", None), ("split", "random"), ("portfolio", "auto"), ("margins", "standard"))
+    for key, usual in usuals:
         if cfg[key] != usual:
             yield f"{key}={cfg[key]}: only task=mi-estimate splits its data; leave it out"
 
@@ -172,13 +175,13 @@ def data_faults(cfg: DictConfig) -> Iterator[str]:
     if option not in ("gaussian", "functions"):
         return
     if dataset.n is None:
-        if cfg.folds > 1:
+        if (cfg.folds or 1) > 1:
             yield f"folds={cfg.folds}: fresh draws have no folds; fix the rows with dataset.n"
         if cfg.split == "blocks":
             yield "split=blocks: fresh draws are not split; fix the rows with dataset.n"
-    elif cfg.folds > dataset.n:
+    elif (cfg.folds or 1) > dataset.n:
         yield f"folds={cfg.folds}: more than the rows, dataset.n={dataset.n}"
-    elif cfg.trainer.batch_size > fit_rows(cfg):
+    elif (cfg.trainer.batch_size or 1) > fit_rows(cfg):
         yield (
             f"trainer.batch_size={cfg.trainer.batch_size}: must be at most {fit_rows(cfg)}, the "
             f"rows that dataset.n={dataset.n} leaves for fitting"
@@ -188,8 +191,8 @@ def data_faults(cfg: DictConfig) -> Iterator[str]:
 def fit_rows(cfg: DictConfig) -> int:
     """Returns how many of `dataset.n` rows train a network, after the select and report parts."""
     fit, select, report = cfg.task.fractions
-    if cfg.folds > 1:
-        report = 1 / cfg.folds
+    if (folds := cfg.folds or FOLDS) > 1:
+        report = 1 / folds
     return int(cfg.dataset.n * (1 - report) * fit / (fit + select) + 1e-6)
 
 
@@ -200,10 +203,11 @@ def pairing_faults(cfg: DictConfig) -> Iterator[str]:
     marginals, option = cfg.marginals, option_of(cfg, "marginals")
     if option_of(cfg, "bound") == "infonce" and option not in (None, "all_pairs"):
         yield f"marginals={option}: bound=infonce needs marginals=all_pairs"
-    if option == "derangement" and marginals.num >= cfg.trainer.batch_size:
+    size = cfg.trainer.batch_size or SMALLEST_BATCH
+    if option == "derangement" and marginals.num >= size:
         yield (
             f"marginals.num={marginals.num}: a row has only "
-            f"trainer.batch_size - 1 = {cfg.trainer.batch_size - 1} other partners"
+            f"trainer.batch_size - 1 = {size - 1} other partners"
         )
 
 
@@ -235,14 +239,16 @@ def process_faults(cfg: DictConfig) -> Iterator[str]:
     if cfg.task.name != "mi-estimate":
         yield f"task={cfg.task.name}: cannot be shared by {n} processes; start it without torchrun"
         return
-    if cfg.folds > 1:
+    if (cfg.folds or 1) > 1:
         yield f"folds={cfg.folds}: cannot be shared by {n} processes; want folds=1, or no torchrun"
     if cfg.trainer.compile:
         yield f"trainer.compile=true: not with {n} processes; leave it out"
     if cfg.trainer.device not in ("auto", "cpu", "cuda"):
         yield f"trainer.device={cfg.trainer.device}: each of {n} processes has its own; want cuda"
     size, rows = cfg.trainer.batch_size, cfg.marginals.get("rows")
-    if size % n:
+    if size is None:
+        yield f"trainer.batch_size=null: want the rows that {n} processes share"
+    elif size % n:
         yield f"trainer.batch_size={size}: must divide by the {n} processes that share a batch"
     elif rows is not None and (groups := -(-size // rows)) % n:
         yield (

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Self
 
 import torch
 from torch import Generator, Tensor
@@ -12,7 +11,7 @@ from mine_cli.errors import BadInput
 
 __all__ = [
     "Split",
-    "Standardise",
+    "copies",
     "folds",
     "found_among",
     "group_column",
@@ -24,9 +23,6 @@ __all__ = [
 
 # Numbers hashed at once by `_hashes`: bounds its memory to some 128 MiB.
 HASHED_AT_ONCE = 1 << 22
-
-# A deviation below this share of a column's largest value is the rounding of its mean.
-ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -176,6 +172,22 @@ def identical_rows(*variables: Tensor) -> Tensor:
     return _hashes(*variables).unique(return_inverse=True)[1]
 
 
+def copies(x: Tensor, z: Tensor) -> Tensor | None:
+    """Labels rows so that copies of a row share a label, [n] int64; None where there is no copy.
+
+    Rows of discrete or rounded values repeat by their law, and each is an observation of its own.
+    A repeated row is a copy where its x, or its z, always comes with the same partner, and comes
+    no more than sqrt(n) times.
+    """
+    pairs, of_x, of_z = (identical_rows(*sides) for sides in ((x, z), (x,), (z,)))
+    times, times_x, times_z = (labels.bincount()[labels] for labels in (pairs, of_x, of_z))
+    alone = (times == times_x) | (times == times_z)
+    copied = (times > 1) & alone & (times <= len(pairs) ** 0.5)
+    if not copied.any():
+        return None
+    return torch.where(copied, pairs, len(pairs) + torch.arange(len(pairs)))
+
+
 def found_among(rows: Tensor, others: Tensor) -> Tensor:
     """Tells which of `rows`, [n, ...], are identical to one of `others`, [m, ...]; [n] bool."""
     return torch.isin(_hashes(rows), _hashes(others))
@@ -202,41 +214,3 @@ def straddling(labels: Tensor, split: Split) -> int:
     """Counts the report rows whose label (`identical_rows`) also occurs in fit or select."""
     elsewhere = torch.cat([split.fit, split.select])
     return int(torch.isin(labels[split.report], labels[elsewhere]).sum())
-
-
-@dataclass(frozen=True)
-class Standardise:
-    """Maps values to mean 0 and standard deviation 1, as fitted on some rows.
-
-    One mean and deviation for each column of [n, columns] and each channel of
-    [n, channels, height, width]; a single one for any other shape.
-
-    Arguments:
-        mean: Means, float32, of a shape that broadcasts over the rows.
-        std: Standard deviations; 1 where a column does not vary.
-    """
-
-    mean: Tensor
-    std: Tensor
-
-    @classmethod
-    def fit(cls, values: Tensor, categorical: bool = False) -> Self:
-        """Fits on `values`, [n, ...]; one-hot codes and columns of 0 and 1 stay as they are."""
-        per_column = values.dim() in (2, 4)
-        columns = values.shape[1] if per_column else 1
-        mean, std = torch.zeros(columns), torch.ones(columns)
-        for i in range(0 if categorical else columns):
-            column = (values[:, i] if per_column else values).detach().cpu().double()
-            if values.dim() == 2 and ((column == 0) | (column == 1)).all():
-                continue
-            mean[i] = column.mean()
-            deviation = column.std(correction=0)
-            if deviation > ROUNDING * column.abs().max():
-                std[i] = deviation
-        shape = (columns if per_column else 1,) + (1,) * (values.dim() - 2)
-        return cls(mean.reshape(shape), std.reshape(shape))
-
-    def __call__(self, values: Tensor) -> Tensor:
-        """Maps `values`, [n, ...], to float32 on their own device."""
-        mean, std = self.mean.to(values.device), self.std.to(values.device)
-        return (values.float() - mean) / std

@@ -15,7 +15,7 @@ from torch import Tensor
 from mine_cli.bounds import Bound, PairBound
 from mine_cli.networks.interface import StatisticsNetwork
 
-__all__ = ["Evaluation", "evaluate", "log_ratio", "pool"]
+__all__ = ["Crossed", "Evaluation", "assess", "cross", "evaluate", "log_ratio", "pool"]
 
 ROWS_AT_ONCE = 4096  # rows embedded at once: bounds the memory of convolutional networks
 PAIRS_ON_CPU = 2**12  # pairs scored at once: as many as stay in the caches
@@ -31,6 +31,7 @@ class Evaluation:
     Arguments:
         value: the bound, in nats.
         joint_mean: mean of T over the joint pairs.
+        shift_means: mean of T over the marginal pairs of each shift ``[k]``; pooled: nothing.
         log_partition: log of the mean of e^T over the marginal pairs.
         lower_bound: E[T] - E[e^(T-a)] - a + 1 with a constant a from other rows: a lower bound in
             expectation, where a held-out Donsker-Varadhan value is biased upward. None without a.
@@ -46,6 +47,7 @@ class Evaluation:
 
     value: float
     joint_mean: float
+    shift_means: Tensor
     log_partition: float
     lower_bound: float | None
     influence: Tensor
@@ -87,6 +89,21 @@ class Evaluation:
         }
 
 
+@dataclass(frozen=True)
+class Crossed:
+    """Scores of n rows crossed with one another.
+
+    Arguments:
+        t_joint: of the joint pairs ``[n]``.
+        t_marginal: of rows i with (i + s) mod n, ``[k, n]``.
+        shifts: the k shifts s.
+    """
+
+    t_joint: Tensor
+    t_marginal: Tensor
+    shifts: list[int]
+
+
 def evaluate(
     network: StatisticsNetwork,
     bound: Bound,
@@ -106,10 +123,28 @@ def evaluate(
         constant: a of `Evaluation.lower_bound`, the log-partition on other rows.
         training_negatives: for InfoNCE, the number of negatives it was trained with.
     """
+    crossed = cross(network, x, z, pairs, negatives)
+    return assess(bound, crossed, constant, training_negatives)
+
+
+def cross(
+    network: StatisticsNetwork, x: Tensor, z: Tensor, pairs: int, negatives: int | None = None
+) -> Crossed:
+    """Scores rows crossed with one another; arguments as in `evaluate`."""
     n = len(x)
-    negatives = min(n - 1, negatives or max(FEWEST_SHIFTS, math.ceil(pairs / n)))
-    shifts = random_shifts(n, negatives)
-    t_joint, t_marginal = cross_scores(network, x, z, shifts)
+    shifts = random_shifts(n, min(n - 1, negatives or max(FEWEST_SHIFTS, math.ceil(pairs / n))))
+    return Crossed(*cross_scores(network, x, z, shifts), shifts)
+
+
+def assess(
+    bound: Bound,
+    crossed: Crossed,
+    constant: float | None = None,
+    training_negatives: int | None = None,
+) -> Evaluation:
+    """Evaluates a bound on scores; arguments as in `evaluate`."""
+    t_joint, t_marginal, shifts = crossed.t_joint, crossed.t_marginal, crossed.shifts
+    negatives = len(shifts)
     joint_mean, plain = t_joint.double().mean().item(), moments(t_marginal, shifts)
     at_training = lower_bound = None
     if bound.needs == "matrix":
@@ -130,9 +165,10 @@ def evaluate(
     return Evaluation(
         **found._asdict(),
         joint_mean=joint_mean,
+        shift_means=t_marginal.double().mean(1),
         log_partition=plain.log_mean,
         lower_bound=lower_bound,
-        marginal_pairs=n * negatives,
+        marginal_pairs=len(t_joint) * negatives,
         negatives=negatives,
         at_training_negatives=at_training,
         training_negatives=training_negatives,
@@ -151,11 +187,13 @@ def pool(parts: Sequence[Evaluation]) -> Evaluation:
         return sum(r * v for r, v in zip(rows, known, strict=True)) / sum(rows) if whole else None
 
     columns = {name: [vars(p)[name] for p in parts] for name in vars(parts[0])}
+    del columns["shift_means"]
     of_rows = ("influence", "row_weight", "column_weight")
     pooled: dict[str, Any] = {
         name: torch.cat(values) if name in of_rows else mean(values)
         for name, values in columns.items()
     }
+    pooled["shift_means"] = torch.empty(0)
     pooled["marginal_pairs"] = sum(columns["marginal_pairs"])
     pooled["negatives"] = min(columns["negatives"])
     pooled["training_negatives"] = parts[0].training_negatives

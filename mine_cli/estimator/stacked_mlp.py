@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mine_cli.networks.linear import products_by_onednn
 from mine_cli.networks.mlp import MLP
 
 __all__ = ["StackedMLP"]
@@ -80,6 +81,7 @@ class PairScores(torch.autograd.Function):
     """
 
     @staticmethod
+    @products_by_onednn()
     def forward(
         ctx: Any, activation: nn.Module, x: Tensor, z: Tensor, pairing: Tensor, *weights: Tensor
     ) -> Tensor:
@@ -104,6 +106,7 @@ class PairScores(torch.autograd.Function):
         return h.unflatten(1, (1 + k, n)).squeeze(3)
 
     @staticmethod
+    @products_by_onednn()
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, z, rows, *saved = ctx.saved_tensors
         weights, layers = saved[: ctx.depth], saved[ctx.depth :]

@@ -8,13 +8,14 @@ from scipy import stats
 from mine_cli.bounds import Bound
 from mine_cli.estimator.evaluation import Evaluation
 
-__all__ = ["NOT_OK", "status", "still_rising"]
+__all__ = ["NOT_OK", "below", "status", "still_rising"]
 
 FEWEST_EFFECTIVE_ROWS = 100
 RISE_THAT_MATTERS = 0.02  # nats over another fifth of the evaluations
 CEILING_MARGIN = 1.0  # nats
+GAP_THAT_MATTERS = 0.05  # nats by which a reference is above
 
-NOT_OK = ("diverged", "high_variance", "at_ceiling", "not_converged")
+NOT_OK = ("diverged", "high_variance", "at_ceiling", "not_converged", "below_reference")
 
 
 def status(bound: Bound, evaluation: Evaluation, select_curve: Sequence[float]) -> str:
@@ -33,6 +34,14 @@ def status(bound: Bound, evaluation: Evaluation, select_curve: Sequence[float]) 
     if bound.has_ceiling and at_ceiling(evaluation):
         return "at_ceiling"
     return "not_converged" if still_rising(select_curve) else "ok"
+
+
+def below(estimate: float, error: float, reference: float, trusted: float) -> bool:
+    """Whether a reference that can be trusted to so many nats says more than the estimate.
+
+    By more than both may be off, and by enough to matter.
+    """
+    return reference - estimate > max(GAP_THAT_MATTERS, 2 * math.hypot(error, trusted))
 
 
 def high_variance(evaluation: Evaluation) -> bool:

@@ -21,6 +21,8 @@ STATUS_ADVICE = {
     "the information may be larger. Try more negatives or bound=mine.",
     "not_converged": "The value was still rising when the steps ran out. "
     "Try a larger trainer.steps.",
+    "below_reference": "KSG, which few columns and enough rows can be trusted with, says more than "
+    "the estimate: the bound is not tight. Try more rows, or a larger network.",
     "collapsed": "Fewer than a tenth of the modes are left. "
     "Try a larger task.beta, or a smaller trainer.lr.",
     "outrun": "The encoder fools the statistics network: on test rows the term is below 0, which "
@@ -83,6 +85,9 @@ def numbers(result: Result, units: str) -> list[str]:
         if estimate is not None:
             beside = f"{value(fit - estimate, units, sign='+')} against the held-out estimate"
         lines.append(row("on fitted rows", value(fit, units), beside))
+    if (p := known(result, "p_value")) is not None:
+        beside = "of independence, by permuting z among the reported rows"
+        lines.append(row("p-value", f" {p:.3f}" if p >= 0.0015 else " 0.001 or less", beside))
     if (folds := known(result, "fold_sd")) is not None:
         lines.append(row("between folds", value(folds, units), "standard deviation"))
     if (pairs := known(result, "marginal_pairs")) is not None:
@@ -188,10 +193,10 @@ def references(result: Result, units: str) -> list[str]:
         number, note = known(found, "estimate"), str(found.get("note") or "")
         shown = " none" if number is None else value(number, units)
         lines.append(row(f"  {REFERENCE_NAMES.get(name, name)}", shown, note))
-        if name == "ksg" and more_than(number, result):
+        if name == "ksg" and result.get("status") == "ok" and more_than(number, result):
             lines += explained(
                 "More than the estimate, which a bound that is not yet tight falls short of. "
-                "Try a larger trainer.steps, or another network."
+                "Try more rows, or another network."
             )
     return ["", "for comparison", *lines] if lines else []
 

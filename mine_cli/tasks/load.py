@@ -1,6 +1,7 @@
 """Finished runs, loaded: the term of an estimate, the generator of a GAN."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,15 @@ from torch import Tensor, nn
 from mine_cli.config.compose import import_from
 from mine_cli.config.resume import at_home, saved_import_folders
 from mine_cli.config.schemas import SECTIONS
+from mine_cli.data.margins import margins_of
 from mine_cli.errors import BadInput
+from mine_cli.estimator.combination import Combination, Critic, columns
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.results import checkpoint
 from mine_cli.tasks import build
 from mine_cli.tasks.gan.training import Latent
+from mine_cli.tasks.mi_estimate.fold import CLOSED_FORMS
+from mine_cli.training.task import State
 
 __all__ = ["Sampler", "load", "load_generator"]
 
@@ -41,12 +46,11 @@ def load(folder: str | Path) -> MutualInformation:
     """
     cfg, best = finished(Path(folder), "mi-estimate")
     x_shape, z_shape = (tuple(shape) for shape in best["shapes"])
-    terms = []
-    for state in best["members"]:
-        terms.append(build.term(cfg, x_shape, z_shape, seed=cfg.seed))
-        terms[-1].load_state_dict(state)
-    committee = Committee(terms, best["scales"], x_shape, z_shape)
-    loaded = MutualInformation(committee, terms[0].bound, terms[0].marginals, seed=cfg.seed)
+    term = partial(build.term, cfg, x_shape, z_shape, seed=cfg.seed)
+    scorers = [Scorer(state, term) for state in best.get("folds") or of_old(best)]
+    first = scorers[0].terms[0]
+    committee = Committee(scorers, x_shape, z_shape)
+    loaded = MutualInformation(committee, first.bound, first.marginals, seed=cfg.seed)
     # The committee takes each network's own constant off.
     loaded.calibrated.fill_(True)
     return loaded.eval()
@@ -97,36 +101,80 @@ def finished(folder: Path, task: str) -> tuple[DictConfig, dict[str, Any]]:
     return at_home(cfg), best
 
 
-class Committee(nn.Module):
-    """The mean log-ratio of a finished run's networks, on rows as the run was given them.
+def of_old(best: State) -> list[State]:
+    """Returns the folds of a run from before there were several critics."""
+    as_they_are = [(torch.zeros(()), torch.ones(()))] * 2
+    return [
+        {
+            "margins": [("standard", *({"mean": m, "std": s} for m, s in scales or as_they_are))],
+            "members": [state],
+        }
+        for state, scales in zip(best["members"], best["scales"], strict=True)
+    ]
+
+
+class Scorer(nn.Module):
+    """The log-ratio of one fold: its critics at their best, on rows as the run was given them.
 
     Arguments:
-        terms: one for each fold.
-        scales: (mean, std) of x and of z that each was trained with; None: used as they are.
+        state: what `Fold.best` has kept.
+        make_term: makes the run's term, untrained.
+    """
+
+    constant: Tensor
+
+    def __init__(self, state: State, make_term: Callable[[], MutualInformation]) -> None:
+        super().__init__()
+        self.terms = [make_term() for _ in state["members"]]
+        for term, kept in zip(self.terms, state["members"], strict=True):
+            term.load_state_dict(kept)
+        self.margins = nn.ModuleList(
+            margins_of(kind, side) for kind, *sides in state["margins"] for side in sides
+        )
+        networks: list[nn.Module] = [term.network for term in self.terms]
+        views = [*range(len(networks))]
+        for name, view, kept in state.get("fitted", ()):
+            networks.append(CLOSED_FORMS[name].of(kept))
+            views.append(view)
+        if len(networks) == 1:
+            self.network, constant = networks[0], self.terms[0].log_partition
+        else:
+            critics = [
+                Critic(network, *columns(v, state["widths"]), limits)
+                for network, v, limits in zip(networks, views, state["limits"], strict=True)
+            ]
+            self.network = Combination(critics, state["weights"])
+            constant = torch.tensor(state["log_partition"])
+        self.register_buffer("constant", constant)
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        """Returns the log-ratios of paired rows ``[n]``, in nats."""
+        sides = [self.seen(x, 0), self.seen(z, 1)]
+        return self.network(*sides) - self.constant
+
+    def seen(self, values: Tensor, side: int) -> Tensor:
+        """Returns one side's rows on the margins of every critic, their columns side by side."""
+        views = [margins(values) for margins in list(self.margins)[side::2]]
+        return views[0] if len(views) < 2 else torch.cat(views, 1)
+
+
+class Committee(nn.Module):
+    """The mean log-ratio of a finished run's folds, on rows as the run was given them.
+
+    Arguments:
+        scorers: one for each fold.
         x_shape, z_shape: of one x and of one z.
     """
 
-    constants: Tensor
-
     def __init__(
-        self,
-        terms: Sequence[MutualInformation],
-        scales: Sequence[Sequence[tuple[Tensor, Tensor]] | None],
-        x_shape: tuple[int, ...],
-        z_shape: tuple[int, ...],
+        self, scorers: Sequence[Scorer], x_shape: tuple[int, ...], z_shape: tuple[int, ...]
     ) -> None:
         super().__init__()
-        self.networks = nn.ModuleList([term.network for term in terms])
-        self.register_buffer("constants", torch.stack([term.log_partition for term in terms]))
+        self.scorers = nn.ModuleList(scorers)
         self.shapes = {"x": x_shape, "z": z_shape}
-        as_they_are = [(torch.zeros(()), torch.ones(()))] * 2
-        for r, scale in enumerate(scales):
-            for side, (mean, std) in zip("xz", scale or as_they_are, strict=True):
-                self.register_buffer(f"{side}_mean_{r}", mean)
-                self.register_buffer(f"{side}_std_{r}", std)
 
-    def scaled(self, values: Tensor, side: str, r: int) -> Tensor:
-        """One side's rows as network r was trained on them, float32; ``[n]`` is one column."""
+    def checked(self, values: Tensor, side: str) -> Tensor:
+        """Returns one side's rows; ``[n]`` is one column."""
         if values.dim() == 1 and len(self.shapes[side]) == 1:
             values = values[:, None]
         if tuple(values.shape[1:]) != self.shapes[side]:
@@ -134,13 +182,9 @@ class Committee(nn.Module):
                 f"{side} has rows of shape {tuple(values.shape[1:])}; the run was trained on "
                 f"{self.shapes[side]}"
             )
-        mean, std = getattr(self, f"{side}_mean_{r}"), getattr(self, f"{side}_std_{r}")
-        return ((values - mean) / std).float()
+        return values
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        """Log-ratios of paired rows ``[n]``, in nats."""
-        scores = [
-            network(self.scaled(x, "x", r), self.scaled(z, "z", r))
-            for r, network in enumerate(self.networks)
-        ]
-        return (torch.stack(scores, -1) - self.constants).mean(-1).float()
+        """Returns the log-ratios of paired rows ``[n]``, in nats."""
+        x, z = self.checked(x, "x"), self.checked(z, "z")
+        return torch.stack([scorer(x, z) for scorer in self.scorers], -1).mean(-1).float()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mine_cli.data.split import (
     Split,
-    Standardise,
+    copies,
     folds,
     found_among,
     group_column,
@@ -206,33 +206,36 @@ def test_bad_splits(call: Callable[[], object], told: str) -> None:
         call()
 
 
-def test_standardise_columns() -> None:
-    values = torch.randn(500, 3, generator=seeded()) * torch.tensor([1e-2, 1, 50]) + 10
-    moved = Standardise.fit(values)(values)
-    assert moved.dtype == torch.float32
-    assert torch.allclose(moved.mean(0), torch.zeros(3), atol=1e-3)
-    assert torch.allclose(moved.std(0, correction=0), torch.ones(3), atol=1e-3)
+# Copies and repeats
 
 
-def test_standardise_channels_of_images_and_whole_matrices() -> None:
-    images = torch.rand(50, 2, 4, 4, generator=seeded()) * torch.tensor([1.0, 9.0])[:, None, None]
-    map_ = Standardise.fit(images)
-    assert map_.mean.shape == (2, 1, 1)
-    assert torch.allclose(map_(images).mean((0, 2, 3)), torch.zeros(2), atol=1e-5)
-    matrices = Standardise.fit(images[:, 0])
-    assert matrices.mean.shape == (1, 1)
-    assert matrices(images[:, 0]).std(correction=0).item() == pytest.approx(1, abs=1e-5)
+def test_copies_of_continuous_rows_are_found() -> None:
+    x, z = torch.randn(2, 100, 1, generator=seeded())
+    labels = copies(torch.cat([x, x[:30]]), torch.cat([z, z[:30]]))
+    assert labels is not None
+    assert torch.equal(labels[100:], labels[:30])
+    assert len(labels.unique()) == 100
 
 
-def test_standardise_is_fitted_on_the_rows_it_is_given() -> None:
-    map_ = Standardise.fit(torch.tensor([[1.0], [3.0]]))
-    assert map_(torch.tensor([[5.0]])).item() == 3.0
+@pytest.mark.parametrize("with_labels", [False, True])
+def test_a_table_that_was_pasted_twice_is_all_copies(with_labels: bool) -> None:
+    x = torch.randn(200, 2, generator=seeded())
+    z = torch.randint(3, (200, 1), generator=seeded(1)).float() if with_labels else x[:, :1] ** 2
+    labels = copies(x.repeat(2, 1), z.repeat(2, 1))
+    assert labels is not None
+    assert len(labels.unique()) == 200
 
 
-def test_codes_and_constant_columns_are_left_alone() -> None:
-    values = torch.tensor([[0.0, 0.1, 4.0], [1.0, 0.1, 6.0], [1.0, 0.1, 8.0]])
-    map_ = Standardise.fit(values)
-    assert map_.mean[0] == 0
-    assert torch.equal(map_.std[:2], torch.ones(2))
-    assert torch.allclose(map_(values)[:, 1], torch.zeros(3))
-    assert torch.equal(Standardise.fit(values, categorical=True)(values), values)
+@pytest.mark.parametrize("digits", [0, 1, 2])
+def test_rounded_measurements_are_no_copies(digits: int) -> None:
+    """But for the few at the ends whose value comes with one partner alone."""
+    x, noise = torch.randn(2, 5000, 1, generator=seeded())
+    x, z = (side.mul(10**digits).round() for side in (x, 0.6 * x + 0.8 * noise))
+    labels = copies(x, z)
+    assert labels is None or len(labels) - len(labels.unique()) < 10
+
+
+def test_cells_of_a_table_are_no_copies() -> None:
+    x = torch.arange(900).remainder(9)[:, None].float()
+    assert copies(x, x) is None
+    assert copies(x, (x * 2).remainder(3)) is None

@@ -6,7 +6,8 @@ import torch
 from torch import Generator, Tensor
 
 from mine_cli.data.labelled import Labelled
-from mine_cli.data.split import Standardise, found_among, identical_rows, two_way
+from mine_cli.data.margins import Standardise
+from mine_cli.data.split import found_among, identical_rows, two_way
 from mine_cli.data.tables import Array
 from mine_cli.data.tables.classes import class_names, classes, numbered
 from mine_cli.data.tables.columns import Sheet, Variable, unusable, variable

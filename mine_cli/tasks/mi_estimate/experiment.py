@@ -1,5 +1,6 @@
 """``task=mi-estimate`` made ready to run: data in three parts, references, one curve."""
 
+import copy
 import json
 import math
 from collections.abc import Mapping
@@ -12,10 +13,15 @@ import torch
 from omegaconf import DictConfig
 
 from mine_cli import figures
+from mine_cli.bounds import DV, as_bound
+from mine_cli.config.processes import count as process_count
 from mine_cli.config.schemas import MIEstimateConf, TrainerConf
+from mine_cli.config.validation import FOLDS, SMALLEST_BATCH
 from mine_cli.data import Rows, finite_rows
+from mine_cli.data.margins import MARGINS, heavy_tailed
 from mine_cli.data.split import Split
 from mine_cli.errors import BadInput
+from mine_cli.estimator.status import below
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.results.folder import RunFolder
 from mine_cli.tasks import build
@@ -31,6 +37,9 @@ __all__ = ["MIEstimateExperiment", "Pairs"]
 
 PARTS = ("dataset", "network", "bound", "marginals")
 FEWEST_ROWS = 20  # to cross with one another in an evaluation
+# Where batch and steps are left to the data: rows that train to one of the batch, and epochs.
+ROWS_TO_BATCH, LARGEST_BATCH = 5, 256
+EPOCHS, MOST_STEPS = 72, 3000
 
 
 class Pairs:
@@ -42,6 +51,11 @@ class Pairs:
         source = dataset if self.rows is None else self.rows
         self.true_mi: float | None = getattr(source, "true_mi", None)
         self.true_mi_note: str = getattr(source, "true_mi_note", "")
+
+    @property
+    def vectors(self) -> bool:
+        """Whether both are finite rows of numbers."""
+        return self.rows is not None and self.rows.x.dim() == self.rows.z.dim() == 2
 
     def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The shapes of one x and of one z."""
@@ -71,10 +85,10 @@ class MIEstimateExperiment(Experiment):
     }
 
     def __init__(self, cfg: DictConfig, dataset: object) -> None:
-        super().__init__(cfg, dataset)
         self.data = Pairs(dataset)
+        super().__init__(settled(cfg, self.data), dataset)
         self.warnings += self.data.rows.warnings if self.data.rows else []
-        self.parts: list[Parts] = []
+        self.views: list[list[Parts]] = []
 
     def check(self) -> None:
         if self.data.rows is None and self.cfg.folds > 1:
@@ -100,13 +114,29 @@ class MIEstimateExperiment(Experiment):
         self.warnings += warnings
         return splits
 
-    def parts_on(self, where: torch.device) -> list[Parts]:
-        """Returns each fold's fit, select and report parts on a device."""
+    def views_on(self, where: torch.device) -> list[list[Parts]]:
+        """Returns each fold's parts on a device, once for each of the margins that are seen."""
         task, rows, sampler = self.cfg.task, self.data.rows, self.data.sampler
         if rows is not None:
-            return [part_of(rows, split, where) for split in self.splits]
+            return [[part_of(rows, split, where, k) for k in self.kinds] for split in self.splits]
         assert sampler is not None  # else `finite_rows` has refused
-        return [of_law(sampler, task.select_rows, task.report_rows, self.cfg.seed, where)]
+        return [[of_law(sampler, task.select_rows, task.report_rows, self.cfg.seed, where)]]
+
+    @cached_property
+    def kinds(self) -> list[str]:
+        """Returns the margins of the networks.
+
+        In a portfolio, rows whose spread few of them carry are seen by their ranks alone.
+        """
+        rows = self.data.rows
+        if rows is None or not self.portfolio:
+            return [self.cfg.margins]
+        return ["rank"] if heavy_tailed(rows.x) or heavy_tailed(rows.z) else [*MARGINS]
+
+    @cached_property
+    def portfolio(self) -> bool:
+        """Whether several critics are weighed against one another."""
+        return has_portfolio(self.cfg, self.data)
 
     def listing(self) -> dict[str, str]:
         cfg, data, found = self.cfg, self.data, self.term()
@@ -122,22 +152,24 @@ class MIEstimateExperiment(Experiment):
             "bound": build.type_name(cfg.bound),
             "marginals": f"{build.type_name(cfg.marginals)}, {pairs:,} pairs a batch",
             "training": f"{cfg.trainer.steps} steps of {cfg.trainer.batch_size} rows on "
-            f"{device(cfg.trainer.device)}, {cfg.folds} network(s)",
+            f"{device(cfg.trainer.device)}, {cfg.folds * len(self.kinds)} network(s)",
         }
 
     def fusion_key(self) -> str:
         """Data, seed, bound and learning rate may differ; rows and networks have one shape."""
         alike = trained_alike(self.cfg, "network", "marginals", but=["lr"])
-        return json.dumps(alike | {"shapes": self.data.shapes()}, sort_keys=True)
+        shapes = {"shapes": self.data.shapes(), "margins": self.kinds}
+        return json.dumps(alike | shapes, sort_keys=True)
 
     def start(self, where: torch.device) -> MIEstimate:
         cfg = self.cfg
-        self.parts = self.parts_on(where)
+        self.views = self.views_on(where)
         return MIEstimate(
             options(cfg.task, MIEstimateConf),
             options(cfg.trainer, TrainerConf),
             make_term=partial(build.term, cfg, *self.data.shapes()),
-            parts=self.parts,
+            views=self.views,
+            portfolio=self.portfolio,
             seed=cfg.seed,
             true_mi=self.data.true_mi,
             autocast=partial(autocast, where, cfg.trainer.dtype),
@@ -152,6 +184,8 @@ class MIEstimateExperiment(Experiment):
             "true_mi_note": self.data.true_mi_note,
             **sections(self.cfg, *PARTS),
             "folds": self.cfg.folds,
+            "portfolio": self.portfolio,
+            "margins": self.kinds,
             "split": self.cfg.split,
             "references": {},
         }
@@ -170,7 +204,7 @@ class MIEstimateExperiment(Experiment):
         """KSG and Gaussian estimates of the same data, beside the estimate, never mixed in."""
         if self.cfg.references == "none":
             return {}
-        x, z = self.parts[0].report
+        x, z = self.views[0][0].report
         rows = self.data.rows or Rows(x.cpu(), z.cpu())
         found = baselines.references(
             rows.x,
@@ -180,13 +214,42 @@ class MIEstimateExperiment(Experiment):
             z_categorical=rows.z_categorical,
             seed=self.cfg.seed,
         )
-        return {"references": found}
+        return {"references": found, **self._judged(result, found)}
+
+    def _judged(self, result: Result, found: Mapping[str, Mapping[str, Any]]) -> Result:
+        """The status of an estimate that KSG, where it can be trusted, is clearly above."""
+        trusted, number = found["ksg"].get("error"), found["ksg"].get("estimate")
+        if result["status"] != "ok" or trusted is None or number is None:
+            return {}
+        found_below = below(result["estimate"], result["standard_error"], number, trusted)
+        return {"status": "below_reference"} if found_below else {}
 
     def pictures(self, folder: Path) -> Mapping[str, Path]:
         return {"curve": figures.curve(folder, self.cfg.units)}
 
     def settings(self) -> Result:
         return {name: build.type_name(self.cfg[name]) for name in PARTS} | super().settings()
+
+
+def settled(cfg: DictConfig, data: Pairs) -> DictConfig:
+    """Returns a configuration with the folds, batch and steps that it leaves to the data."""
+    cfg = copy.copy(cfg)
+    if cfg.folds is None:
+        cfg.folds = FOLDS if data.vectors and process_count() == 1 else 1
+    rows = LARGEST_BATCH * ROWS_TO_BATCH if data.rows is None else len(data.rows)
+    fit = int(rows * (1 - 1 / max(cfg.folds, 2)) * (1 - cfg.task.fractions[1]))
+    if cfg.trainer.batch_size is None:
+        wanted = min(max(fit // ROWS_TO_BATCH, SMALLEST_BATCH), LARGEST_BATCH)
+        cfg.trainer.batch_size = max(2, min(wanted, fit // 2))
+    if cfg.trainer.steps is None:
+        cfg.trainer.steps = min(MOST_STEPS, EPOCHS * fit // cfg.trainer.batch_size)
+    return cfg
+
+
+def has_portfolio(cfg: DictConfig, data: Pairs) -> bool:
+    """Whether critics are to be weighed: finite vectors, and a bound that is concave in T."""
+    concave = isinstance(as_bound(build.make(cfg.bound, "bound")), DV)
+    return cfg.portfolio == "auto" and data.vectors and concave and process_count() == 1
 
 
 def check_memory(cfg: DictConfig, *shapes: tuple[int, ...]) -> None:

@@ -7,14 +7,8 @@ import torch
 from torch import Tensor
 
 from mine_cli.data import Rows
-from mine_cli.data.split import (
-    Split,
-    Standardise,
-    folds,
-    identical_rows,
-    straddling,
-    three_way,
-)
+from mine_cli.data.margins import Margins, fit_margins
+from mine_cli.data.split import Split, copies, folds, straddling, three_way
 from mine_cli.tasks.protocol import PairSampler
 from mine_cli.training.rng import stream
 
@@ -27,14 +21,16 @@ Pair = tuple[Tensor, Tensor]
 class Parts:
     """What one network may see: ``fit`` rows or a law to draw from, ``select`` and ``report``.
 
-    ``scales`` holds (mean, std) of x and of z, fitted on the fit rows: how to score new rows.
+    ``margins`` map x and z as these rows were mapped, fitted on the fit rows, and ``kind`` names
+    them: how to score new rows.
     """
 
     select: Pair
     report: Pair
     fit: Pair = field(default_factory=lambda: (torch.empty(0), torch.empty(0)))
     law: PairSampler | None = None
-    scales: list[tuple[Tensor, Tensor]] | None = None
+    kind: str = "none"
+    margins: tuple[Margins, Margins] | None = None
 
 
 def of_law(
@@ -54,18 +50,23 @@ def split_rows(
 ) -> tuple[list[Split], list[str]]:
     """Splits finite data for each fold; warns of rows that were torn apart.
 
-    Duplicate rows stay together in a random split.
+    Copies of a row stay together in a random split; see `split.copies`.
     """
     generator = torch.Generator().manual_seed(stream(seed, "split"))
-    twins = identical_rows(rows.x, rows.z)
-    groups = twins if how == "random" else rows.groups
+    copied, warnings = copies(rows.x, rows.z), []
+    groups = copied if how == "random" else rows.groups
     if num_folds == 1:
         splits = [three_way(len(rows), fractions, how, groups, generator)]
     else:
         select_share = fractions[1] / (fractions[0] + fractions[1])
         splits = folds(len(rows), num_folds, select_share, how, groups, generator)
-    torn = sum(straddling(twins, split) for split in splits)
-    warnings = []
+    torn = 0 if copied is None else sum(straddling(copied, split) for split in splits)
+    if copied is not None and how == "random":
+        more = len(copied) - len(copied.unique())
+        warnings.append(
+            f"{more} rows are copies of others: kept together in one part, and no more worth than "
+            "one; the standard error takes them for rows of their own"
+        )
     if torn:
         warnings.append(
             f"{torn} report rows have an identical twin among the rows that trained: split={how} "
@@ -74,17 +75,18 @@ def split_rows(
     return splits, warnings
 
 
-def part_of(rows: Rows, split: Split, device: torch.device) -> Parts:
-    """Returns the parts of finite data on a device, standardised by the fit rows alone."""
-    x_scale = Standardise.fit(rows.x[split.fit], rows.x_categorical)
-    z_scale = Standardise.fit(rows.z[split.fit], rows.z_categorical)
+def part_of(rows: Rows, split: Split, device: torch.device, kind: str = "standard") -> Parts:
+    """Returns the parts of finite data on a device, their margins fitted on the fit rows alone."""
+    x_margins = fit_margins(kind, rows.x[split.fit], rows.x_categorical)
+    z_margins = fit_margins(kind, rows.z[split.fit], rows.z_categorical)
 
     def pair(index: Tensor) -> Pair:
-        return x_scale(rows.x[index].to(device)), z_scale(rows.z[index].to(device))
+        return x_margins(rows.x[index]).to(device), z_margins(rows.z[index]).to(device)
 
     return Parts(
         fit=pair(split.fit),
         select=pair(split.select),
         report=pair(split.report),
-        scales=[(x_scale.mean, x_scale.std), (z_scale.mean, z_scale.std)],
+        kind=kind,
+        margins=(x_margins, z_margins),
     )

@@ -1,15 +1,13 @@
 r"""``task=mi-estimate``: the mutual information of a data set, as an honest number in nats.
 
-*Fit* rows train the statistics network, *select* rows stop it early and pick the checkpoint,
-*report* rows are touched once. With ``folds=K`` the K networks train together, and no network ever
-sees the rows it is reported on.
+*Fit* rows train the critics, *select* rows stop them early, pick the checkpoint and weigh the
+critics against one another, *report* rows are touched once. With ``folds=K`` the networks of all
+folds train together, and none ever sees the rows it is reported on.
 """
 
 import logging
-import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,85 +15,26 @@ from torch import Tensor
 
 from mine_cli.config.schemas import MIEstimateConf, TrainerConf
 from mine_cli.estimator.ensemble import Ensemble, EnsembleMember, same
-from mine_cli.estimator.evaluation import Evaluation, pool
+from mine_cli.estimator.evaluation import Evaluation, evaluate, pool
+from mine_cli.estimator.independence import p_value
 from mine_cli.estimator.status import status
-from mine_cli.estimator.term import MutualInformation
+from mine_cli.estimator.term import MutualInformation, evaluating
 from mine_cli.tasks.batches import FixedRows, FreshDraws, Prefetched, StackedBatches
+from mine_cli.tasks.mi_estimate.fold import Fold, Member, fitted_critics
 from mine_cli.tasks.mi_estimate.parts import Parts
 from mine_cli.tasks.protocol import Result
 from mine_cli.training import distributed
 from mine_cli.training.device import Autocast
 from mine_cli.training.optim import set_rate
-from mine_cli.training.rng import go_on, stream
+from mine_cli.training.rng import stream
 from mine_cli.training.stack import AT_ONCE_ON_CPU
 from mine_cli.training.task import State
 
-__all__ = ["MIEstimate", "Member", "StackedEstimates"]
+__all__ = ["MIEstimate", "StackedEstimates"]
 
 log = logging.getLogger("mine_cli")
 
 CONTRASTIVE_NEGATIVES = 4096  # of InfoNCE at the end: its ceiling is then log 4097 = 8.3 nats
-
-
-@dataclass
-class Member:
-    """One network, the data it may see, and the best it has been on its select rows.
-
-    `noise` is the stream of its network's noise, `share` its part in what it is stepped with; see
-    `StackedEstimates`.
-    """
-
-    term: MutualInformation
-    parts: Parts
-    batches: Prefetched
-    noise: torch.Generator
-    best_quality: float = -math.inf
-    best_step: int = 0
-    best_state: dict[str, Tensor] = field(default_factory=dict)
-    waited: int = 0
-    share: EnsembleMember | None = None
-
-    def select(self, step: int, found: Evaluation, patience: int | None) -> bool:
-        """Keep the network if it is the best yet on its select rows; whether it was."""
-        if self.exhausted(patience):
-            return False
-        quality = found.value
-        if not self.term.bound.is_lower_bound:
-            # A value that is no lower bound rises with overconfidence: the Donsker-Varadhan
-            # value of the same scores chooses instead.
-            quality = found.joint_mean - found.log_partition
-        if quality <= self.best_quality:
-            self.waited += 1
-            return False
-        self.best_quality, self.best_step, self.waited = quality, step, 0
-        self.term.log_partition.fill_(found.log_partition)
-        self.term.calibrated.fill_(True)
-        self.best_state = {name: value.clone() for name, value in self.term.state_dict().items()}
-        return True
-
-    def exhausted(self, patience: int | None) -> bool:
-        return patience is not None and self.waited >= patience
-
-    def state_dict(self) -> State:
-        return {
-            "term": self.term.state_dict(),
-            "ahead": self.batches.state_dict(),
-            "noise": self.noise.get_state(),
-            "moments": self.share.moments() if self.share else [],
-            "best_quality": self.best_quality,
-            "best_step": self.best_step,
-            "best_state": self.best_state,
-            "waited": self.waited,
-        }
-
-    def load_state_dict(self, state: State) -> None:
-        self.term.load_state_dict(state["term"])
-        self.batches.load_state_dict(state["ahead"])
-        go_on(self.noise, state["noise"])
-        if self.share:
-            self.share.load_moments(state["moments"])
-        self.best_quality, self.best_step = state["best_quality"], state["best_step"]
-        self.best_state, self.waited = state["best_state"], state["waited"]
 
 
 class StackedEstimates:
@@ -156,13 +95,14 @@ class StackedEstimates:
 
 
 class MIEstimate:
-    """Trains one network a fold and reports the bound on rows that none of them has seen.
+    """Trains the networks of each fold and reports the bound on rows that none of them has seen.
 
     Arguments:
         conf: rows, pairs and patience; see `MIEstimateConf`.
         trainer: steps, batch size, learning rate; see `TrainerConf`.
         make_term: makes a fold's term from its seed.
-        parts: each fold's data, standardised, on the device.
+        views: each fold's data on the device, once for each of the margins that a network sees.
+        portfolio: whether critics in closed form take part.
         seed: of every random stream.
         true_mi: in nats, for the display and the error; None where it is not known.
         autocast: makes the context that the networks are called in.
@@ -173,22 +113,30 @@ class MIEstimate:
         conf: MIEstimateConf,
         trainer: TrainerConf,
         make_term: Callable[..., MutualInformation],
-        parts: list[Parts],
+        views: Sequence[Sequence[Parts]],
         seed: int = 0,
         true_mi: float | None = None,
         autocast: Autocast = nullcontext,
+        portfolio: bool = False,
     ) -> None:
         self.conf, self.trainer, self.true_mi = conf, trainer, true_mi
-        self.members = [
-            self._member(
-                make_term(seed=stream(seed, "network", r)),
-                part,
-                (stream(seed, "training", r), stream(seed, "noise", r)),
-            )
-            for r, part in enumerate(parts)
+        self.portfolio = portfolio
+
+        def member(r: int, parts: Parts) -> Member:
+            seeds = stream(seed, "training", r), stream(seed, "noise", r)
+            return self._member(make_term(seed=stream(seed, "network", r)), parts, seeds)
+
+        self.folds = [
+            Fold([member(k + v * len(views), parts) for v, parts in enumerate(of_fold)])
+            for k, of_fold in enumerate(views)
         ]
+        self.members = [member for fold in self.folds for member in fold.members]
         self.bound = self.members[0].term.bound
-        self.patience = conf.patience if parts[0].law is None else None
+        for fold, of_fold in zip(self.folds, views, strict=True):
+            if portfolio:
+                crossing = self._crossing(conf.pairs_during_training)
+                fold.fitted = fitted_critics(of_fold, self.bound, crossing)
+        self.patience = conf.patience if views[0][0].law is None else None
         self.autocast = autocast
         self.stacked = StackedEstimates([self])
         self.curve: list[float] = []
@@ -237,17 +185,16 @@ class MIEstimate:
 
     def evaluate(self, step: int) -> dict[str, float | None]:
         """The bound on the select rows; keeps each network at its best."""
+        crossing = self._crossing(self.conf.pairs_during_training)
+        before = [m.best_step for m in self.members]
+        critics = [fold.look(step, crossing, self.patience) for fold in self.folds]
         found = [
-            m.term.evaluate(*m.parts.select, **self._crossing(self.conf.pairs_during_training))
-            for m in self.members
+            of_fold[0] if fold.alone else fold.combine()
+            for fold, of_fold in zip(self.folds, critics, strict=True)
         ]
-        improved = [
-            m.select(step, f, self.patience) for m, f in zip(self.members, found, strict=True)
-        ]
-        if any(improved):
+        if self.best is None or before != [m.best_step for m in self.members]:
             self.best = {
-                "members": [m.best_state for m in self.members],
-                "scales": [m.parts.scales for m in self.members],
+                "folds": [fold.best() for fold in self.folds],
                 "shapes": [list(side.shape[1:]) for side in self.members[0].parts.select],
             }
         self.finished = distributed.broadcast(
@@ -266,6 +213,17 @@ class MIEstimate:
             "mi/true": self.true_mi,
             "train/value": self._training_value() if step else None,
             "evaluation/effective_sample_size": pooled.effective_sample_size,
+            **self._of_critics(critics),
+        }
+
+    def _of_critics(self, found: list[list[Evaluation]]) -> dict[str, float]:
+        """The value of each critic, where there are several."""
+        if self.folds[0].alone:
+            return {}
+        names = [f"critic/{critic.name}" for critic in self.folds[0].critics]
+        return {
+            name: pool(values).value
+            for name, values in zip(names, zip(*found, strict=True), strict=True)
         }
 
     def _training_value(self) -> float:
@@ -304,22 +262,24 @@ class MIEstimate:
     # The result
 
     def result(self) -> Result:
-        """The report rows' verdict on each fold's best network, pooled; nats."""
-        for member in self.members:
-            member.term.load_state_dict(member.best_state)
+        """The report rows' verdict on each fold's best critics, pooled; nats."""
         options = self._crossing(self.conf.pairs, final=True)
-        report = [
-            m.term.evaluate(*m.parts.report, constant=float(m.term.log_partition), **options)
-            for m in self.members
-        ]
+        report, fit = [], []
+        for fold in self.folds:
+            if not fold.alone:
+                fold.combine()
+            evaluated, fitted = self._reported(fold, options)
+            report.append(evaluated)
+            fit += [fitted] if fitted else []
         pooled = pool(report)
         values = torch.tensor([r.value for r in report])
         return {
             "status": status(self.bound, pooled, self.curve),
             **pooled.reported(),
+            "p_value": p_value(report),
             "true_mi": self.true_mi,
             "error": None if self.true_mi is None else pooled.value - self.true_mi,
-            "fit_value": self._fit_value(options),
+            "fit_value": pool(fit).value if fit else None,
             "fold_sd": values.std().item() if len(values) > 1 else None,
             "metrics": {
                 "report_rows": pooled.rows,
@@ -327,8 +287,28 @@ class MIEstimate:
                 "best_steps": [m.best_step for m in self.members],
                 "fold_estimates": [r.value for r in report],
                 "at_training_negatives": pooled.at_training_negatives,
+                "weights": []
+                if self.folds[0].alone
+                else [fold.named_weights() for fold in self.folds],
             },
         }
+
+    @torch.no_grad()
+    def _reported(
+        self, fold: Fold, options: dict[str, Any]
+    ) -> tuple[Evaluation, Evaluation | None]:
+        """A fold's T on its report rows, and on as many rows that trained it, unless all were
+        drawn afresh."""
+        network, rows = fold.network(), fold.part("report")
+        term = fold.members[0].term
+        constant = float(term.log_partition) if fold.alone else fold.log_partition
+        with evaluating(term):
+            report = evaluate(network, term.bound, *rows, constant=constant, **options)
+            if fold.members[0].parts.law is not None:
+                return report, None
+            return report, evaluate(
+                network, term.bound, *fold.part("fit", len(rows[0])), **options
+            )
 
     def _affordable_negatives(self, training_negatives: int) -> int:
         """As many negatives a row as cost a tenth of the training (forward and backward)."""
@@ -336,20 +316,10 @@ class MIEstimate:
         reported = len(self.members[0].parts.report[0])
         return min(CONTRASTIVE_NEGATIVES, trained // (10 * reported))
 
-    def _fit_value(self, options: dict[str, Any]) -> float | None:
-        """The bound on rows that trained it, as many as are reported; None for fresh draws."""
-        found = []
-        for member in self.members:
-            if member.parts.law is not None:
-                return None
-            rows = len(member.parts.report[0])
-            x, z = (side[:rows] for side in member.parts.fit)
-            found.append(member.term.evaluate(x, z, **options))
-        return pool(found).value
-
     def _crossing(self, pairs: int, final: bool = False) -> dict[str, Any]:
         """How evaluation rows are crossed; in the report as the configuration may say."""
-        found = self.members[0].term.crossing(self.trainer.batch_size, pairs)
+        shared = len(self.folds) if self.portfolio else 1
+        found = self.members[0].term.crossing(self.trainer.batch_size, pairs // shared)
         if final and self.bound.needs == "matrix":
             affordable = self._affordable_negatives(found["training_negatives"])
             found["negatives"] = max(found["negatives"], affordable)

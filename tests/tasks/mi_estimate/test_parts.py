@@ -34,9 +34,8 @@ def indices(parts: Parts) -> tuple[Tensor, Tensor, Tensor]:
 
 def numbers(parts: Parts, name: str) -> Tensor:
     """Which rows a part truly holds, read back from its standardised x."""
-    assert parts.scales is not None
-    mean, std = parts.scales[0]
-    x = getattr(parts, name)[0] * std + mean
+    assert parts.margins is not None
+    x = getattr(parts, name)[0] * parts.margins[0].std + parts.margins[0].mean
     return x[:, 0].round().long()
 
 
@@ -76,11 +75,11 @@ def test_standardisation_is_fitted_on_the_fit_rows_alone(folds: int) -> None:
         assert torch.equal(indices(again)[0], fit)
         for side in (0, 1):
             assert torch.equal(again.fit[side], parts.fit[side])
-        assert parts.scales is not None
-        assert again.scales is not None
-        for old, new in zip(parts.scales, again.scales, strict=True):
-            assert torch.equal(old[0], new[0])
-            assert torch.equal(old[1], new[1])
+        assert parts.margins is not None
+        assert again.margins is not None
+        for old, new in zip(parts.margins, again.margins, strict=True):
+            assert torch.equal(old.mean, new.mean)
+            assert torch.equal(old.std, new.std)
 
 
 def test_one_hot_codes_stay_as_they_are() -> None:
@@ -98,10 +97,11 @@ def test_the_seed_decides_the_split_and_nothing_else_does() -> None:
 
 
 @pytest.mark.parametrize("folds", [1, 4])
-def test_duplicates_stay_together_at_random_and_draw_a_warning_in_blocks(folds: int) -> None:
+def test_copies_stay_together_at_random_and_draw_a_warning_in_blocks(folds: int) -> None:
     i = torch.arange(N) % 100
     twins = Rows(i[:, None].float(), i[:, None].float())
-    assert split_rows(twins, folds, "random", [0.8, 0.1, 0.1], 0)[1] == []
+    (said,) = split_rows(twins, folds, "random", [0.8, 0.1, 0.1], 0)[1]
+    assert said.startswith("300 rows are copies of others")
     for parts in split(twins, folds):
         assert all(
             not torch.isin(i[a], i[b]).any()
@@ -110,6 +110,18 @@ def test_duplicates_stay_together_at_random_and_draw_a_warning_in_blocks(folds: 
     (line,) = split_rows(twins, folds, "blocks", [0.8, 0.1, 0.1], 0)[1]
     assert "identical twin" in line
     assert "split=blocks" in line
+
+
+@pytest.mark.parametrize("levels", [2, 9])
+def test_repeats_of_discrete_values_are_split_like_all_rows(levels: int) -> None:
+    """Each cell of the table has rows in each part."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(levels, (40 * levels**2, 1), generator=generator).float()
+    z = torch.where(torch.rand(x.shape, generator=generator) < 0.5, x, x.roll(1, 0))
+    splits, warnings = split_rows(Rows(x, z), 1, "random", [0.6, 0.2, 0.2], 0)
+    assert warnings == []
+    for part in (splits[0].fit, splits[0].select, splits[0].report):
+        assert len(x[part].unique()) == levels
 
 
 def test_groups_stay_together() -> None:

@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mine_cli.bounds import Smile
+from mine_cli.bounds import Bound, Smile
 from mine_cli.config.schemas import MIEstimateConf, TrainerConf
 from mine_cli.data import Rows
 from mine_cli.data.gaussian import Gaussian
-from mine_cli.estimator.evaluation import Evaluation
+from mine_cli.estimator.evaluation import Crossed, Evaluation
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.networks.mlp import MLP
-from mine_cli.tasks.mi_estimate import training
+from mine_cli.tasks.mi_estimate import fold
 from mine_cli.tasks.mi_estimate.parts import Parts, of_law, part_of, split_rows
 from mine_cli.tasks.mi_estimate.training import MIEstimate
 from mine_cli.training.trainer import Trainer
@@ -51,7 +51,8 @@ def finite(folds: int = 1) -> list[Parts]:
 
 
 def task_on(parts: list[Parts], conf: MIEstimateConf = CONF, **term: Any) -> MIEstimate:
-    return MIEstimate(conf, TRAINER, partial(make_term, **term), parts, true_mi=0.67)
+    views = [[part] for part in parts]
+    return MIEstimate(conf, TRAINER, partial(make_term, **term), views, true_mi=0.67)
 
 
 def trained(task: MIEstimate) -> MIEstimate:
@@ -128,13 +129,14 @@ def test_the_report_is_touched_once_and_after_the_training(
     parts = finite(2)
     task = task_on(parts)
     looked: list[int] = []
-    evaluate = MutualInformation.evaluate
+    embed = MLP.embed
 
-    def recording(term: MutualInformation, x: Tensor, z: Tensor, **options: Any) -> Evaluation:
-        looked.extend(k for k, part in enumerate(parts) if x is part.report[0])
-        return evaluate(term, x, z, **options)
+    def recording(network: MLP, x: Tensor, z: Tensor, *noise: Any) -> tuple[Tensor, Tensor]:
+        report = [part.report[0].data_ptr() for part in parts]
+        looked.extend(k for k, first in enumerate(report) if x.data_ptr() == first)
+        return embed(network, x, z, *noise)
 
-    monkeypatch.setattr(MutualInformation, "evaluate", recording)
+    monkeypatch.setattr(MLP, "embed", recording)
     trained(task)
     assert looked == []
     task.result()
@@ -164,15 +166,15 @@ class Scripted(MIEstimate):
     def evaluate(self, step: int) -> dict[str, float | None]:
         values = [values[step // TRAINER.evaluate_every] for values in self.script]
         wanted = iter(values)
-        evaluate = training.MutualInformation.evaluate
+        assess = fold.assess
 
-        def scripted(term: MutualInformation, x: Tensor, z: Tensor, **options: Any) -> Evaluation:
-            found = evaluate(term, x, z, **options)
+        def scripted(bound: Bound, crossed: Crossed, **options: Any) -> Evaluation:
+            found = assess(bound, crossed, **options)
             value = next(wanted)
             return Evaluation(**vars(found) | {"value": value, "joint_mean": value})
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(MutualInformation, "evaluate", scripted)
+            patch.setattr(fold, "assess", scripted)
             return super().evaluate(step)
 
 
@@ -182,7 +184,8 @@ def scripted(
     """The task after its training, and its state at each evaluation."""
     conf = MIEstimateConf(pairs=4000, pairs_during_training=2000, patience=patience)
     parts = finite(len(script))
-    task = Scripted(conf, TRAINER, partial(make_term, bound=bound), parts)
+    views = [[part] for part in parts]
+    task = Scripted(conf, TRAINER, partial(make_term, bound=bound), views)
     task.script = script
     states: dict[int, list[Tensor]] = {}
     evaluate = task.evaluate
@@ -307,7 +310,7 @@ def test_infonce_is_reported_with_what_a_tenth_of_the_training_pays_for(
     law = Gaussian(dim=2, rho=0.7)
     trainer = replace(TRAINER, steps=steps)
     term = partial(make_term, bound="infonce", marginals="all_pairs")
-    task = MIEstimate(CONF, trainer, term, [of_law(law, 60, N, 0, CPU)])
+    task = MIEstimate(CONF, trainer, term, [[of_law(law, 60, N, 0, CPU)]])
     task.evaluate(0)
     assert task.result()["metrics"]["negatives"] == negatives
 
