@@ -12,6 +12,7 @@ from mine_cli.config.compose import run_configuration, without_hydra
 from mine_cli.config.validation import process_faults, validate
 from mine_cli.errors import BadInput, RunFailed, tell
 from mine_cli.results import locks
+from mine_cli.results.folder import check_links
 from mine_cli.results.locks import check_place
 from mine_cli.training import distributed
 
@@ -84,8 +85,10 @@ def check_before_run(cfg: DictConfig, hydra: Any) -> "Experiment":
         raise BadInput("dry_run: writes nothing only if given on the command line: dry_run=true")
     if cfg.resume is not None and Path(cfg.resume) != folder:
         raise BadInput(f"resume: works only on the command line: mine-run resume={cfg.resume}")
-    if not cfg.dry_run and cfg.resume is None and processes.rank() == 0:
-        check_folder(folder)
+    if cfg.trust and cfg.resume is None:
+        raise BadInput("trust=true: vouches for the folder of resume; leave it out of a new run")
+    if not cfg.dry_run and processes.rank() == 0:
+        check_folder(folder) if cfg.resume is None else check_links("resume", folder)
     cfg = run_configuration(cfg, hydra)
     faults = validate(cfg) or list(process_faults(cfg))
     if faults:
@@ -139,3 +142,4 @@ def check_folder(folder: Path) -> None:
             f"that run: mine-run resume={folder}"
         )
     check_place("hydra.run.dir", folder)
+    check_links("hydra.run.dir", folder)

@@ -16,15 +16,17 @@ __all__ = [
     "MAY_CHANGE",
     "at_home",
     "check_resumable",
+    "import_folders",
+    "read_yaml",
     "saved_configuration",
-    "saved_import_folders",
 ]
 
 MAY_CHANGE = (
-    "trainer.steps", "trainer.device", "trainer.progress", "data_dir", "cache_dir", "dataset.path",
-    "dataset.test_path", "dataset.classifier",
+    "trust", "trainer.steps", "trainer.device", "trainer.progress", "data_dir", "cache_dir",
+    "dataset.path", "dataset.test_path", "dataset.classifier",
 )  # fmt: skip
-"""The keys that may be given beside `resume`: how far, on what, and where the data lie."""
+"""The keys that may be given beside `resume`: whom to trust, how far, on what, and where the data
+lie."""
 
 
 # Where a class lay when a run's configuration was saved -> where it lies now.
@@ -62,6 +64,7 @@ def saved_configuration(folder: Path, overrides: Sequence[str] = ()) -> DictConf
     assert isinstance(saved, DictConfig)
     try:
         cfg = typed(at_home(saved))
+        cfg.trust = False  # is the user's word, never the folder's
         for override in OverridesParser.create().parse_overrides(list(overrides)):
             if override.key_or_group in MAY_CHANGE:
                 OmegaConf.update(cfg, override.key_or_group, override.value())
@@ -96,7 +99,7 @@ def at_home(saved: DictConfig) -> DictConfig:
     return saved
 
 
-def saved_import_folders(folder: Path) -> Iterator[Path]:
+def import_folders(folder: Path) -> Iterator[Path]:
     """Yields where the first run found a user's own classes: its cwd and config folders."""
     hydra = read_yaml(folder / ".hydra" / "hydra.yaml")
     runtime = OmegaConf.select(hydra, "hydra.runtime") if hydra is not None else None

@@ -36,7 +36,9 @@ def write_atomically(path: Path, content: bytes, shared: bool = False) -> None:
     temporary = path.with_name(f".{path.name}{own}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)
+        # Made anew, never through a link that somebody has put there.
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

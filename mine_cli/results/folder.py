@@ -9,25 +9,28 @@ import logging
 import math
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mine_cli.errors import RunFailed
+from mine_cli.errors import RunFailed, refuse
 from mine_cli.results.files import Result, write_atomically, write_csv
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-__all__ = ["SCHEMA", "RunFolder", "log_file", "speaking"]
+__all__ = ["LEFT", "SCHEMA", "RunFolder", "check_links", "log_file", "speaking"]
 
 log = logging.getLogger("mine_cli")
 
 # The folder of the run that is at work, where several runs take turns in one process.
 speaker: ContextVar[Path | None] = ContextVar("speaker", default=None)
 LOG = "mine-run.log"
+# What a run leaves beside its configuration and its log; the result last, so that a job whose
+# clearing was cut short is cleared again.
+LEFT = ("checkpoints", "tb", "figures", "samples", "metrics.csv", "split.npz", "result.json")
 SCHEMA = 1  # of result.json; raised when a key changes its meaning or goes away
 
 
@@ -39,6 +42,24 @@ def speaking(folder: Path) -> Iterator[None]:
         yield
     finally:
         speaker.reset(token)
+
+
+def check_links(name: str, folder: Path, files: Iterable[str] = (".hydra", LOG, *LEFT)) -> None:
+    """Raises BadInput where what is written into a folder would land elsewhere, or wait for ever.
+
+    Arguments:
+        name: The key that named the folder.
+        folder: It may be missing.
+        files: What is written there; the rest is somebody else's.
+    """
+    home, faults = folder.resolve(), []
+    written = [folder / file for file in files]
+    for path in (*written, *(below for each in written for below in each.rglob("*"))):
+        if path.is_symlink() and not path.resolve().is_relative_to(home):
+            faults.append(f"{name}={folder}: {path} is a link out of the folder; take it away")
+        elif path.exists() and not (path.is_file() or path.is_dir()):
+            faults.append(f"{name}={folder}: {path} is no file and no folder; take it away")
+    refuse(faults)
 
 
 def open_log(folder: Path) -> logging.FileHandler:

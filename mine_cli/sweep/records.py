@@ -8,15 +8,13 @@ from typing import Any
 
 from mine_cli.errors import BadInput
 from mine_cli.results.files import Result, read_json, write_json
+from mine_cli.results.folder import LEFT
 
 __all__ = [
     "check_same", "finished", "read_record", "recorded", "resumable", "start_over", "write_record",
 ]  # fmt: skip
 
 JOB_JSON = "job.json"
-# What a run leaves beside its configuration and its log; the result last, so that a job whose
-# clearing was cut short is cleared again.
-LEFT = ("checkpoints", "tb", "figures", "samples", "metrics.csv", "split.npz", "result.json")
 
 
 def write_record(folder: Path, status: str, **found: Any) -> None:

@@ -13,6 +13,7 @@ import numpy
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from mine_cli.config.trust import SEAL_JSON, reaches_out, seal_of_run
 from mine_cli.errors import BadInput, Diverged, RunFailed, error_lines
 from mine_cli.results import checkpoint
 from mine_cli.results.files import write_json
@@ -141,6 +142,7 @@ class Run:
         if self.files and not self.resumed:
             composed = OmegaConf.to_yaml(self.experiment.cfg, resolve=True)
             self.files.text("configuration", f"```yaml\n{composed}```")
+            keep_seal(self.files.path, self.experiment.cfg)
             self.experiment.begin(self.files)
 
     def finish(self) -> Result:
@@ -232,6 +234,12 @@ def head_of(experiment: Experiment, where: torch.device, mark: str) -> Result:
         "fingerprint": mark,
         "warnings": experiment.warnings,
     }
+
+
+def keep_seal(folder: Path, cfg: DictConfig) -> None:
+    """Writes down what a run with parts of one's own was trained with, to resume it unasked."""
+    if reaches_out(cfg) and (folder / ".hydra" / "config.yaml").exists():
+        write_json(folder / ".hydra" / SEAL_JSON, seal_of_run(folder, cfg))
 
 
 def fingerprint_of(experiment: Experiment) -> str:

@@ -1,21 +1,13 @@
 """Mutated command lines: whatever is typed is answered as promised, and nothing is written."""
 
-import contextlib
-import io
-import logging
-import signal
-import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mine_cli.cli import main
 from mine_cli.config.schemas import SECTIONS, USES, Run
+from tests.inside import answer
 
 TASKS = [task for task in USES if task not in ("infobottleneck", "classifier")]
 GROUPS = [*SECTIONS, "experiment", "hydra/launcher", "hydra/sweeper"]
@@ -65,32 +57,6 @@ def command_lines(draw: st.DrawFn) -> list[str]:
         else:
             words.append(f"{kind}{key}={draw(VALUES)}")
     return [*words, "dry_run=true"]
-
-
-@pytest.fixture(autouse=True)
-def as_it_was() -> Iterator[None]:
-    """What the program sets for its process is put back."""
-    arguments, path, hook = sys.argv, [*sys.path], threading.excepthook
-    terminate, raises = signal.getsignal(signal.SIGTERM), logging.raiseExceptions
-    yield
-    sys.argv, sys.path[:], threading.excepthook = arguments, path, hook
-    signal.signal(signal.SIGTERM, terminate)
-    logging.raiseExceptions = raises
-
-
-def answer(arguments: list[str]) -> tuple[object, str, str]:
-    """What `mine-run ARGUMENTS` ends with, and what it says, in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    sys.argv = ["mine-run", *arguments]
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            main()
-        code: object = 0
-    except SystemExit as stop:
-        code = stop.code or 0
-    finally:
-        GlobalHydra.instance().clear()
-    return code, out.getvalue(), err.getvalue()
 
 
 def check(arguments: list[str]) -> None:

@@ -266,7 +266,8 @@ def test_other_data_or_classes_are_refused(changed: str, trained: Path) -> None:
     before = contents(trained)
     done = run(trained, "resume=run", "trainer.steps=9")
     assert done.returncode == 2
-    said = "mine-run: resume=run: own.Own, data.npz: not as when the run was trained; put back"
+    named = "own.Own, data.npz" if changed == "data.npz" else "own.Own"
+    said = f"mine-run: resume=run: {named}: not as when the run was trained; put back"
     assert done.stderr.startswith(said)
     assert done.stderr.count("\n") == 1
     assert contents(trained) == before
@@ -288,7 +289,7 @@ def test_nothing_else_may_change(tmp_path: Path) -> None:
     files = {f: f.read_bytes() for f in tmp_path.rglob("*") if f.is_file()}
     done = run(tmp_path, "resume=run", "trainer.lr=1", "seed=3", "trainer.steps=300")
     assert done.returncode == 2
-    said = "cannot change when a run is resumed; only trainer.steps, trainer.device, "
+    said = "cannot change when a run is resumed; only trust, trainer.steps, trainer.device, "
     assert done.stderr.count(said) == 2
     assert len(done.stderr.splitlines()) == 2
     assert all(file.read_bytes() == content for file, content in files.items())

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 
 from mine_cli.cli.arguments import for_hydra
+from mine_cli.config.trust import seal
 from mine_cli.errors import BadInput
+from mine_cli.sweep.folder import content_of
 from tests.program import run, started
 
 SMOKE = (
@@ -355,9 +357,16 @@ def saved(tmp_path: Path) -> Path:
     """The least that `resume` takes for a sweep."""
     folder = tmp_path / "a sweep"
     folder.mkdir()
-    content = {"schema": 1, "arguments": ["-m", "seed=0,1"], "cwd": str(Path.cwd()), "jobs": []}
-    (folder / "sweep.json").write_text(json.dumps(content))
+    keep(folder, Path.cwd())
     return folder
+
+
+def keep(folder: Path, cwd: Path, *arguments: str) -> None:
+    """Writes and seals a sweep.json."""
+    arguments = arguments or ("-m", "seed=0,1")
+    content: dict[str, Any] = {"schema": 1, "arguments": [*arguments], "cwd": str(cwd), "jobs": []}
+    content["seal"] = seal(*content_of(content), make=True)
+    (folder / "sweep.json").write_text(json.dumps(content))
 
 
 def test_resume_of_a_sweep_is_its_own_command_again(saved: Path) -> None:
@@ -382,9 +391,8 @@ def test_a_sweep_is_resumed_where_it_was_started(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    content = json.loads((saved / "sweep.json").read_text())
     (tmp_path / "there").mkdir()
-    (saved / "sweep.json").write_text(json.dumps(content | {"cwd": str(tmp_path / "there")}))
+    keep(saved, tmp_path / "there")
     monkeypatch.chdir(tmp_path)
     assert for_hydra([f"resume='{saved.name}'"])[-1] == f"hydra.sweep.dir='{saved}'"
     assert Path.cwd() == tmp_path / "there"
