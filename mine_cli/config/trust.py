@@ -104,6 +104,8 @@ def targets(node: Any) -> Iterator[str]:
             continue
         if key == "_target_":
             yield str(value)
+        elif isinstance(value, dict | list):  # what `oc.decode` makes of a text
+            yield from targets(OmegaConf.create(value))
         elif isinstance(value, DictConfig | ListConfig):
             yield from targets(value)
 

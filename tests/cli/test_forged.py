@@ -112,6 +112,7 @@ PLACES: dict[str, Place] = {
     "decoded": lambda c, n: c["network"].update(
         {"a.b": '${oc.decode:"' + written(n) + '"}'}
     ),
+    "whole": lambda c, n: c.update(network='${oc.decode:"' + written(n) + '"}'),
     "named": lambda c, n: c.update(
         planted=n["_target_"], network={**n, "_target_": "${planted}"}
     ),
