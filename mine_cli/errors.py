@@ -5,6 +5,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable
+from contextlib import suppress
 from types import FrameType
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "interrupt",
     "printable",
     "refuse",
+    "say",
     "tell",
 ]
 
@@ -69,6 +71,12 @@ def tell(stop: Exception) -> None:
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         traceback.print_exception(stop)
     for line in error_lines(stop):
+        say(line)
+
+
+def say(line: str) -> None:
+    """One line on stderr, where that can be written."""
+    with suppress(OSError):
         print(f"mine-run: {printable(line)}", file=sys.stderr)
 
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 from argparse import ArgumentError, ArgumentParser
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -17,7 +16,7 @@ from mine_cli.config import processes
 from mine_cli.config.overrides import quoted, unquoted
 from mine_cli.config.resume import MAY_CHANGE, check_resumable
 from mine_cli.config.schemas import SECTIONS
-from mine_cli.errors import BadInput
+from mine_cli.errors import BadInput, say
 from mine_cli.results.folder import check_links
 from mine_cli.results.provenance import decides_numbers
 from mine_cli.sweep.folder import check_trusted, saved_sweep
@@ -171,7 +170,7 @@ def resuming_sweep(folder: Path, sweep: Mapping[str, Any], others: Sequence[str]
     check_links("resume", folder, os.listdir(folder))
     where = quoted(str(folder.resolve()))
     if Path.cwd() != Path(sweep["cwd"]) and Path(sweep["cwd"]).is_dir():
-        print(f"mine-run: in {sweep['cwd']}, where the sweep was started", file=sys.stderr)
+        say(f"in {sweep['cwd']}, where the sweep was started")
         os.chdir(sweep["cwd"])
     return for_hydra([*sweep["arguments"], *others, f"hydra.sweep.dir={where}"])
 

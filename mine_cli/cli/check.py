@@ -134,6 +134,7 @@ def check_folder(folder: Path) -> None:
     """Raise BadInput where a new run's files cannot go into the folder, or it holds others."""
     from mine_cli.sweep.folder import saved_sweep
 
+    check_place("hydra.run.dir", folder)
     if saved_sweep(folder) is not None:
         raise BadInput(f"hydra.run.dir={folder}: holds a sweep; name another folder")
     if any((folder / trace).exists() for trace in (".hydra", "result.json", "checkpoints")):
@@ -141,5 +142,4 @@ def check_folder(folder: Path) -> None:
             f"hydra.run.dir={folder}: already holds a run; name another folder, or go on with "
             f"that run: mine-run resume={folder}"
         )
-    check_place("hydra.run.dir", folder)
     check_links("hydra.run.dir", folder)

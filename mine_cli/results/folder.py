@@ -64,7 +64,7 @@ def check_links(name: str, folder: Path, files: Iterable[str] = (".hydra", LOG, 
 
 def open_log(folder: Path) -> logging.FileHandler:
     """Opens a run's mine-run.log, to which the program's lines go from now on."""
-    handler = logging.FileHandler(folder / LOG, encoding="utf-8")
+    handler = logging.FileHandler(folder / LOG, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     handler.addFilter(lambda record: speaker.get() in (None, folder))
     logger = logging.getLogger("mine_cli")
@@ -264,10 +264,10 @@ class RunFolder:
             writer.add_custom_scalars(dict(self.charts))
         return writer
 
-    @staticmethod
-    def _failed(path: Path, error: OSError) -> RunFailed:
+    def _failed(self, path: Path, error: OSError) -> RunFailed:
         reason = error.strerror or str(error)
-        return RunFailed(f"cannot write {path}: {reason}; the last checkpoint is intact")
+        kept = "; the last checkpoint is intact" if self.last.exists() else ""
+        return RunFailed(f"cannot write {path}: {reason}{kept}")
 
 
 def is_row(line: Mapping[str, str]) -> bool:

@@ -74,9 +74,9 @@ class Row:
 
     @property
     def seconds(self) -> float | None:
-        """Of the whole job where it says so, else of its training."""
-        own = known(self.record, "seconds")
-        return known(self.result, "seconds") if own is None else own
+        """Of its training, over all attempts at it; of the latest attempt where none trained."""
+        trained = known(self.result, "seconds")
+        return known(self.record, "seconds") if trained is None else trained
 
     @property
     def complaint(self) -> str | None:

@@ -110,8 +110,8 @@ class Experiment(Protocol):
         """Draws pictures of the training so far, from the run's files."""
         return {}
 
-    def after(self, result: Result, seconds: float) -> Result:
-        """Returns what is added to a result once the training is over, which took so long."""
+    def after(self, result: Result) -> Result:
+        """Returns what is added to a result once the training is over."""
         return {}
 
     def pictures(self, folder: Path) -> Mapping[str, Path]:

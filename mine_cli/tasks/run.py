@@ -3,7 +3,6 @@
 import logging
 import os
 import random
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from mine_cli.config.trust import SEAL_JSON, reaches_out, seal_of_run
-from mine_cli.errors import BadInput, Diverged, RunFailed, error_lines
+from mine_cli.errors import BadInput, Diverged, RunFailed, error_lines, say
 from mine_cli.results import checkpoint
 from mine_cli.results.files import write_json
 from mine_cli.results.folder import SCHEMA, RunFolder
@@ -46,7 +45,7 @@ def check_inputs(experiment: Experiment, folder: Path) -> None:
     known = saved.get("trained_on")
     if known is None:  # a checkpoint from before they said so
         said = "its checkpoint does not say on which data; that they are the same is not checked"
-        print(f"mine-run: resume={folder}: {said}", file=sys.stderr)
+        say(f"resume={folder}: {said}")
     elif known != fingerprints_of(experiment)[1]:
         inputs = [*own_targets(resolved(experiment.cfg)), *map(str, experiment.files())]
         raise BadInput(
@@ -154,7 +153,7 @@ class Run:
         self.result |= self.task.result()
         self._save({"complete": False})  # what follows takes its time, or may fail
         with self._beside("references"):
-            self.result |= self.experiment.after(self.result, self.training.record.seconds)
+            self.result |= self.experiment.after(self.result)
         self._write()
         if self.result["status"] == "diverged":
             raise Diverged("the estimate is not finite; try a smaller trainer.lr or network")

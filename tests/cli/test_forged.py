@@ -82,7 +82,11 @@ def calls(there: Path, marker: Path) -> list[dict[str, Any]]:
         {"_target_": "torch.load", "f": pickled, "weights_only": False},
         {"_target_": "numpy.load", **by_numpy},
         {"_target_": "pandas.read_pickle", "filepath_or_buffer": pickled},
-        {"_target_": "mine_cli.results.checkpoint.torch.load", "f": pickled, "weights_only": False},
+        {
+            "_target_": "mine_cli.results.checkpoint.torch.load",
+            "f": pickled,
+            "weights_only": False,
+        },
         {"_target_": "mine_cli.data.arrays.np.load", **by_numpy},
         {"_target_": "mine_cli.results.files.os.system", "command": f"touch {marker}"},
         {"_target_": "planted.Net"},

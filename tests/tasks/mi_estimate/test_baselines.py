@@ -122,7 +122,6 @@ CODE = torch.eye(3)[torch.arange(600) % 3]
         ({"x": X * 0}, "skipped: x does not vary", "skipped: x does not vary"),
         ({"z": X * 2}, "k=3", "infinite: a column of x is linear in z"),
         ({"x": torch.rand(600, 1, 12, 12)}, "k=3; not to be", "600 rows for 146 columns"),
-        ({"seconds_allowed": 0.0}, "longer than the training", "linear dependence only"),
     ],
 )
 def test_notes(options: dict[str, Any], ksg_note: str, gaussian_note: str) -> None:
@@ -135,8 +134,14 @@ def test_notes(options: dict[str, Any], ksg_note: str, gaussian_note: str) -> No
         assert (estimate is None) == str(reference["note"]).startswith(("skipped", "infinite"))
 
 
-def test_enough_time_changes_nothing() -> None:
-    assert references(X, Z, seconds_allowed=1e9) == references(X, Z)
+def test_the_size_decides_and_never_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four columns of 600 rows are 720,000 differences; two columns are sorted, however many."""
+    monkeypatch.setattr(baselines, "MOST_DIFFERENCES", 720_000)
+    assert references(X, Z)["ksg"]["note"] == "k=3"
+    monkeypatch.setattr(baselines, "MOST_DIFFERENCES", 719_999)
+    skipped = references(X, Z)["ksg"]
+    assert skipped == {"estimate": None, "note": "skipped: 600 rows of 4 columns are too many"}
+    assert references(X[:, :1], Z[:, :1])["ksg"]["note"] == "k=3"
 
 
 def test_a_few_ties_do_no_harm() -> None:
