@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Iterable
 from contextlib import suppress
@@ -14,6 +15,7 @@ __all__ = [
     "Interrupted",
     "RunFailed",
     "error_lines",
+    "in_thread",
     "interrupt",
     "printable",
     "refuse",
@@ -64,6 +66,12 @@ class Interrupted(KeyboardInterrupt):
 def interrupt(signal_number: int, frame: FrameType | None) -> None:
     """What SIGTERM does outside the training: the same as Ctrl-C."""
     raise Interrupted(signal_number)
+
+
+def in_thread(stop: threading.ExceptHookArgs) -> None:
+    """Tells of an error in a thread, but for a file that cannot be written: the run says that."""
+    if not issubclass(stop.exc_type, OSError):
+        threading.__excepthook__(stop)
 
 
 def tell(stop: Exception) -> None:

@@ -22,10 +22,19 @@ from omegaconf import DictConfig
 from mine_cli import __version__
 from mine_cli.cli.arguments import for_hydra
 from mine_cli.cli.check import experiment_of_run
-from mine_cli.cli.console import any_terminal, in_thread, lost, lost_output, while_somebody_reads
+from mine_cli.cli.console import any_terminal, lost, lost_output, while_somebody_reads
 from mine_cli.config import hydra_errors, processes
 from mine_cli.config.compose import conf_dir
-from mine_cli.errors import BadInput, Interrupted, RunFailed, error_lines, interrupt, say, tell
+from mine_cli.errors import (
+    BadInput,
+    Interrupted,
+    RunFailed,
+    error_lines,
+    in_thread,
+    interrupt,
+    say,
+    tell,
+)
 from mine_cli.results import commands, locks
 from mine_cli.results.commands import resume_command
 from mine_cli.results.ledger import UNFINISHED, Ledger

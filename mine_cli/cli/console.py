@@ -5,7 +5,6 @@ import io
 import logging
 import os
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
@@ -16,7 +15,7 @@ __all__ = [
     "BelowWarning",
     "News",
     "any_terminal",
-    "in_thread",
+    "lost",
     "lost_output",
     "while_somebody_reads",
 ]
@@ -93,9 +92,3 @@ def while_somebody_reads() -> Iterator[None]:
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def in_thread(stop: threading.ExceptHookArgs) -> None:
-    """Tells of an error in a thread, but for a file that cannot be written."""
-    if not issubclass(stop.exc_type, OSError):
-        threading.__excepthook__(stop)

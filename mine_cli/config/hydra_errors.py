@@ -14,7 +14,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from mine_cli.errors import BadInput, RunFailed, say
+from mine_cli.errors import BadInput, RunFailed, error_lines, say
 
 __all__ = ["BESIDE_KEYS", "in_one_line", "refusal", "wanted"]
 
@@ -70,8 +70,8 @@ def refusal(stop: Exception) -> str | None:
         return (
             f"{key}={values}: several values are a sweep, mine-run -m; a list is {key}=[{values}]"
         )
-    if isinstance(stop, OSError) and stop.filename:
-        return f"{stop.filename}: {stop.strerror}"
+    if isinstance(stop, OSError) and (stop.filename or stop.errno in FULL):
+        return error_lines(stop)[0]
     cause = stop.__cause__
     if isinstance(cause, (ConfigAttributeError, ConfigKeyError)):
         return missing_key(cause)
