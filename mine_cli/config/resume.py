@@ -44,6 +44,8 @@ def check_resumable(folder: Path) -> None:
     """
     if not folder.is_dir():
         raise BadInput(f"resume={folder}: no such folder; want the folder of an earlier run")
+    if (folder / "sweep.json").exists():
+        raise BadInput(f"resume={folder}: {folder}/sweep.json: damaged: no sweep of mine-run")
     saved = read_yaml(folder / ".hydra" / "config.yaml")
     if saved is None or schema_of("task", saved.get("task")) is None:
         raise BadInput(
@@ -101,13 +103,17 @@ def at_home(saved: DictConfig) -> DictConfig:
 
 def import_folders(folder: Path) -> Iterator[Path]:
     """Yields where the first run found a user's own classes: its cwd and config folders."""
-    hydra = read_yaml(folder / ".hydra" / "hydra.yaml")
-    runtime = OmegaConf.select(hydra, "hydra.runtime") if hydra is not None else None
-    if runtime is not None:
-        yield Path(runtime.cwd)
-        for source in runtime.config_sources:
-            if source.provider not in ("hydra", "main") and source.schema == "file":
-                yield Path(source.path)
+    file = folder / ".hydra" / "hydra.yaml"
+    hydra = read_yaml(file)
+    try:
+        runtime = OmegaConf.select(hydra, "hydra.runtime") if hydra is not None else None
+        if runtime is not None:
+            yield Path(runtime.cwd)
+            for source in runtime.config_sources:
+                if source.provider not in ("hydra", "main") and source.schema == "file":
+                    yield Path(source.path)
+    except (OmegaConfBaseException, AttributeError, TypeError):
+        raise BadInput(f"{file}: damaged: not as Hydra wrote it") from None
 
 
 def read_yaml(path: Path) -> DictConfig | None:

@@ -8,9 +8,10 @@ import io
 import logging
 import math
 import os
+import shutil
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -202,6 +203,17 @@ class RunFolder:
                 self.writer.flush()
         except OSError as error:
             raise self._failed(self.path, error) from error
+
+    def keep_earlier(self) -> None:
+        """Keeps the latest checkpoint under another name, beside the one that is written next."""
+        if not self.last.exists():
+            return
+        try:
+            self.earlier.unlink(missing_ok=True)
+            os.link(self.last, self.earlier)
+        except OSError:  # a file system without links
+            with suppress(OSError):
+                shutil.copyfile(self.last, self.earlier)
 
     def close(self) -> None:
         """Ends the log file and TensorBoard's writer; safe to call twice."""

@@ -23,6 +23,9 @@ STATUS_ADVICE = {
     "Try a larger trainer.steps.",
     "collapsed": "Fewer than a tenth of the modes are left. "
     "Try a larger task.beta, or a smaller trainer.lr.",
+    "modes_missing": "Fewer than nine tenths of the modes have a good sample. "
+    "Try a larger task.beta or trainer.steps.",
+    "low_quality": "Fewer than half of the samples lie near a mode. Try a larger trainer.steps.",
     "outrun": "The encoder fools the statistics network: on test rows the term is below 0, which "
     "mutual information never is. Try a larger task.statistics_lr or task.statistics_steps.",
     "inaccurate": "Too many test images are taken for something else, so it was not kept. "

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +87,17 @@ def start_over(folder: Path) -> None:
 
 
 def read_mapping(path: Path) -> Result:
-    with suppress(OSError, ValueError):
+    """Returns what a file of a job holds; nothing where there is none.
+
+    Raises:
+        BadInput: it is damaged.
+    """
+    try:
         found = read_json(path)
-        if isinstance(found, Mapping):
-            return dict(found)
-    return {}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, Mapping):
+        raise BadInput(f"{path}: damaged: no JSON as mine-run writes it; take it away")
+    return dict(found)

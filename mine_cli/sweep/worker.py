@@ -190,7 +190,6 @@ class Group:
         """Runs one job as Hydra's own launcher would, from its experiment if that is built."""
         with at_work(job.cfg), speaking(job.folder):
             found = job_of_sweep(without_hydra(job.cfg), job.folder, job.cfg.hydra, experiment)
-        (job.folder / "checkpoints" / "earlier.pt").unlink(missing_ok=True)
         self.tell("ended", job.number, found)
 
 

@@ -19,12 +19,7 @@ from mine_cli.estimator.term import MutualInformation
 from mine_cli.results import checkpoint
 from mine_cli.tasks import build
 from mine_cli.tasks.gan.training import Latent
-
-# What a checkpoint of another configuration, or a damaged one, makes of the networks.
-UNFIT = (
-    OmegaConfBaseException, RuntimeError, KeyError, ValueError, TypeError, AttributeError,
-    IndexError,
-)  # fmt: skip
+from mine_cli.training.training import UNFIT
 
 __all__ = ["Sampler", "load", "load_generator"]
 
@@ -125,7 +120,7 @@ def fitting(folder: Path) -> Iterator[None]:
     """Raises BadInput where a checkpoint and a configuration are not of one run."""
     try:
         yield
-    except UNFIT as stop:
+    except (*UNFIT, OmegaConfBaseException) as stop:
         what = f"{folder}: checkpoints/best.pt and .hydra/config.yaml do not go together"
         raise BadInput(f"{what}: {error_lines(stop)[0]}") from stop
 

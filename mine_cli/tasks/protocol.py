@@ -55,11 +55,14 @@ class Experiment(Protocol):
     """One configuration made ready to run; what a task has no need of has a default here.
 
     `metrics` are the results by which runs are compared, the first of which is the objective of a
-    sweep unless another is named; `charts` are TensorBoard's: category -> title -> kind and tags.
+    sweep unless another is named; `charts` are TensorBoard's: category -> title -> kind and tags;
+    `opening` and `closing` say what takes its time before the first step and after the last.
     """
 
     metrics: tuple[str, ...]
     charts: Mapping[str, Any] = {}
+    opening: str = ""
+    closing: str = ""
     cfg: DictConfig
     dataset: object
     warnings: list[str]

@@ -138,6 +138,8 @@ class Run:
 
     def begin(self) -> None:
         """Writes what the folder holds from the start."""
+        if self.experiment.opening and not self.resumed:
+            log.info("%s", self.experiment.opening)
         if self.files and not self.resumed:
             composed = OmegaConf.to_yaml(self.experiment.cfg, resolve=True)
             self.files.text("configuration", f"```yaml\n{composed}```")
@@ -150,6 +152,8 @@ class Run:
         Raises:
             Diverged: what is reported is not finite; the result was written.
         """
+        if self.experiment.closing:
+            log.info("%s", self.experiment.closing)
         self.result |= self.task.result()
         self._save({"complete": False})  # what follows takes its time, or may fail
         with self._beside("references"):
@@ -209,9 +213,14 @@ class Run:
             self.result["warnings"] = [*self.result["warnings"], line]
 
     def close(self) -> None:
-        """Closes the folder's log and TensorBoard; safe to call twice."""
+        """Closes the folder's log and TensorBoard; safe to call twice.
+
+        Once the training is over the checkpoint before the last is of no more use.
+        """
         if self.files:
             self.files.close()
+            if self.training.over:
+                self.files.earlier.unlink(missing_ok=True)
 
 
 def head_of(experiment: Experiment, where: torch.device, mark: str) -> Result:

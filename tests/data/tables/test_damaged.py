@@ -122,8 +122,7 @@ def check(folder: Path, name: str, content: bytes) -> None:
             else:
                 rows = Arrays(file, x=["a", "b"], z="z").rows()
         except BadInput as stop:
-            assert stop.faults
-            for fault in stop.faults:
+            for fault in stop.faults or ("nothing is said",):
                 assert str(file) in fault or str(folder / "z.npy") in fault, fault
                 assert "\n" not in fault
                 assert len(fault) < 1000, fault
@@ -203,10 +202,10 @@ def test_a_damaged_header_names_the_file(kind: str, content: bytes, tmp_path: Pa
             made.writestr("x.npy", content)
             made.writestr("z.npy", array(columns()[1]))
         content = (tmp_path / "rows.npz").read_bytes()
+    file = tmp_path / f"rows.{kind}"
+    file.write_bytes(content)
+    (tmp_path / "z.npy").write_bytes(array(columns()[1]))
     with pytest.raises(BadInput) as caught:
-        file = tmp_path / f"rows.{kind}"
-        file.write_bytes(content)
-        (tmp_path / "z.npy").write_bytes(array(columns()[1]))
         Arrays([file, tmp_path / "z.npy"] if kind == "npy" else file).rows()
     assert str(file) in str(caught.value)
 
