@@ -90,10 +90,10 @@ def option_in_words(argument: str) -> str:
         return argument
     try:
         override = OverridesParser.create().parse_override(argument)
+        options = list(override.sweep_iterator()) if override.is_choice_sweep() else []
     except HydraException:
         return argument
-    if override.is_choice_sweep():
-        options = list(override.sweep_iterator())
+    if options:
         return argument if all(map(is_option, options)) else f"{group}={as_words(options)}"
     if override.is_sweep_override() or is_option(override.value()):
         return argument

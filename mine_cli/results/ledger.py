@@ -75,9 +75,9 @@ class Row:
 
     @property
     def seconds(self) -> float | None:
-        """Of its training, over all attempts at it; of the latest attempt where none trained."""
-        trained = known(self.result, "seconds")
-        return known(self.record, "seconds") if trained is None else trained
+        """Of the whole job where it says so, else of its training."""
+        own = known(self.record, "seconds")
+        return known(self.result, "seconds") if own is None else own
 
     @property
     def complaint(self) -> str | None:

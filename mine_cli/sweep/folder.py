@@ -111,6 +111,7 @@ def check_trusted(folder: Path, sweep: Result, trust: bool) -> None:
         sweep: What its sweep.json says.
         trust: Whether the user vouches for it.
     """
+    check_sound(folder / SWEEP_JSON, sweep)
     if not (trust or is_sealed(sweep.get("seal"), *content_of(sweep))):
         raise BadInput(
             f"resume={folder}: would run {shlex.join(['mine-run', *sweep['arguments']])}, and no "
@@ -128,7 +129,6 @@ def saved_sweep(folder: Path) -> Result | None:
     with suppress(OSError, ValueError):
         saved = read_json(folder / SWEEP_JSON)
         if isinstance(saved, dict) and saved.get("schema") == SCHEMA:
-            check_sound(folder / SWEEP_JSON, saved)
             return saved
     return None
 
@@ -159,6 +159,7 @@ def check_same(folder: Path, new: Result) -> None:
     saved = saved_sweep(folder)
     if saved is None:
         raise BadInput(f"sweep_dir={folder}: holds other files and no sweep; name another folder")
+    check_sound(folder / SWEEP_JSON, saved)
     if identity(saved) != identity(new):
         command = shlex.join(["mine-run", *saved["arguments"]])
         raise BadInput(

@@ -10,7 +10,8 @@ from mine_cli.results.files import Result, read_json, write_json
 from mine_cli.results.folder import LEFT
 
 __all__ = [
-    "check_same", "finished", "read_record", "recorded", "resumable", "start_over", "write_record",
+    "check_same", "finished", "read_mapping", "read_record", "recorded", "resumable", "start_over",
+    "write_record",
 ]  # fmt: skip
 
 JOB_JSON = "job.json"

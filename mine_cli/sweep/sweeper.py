@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from mine_cli.config.hydra_errors import refusal
 from mine_cli.errors import BadInput, RunFailed, error_lines, tell
+from mine_cli.results.locks import check_place
 from mine_cli.sweep import records
 from mine_cli.sweep.compose import Composer
 from mine_cli.sweep.folder import claim, release
@@ -76,6 +77,7 @@ def plan(sweeper: BasicSweeper, arguments: list[str]) -> list[PlannedJob]:
         raise BadInput("the sweep has no jobs: want at least one value for each key")
     composer, planner = Composer(loader, sweeper.config), Planner(sizes=fuses(sweeper))
     folder = Path(sweeper.config.hydra.sweep.dir)
+    check_place("sweep_dir", folder)
     jobs: list[PlannedJob] = []
     faults: dict[str, list[int]] = {}
     for number, overrides in enumerate(every):
