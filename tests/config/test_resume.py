@@ -128,6 +128,26 @@ def test_kill_then_resume_equals_an_uninterrupted_run(tmp_path: Path, uninterrup
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("seed", range(70))
+def test_kill_anywhere(seed: int, tmp_path: Path, uninterrupted: Any) -> None:
+    """At a moment drawn from all of a run, its start and its pictures included."""
+    expected, folder = uninterrupted("fresh"), tmp_path / "run"
+    draw = random.Random(seed)
+    share = draw.random()
+    with started(tmp_path, *SMALL, *VARIANTS["fresh"]) as program:
+        if share < 0.9:
+            program.wait_until(lambda: last_step(folder) >= 100 * share)
+        else:
+            program.wait_until((folder / "result.json").exists)
+        time.sleep(draw.uniform(0, 0.05))
+        program.signal(signal.SIGKILL)
+        program.wait()
+    assert resumed(tmp_path) == expected
+    assert json.loads((folder / "result.json").read_text()).get("complete", True)
+    assert (folder / "figures" / "curve.png").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("step", sorted(random.Random(1).sample(range(80), 10)))
 def test_kill_at_ten_random_steps(step: int, tmp_path: Path, uninterrupted: Any) -> None:
     kill(tmp_path, step, random.uniform(0, 0.01), *SMALL, *VARIANTS["fresh"])

@@ -3,9 +3,11 @@
 import csv
 import json
 import os
+import random
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -264,6 +266,33 @@ def test_a_sweep_killed_with_all_its_processes_goes_on_to_the_same_end(
     done = run(second, "resume=sweep")
     assert done.returncode == 0, done.stderr
     assert rows(second / "sweep") == rows(first / "sweep")
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+    """The table of a sweep that nothing disturbs."""
+    folder = tmp_path_factory.mktemp("three")
+    assert run(folder, *THREE).returncode == 0
+    return rows(folder / "sweep")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs /proc to find processes")
+@pytest.mark.parametrize("seed", range(30))
+def test_a_sweep_killed_anywhere(seed: int, three: list[dict[str, str]], tmp_path: Path) -> None:
+    """All of its processes at once, or the sweep alone."""
+    draw, folder = random.Random(seed), tmp_path / "desk"
+    folder.mkdir()
+    with started(folder, *THREE) as program:
+        metrics, lines = folder / "sweep" / draw.choice("012") / "metrics.csv", draw.randrange(8)
+        program.wait_until(lambda: metrics.exists() and metrics.read_text().count("\n") >= lines)
+        time.sleep(draw.uniform(0, 0.1))
+        killed(folder) if draw.random() < 0.5 else program.signal(signal.SIGKILL)
+        program.wait()
+    done = run(folder, "resume=sweep")
+    assert done.returncode == 0, done.stderr
+    assert rows(folder / "sweep") == three
+    assert all((folder / "sweep" / n / "figures" / "curve.png").exists() for n in "012")
 
 
 @pytest.mark.slow
