@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mine_cli.config import processes
 from mine_cli.config.compose import run_configuration, without_hydra
 from mine_cli.config.validation import process_faults, validate
-from mine_cli.errors import BadInput, RunFailed, tell
+from mine_cli.errors import BadInput, RunFailed, refuse, tell
 from mine_cli.results import locks
 from mine_cli.results.folder import check_links
 from mine_cli.results.locks import check_place
@@ -31,6 +31,7 @@ class CheckBeforeRun(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         # Hydra logs an exception raised here and goes on; SystemExit alone ends the program.
         try:
+            check_modes(config)
             cfg, folder = without_hydra(config), folder_of(config, "run")
             checked[:] = [check_before_run(cfg, config.hydra)]
             distributed.all_ready()
@@ -46,6 +47,7 @@ class CheckBeforeRun(Callback):
 
         n = processes.count()
         try:
+            check_modes(config)
             if n > 1:
                 raise BadInput(f"a sweep: cannot be shared by {n} processes; leave out -m")
             if config.dry_run or config.resume is not None:
@@ -57,6 +59,12 @@ class CheckBeforeRun(Callback):
         except RunFailed as stop:
             tell(stop)
             raise SystemExit(stop.exit_code) from None
+
+
+def check_modes(config: DictConfig) -> None:
+    """Raises BadInput where a key is deleted that says what is to be done."""
+    keys = ("resume", "trust", "dry_run", "units")
+    refuse(f"{key}: missing; leave out ~{key}" for key in keys if key not in config)
 
 
 def folder_of(config: DictConfig, mode: str) -> Path:
