@@ -32,6 +32,7 @@ NOT_HERE = {
     "dataset.z": "x and z are the data",
     "dataset.categorical": "want categorical=[...]",
     "resume": "want mine-run resume=FOLDER in a terminal",
+    "trust": "nothing is resumed here",
     "dry_run": "nothing is written without a folder",
 }
 

@@ -3,8 +3,10 @@
 import os
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Iterable
+from contextlib import suppress
 from types import FrameType
 
 __all__ = [
@@ -13,9 +15,11 @@ __all__ = [
     "Interrupted",
     "RunFailed",
     "error_lines",
+    "in_thread",
     "interrupt",
     "printable",
     "refuse",
+    "say",
     "tell",
 ]
 
@@ -64,11 +68,23 @@ def interrupt(signal_number: int, frame: FrameType | None) -> None:
     raise Interrupted(signal_number)
 
 
+def in_thread(stop: threading.ExceptHookArgs) -> None:
+    """Tells of an error in a thread, but for a file that cannot be written: the run says that."""
+    if not issubclass(stop.exc_type, OSError):
+        threading.__excepthook__(stop)
+
+
 def tell(stop: Exception) -> None:
     """One line for each fault on stderr; the traceback too where HYDRA_FULL_ERROR=1."""
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         traceback.print_exception(stop)
     for line in error_lines(stop):
+        say(line)
+
+
+def say(line: str) -> None:
+    """One line on stderr, where that can be written."""
+    with suppress(OSError):
         print(f"mine-run: {printable(line)}", file=sys.stderr)
 
 

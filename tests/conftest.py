@@ -2,6 +2,8 @@
 
 import gc
 import math
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,6 +72,8 @@ class GaussianLogRatio(nn.Module):
 def pytest_configure(config: pytest.Config) -> None:
     # One thread: several small tensors at a time gain nothing from more.
     torch.set_num_threads(1)
+    # The secret that seals runs and sweeps is the tests' own.
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="mine-run-tests-")
 
 
 def pytest_collection_finish() -> None:

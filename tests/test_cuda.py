@@ -110,7 +110,7 @@ IMAGES = (
 def check_generated(run_folder: Path, shape: tuple[int, ...]) -> None:
     """A finished run whose metrics are finite and whose samples were kept."""
     result = read_json(run_folder / "result.json")
-    assert result["status"] in ("ok", "collapsed")
+    assert result["status"] in ("ok", "collapsed", "modes_missing", "low_quality")
     assert result["steps"] == 300
     metrics = {name: result["metrics"][name] for name in ("modes", "kl", "js", "kl_floor")}
     assert all(math.isfinite(value) for value in metrics.values())

@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 from argparse import ArgumentError, ArgumentParser
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -17,9 +16,10 @@ from mine_cli.config import processes
 from mine_cli.config.overrides import quoted, unquoted
 from mine_cli.config.resume import MAY_CHANGE, check_resumable
 from mine_cli.config.schemas import SECTIONS
-from mine_cli.errors import BadInput
+from mine_cli.errors import BadInput, say
+from mine_cli.results.folder import check_links
 from mine_cli.results.provenance import decides_numbers
-from mine_cli.sweep.folder import saved_sweep
+from mine_cli.sweep.folder import check_trusted, saved_sweep
 
 __all__ = ["for_hydra"]
 
@@ -61,7 +61,7 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
     if "sweep_dir" in given:
         others = [a for a in arguments if not a.startswith("sweep_dir=")]
         return for_hydra([*others, f"hydra.sweep.dir={given['sweep_dir']}"])
-    if given.get("dry_run", "").lower() in ("true", "yes", "on", "1"):
+    if any(is_true(word, "dry_run") for word in arguments):
         if {"-m", "--multirun"} & set(arguments):
             raise BadInput("dry_run=true: looks at one run; leave out -m")
         return [*arguments, *WRITES_NOTHING]
@@ -90,10 +90,10 @@ def option_in_words(argument: str) -> str:
         return argument
     try:
         override = OverridesParser.create().parse_override(argument)
+        options = list(override.sweep_iterator()) if override.is_choice_sweep() else []
     except HydraException:
         return argument
-    if override.is_choice_sweep():
-        options = list(override.sweep_iterator())
+    if options:
         return argument if all(map(is_option, options)) else f"{group}={as_words(options)}"
     if override.is_sweep_override() or is_option(override.value()):
         return argument
@@ -156,7 +156,8 @@ def resuming_sweep(folder: Path, sweep: Mapping[str, Any], others: Sequence[str]
         sweep: What its sweep.json says.
         others: What was typed beside `resume`; nothing that decides numbers may be.
     """
-    others = [other for other in others if other not in ("-m", "--multirun")]
+    trust = any(is_true(other, "trust") for other in others)
+    others = [o for o in others if o not in ("-m", "--multirun") and not o.startswith("trust=")]
     faults = [
         f"{other}: cannot change when a sweep is resumed; only what decides no numbers may, such "
         "as hydra/launcher, trainer.device, units, retry_diverged"
@@ -165,11 +166,19 @@ def resuming_sweep(folder: Path, sweep: Mapping[str, Any], others: Sequence[str]
     ]
     if faults:
         raise BadInput(*faults)
+    check_trusted(folder, sweep, trust)
+    check_links("resume", folder, os.listdir(folder))
     where = quoted(str(folder.resolve()))
     if Path.cwd() != Path(sweep["cwd"]) and Path(sweep["cwd"]).is_dir():
-        print(f"mine-run: in {sweep['cwd']}, where the sweep was started", file=sys.stderr)
+        say(f"in {sweep['cwd']}, where the sweep was started")
         os.chdir(sweep["cwd"])
     return for_hydra([*sweep["arguments"], *others, f"hydra.sweep.dir={where}"])
+
+
+def is_true(word: str, key: str) -> bool:
+    """Whether a word of the command line sets a key to true."""
+    name, _, value = word.partition("=")
+    return name == key and value.lower() in ("true", "yes", "on", "1")
 
 
 def check_own_yaml(arguments: Sequence[str]) -> None:

@@ -10,8 +10,9 @@ from omegaconf.errors import OmegaConfBaseException
 from mine_cli.config import processes
 from mine_cli.config.compose import run_configuration, without_hydra
 from mine_cli.config.validation import process_faults, validate
-from mine_cli.errors import BadInput, RunFailed, tell
+from mine_cli.errors import BadInput, RunFailed, refuse, tell
 from mine_cli.results import locks
+from mine_cli.results.folder import check_links
 from mine_cli.results.locks import check_place
 from mine_cli.training import distributed
 
@@ -30,6 +31,7 @@ class CheckBeforeRun(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         # Hydra logs an exception raised here and goes on; SystemExit alone ends the program.
         try:
+            check_modes(config)
             cfg, folder = without_hydra(config), folder_of(config, "run")
             checked[:] = [check_before_run(cfg, config.hydra)]
             distributed.all_ready()
@@ -45,6 +47,7 @@ class CheckBeforeRun(Callback):
 
         n = processes.count()
         try:
+            check_modes(config)
             if n > 1:
                 raise BadInput(f"a sweep: cannot be shared by {n} processes; leave out -m")
             if config.dry_run or config.resume is not None:
@@ -56,6 +59,12 @@ class CheckBeforeRun(Callback):
         except RunFailed as stop:
             tell(stop)
             raise SystemExit(stop.exit_code) from None
+
+
+def check_modes(config: DictConfig) -> None:
+    """Raises BadInput where a key is deleted that says what is to be done."""
+    keys = ("resume", "trust", "dry_run", "units")
+    refuse(f"{key}: missing; leave out ~{key}" for key in keys if key not in config)
 
 
 def folder_of(config: DictConfig, mode: str) -> Path:
@@ -84,8 +93,10 @@ def check_before_run(cfg: DictConfig, hydra: Any) -> "Experiment":
         raise BadInput("dry_run: writes nothing only if given on the command line: dry_run=true")
     if cfg.resume is not None and Path(cfg.resume) != folder:
         raise BadInput(f"resume: works only on the command line: mine-run resume={cfg.resume}")
-    if not cfg.dry_run and cfg.resume is None and processes.rank() == 0:
-        check_folder(folder)
+    if cfg.trust and cfg.resume is None:
+        raise BadInput("trust=true: vouches for the folder of resume; leave it out of a new run")
+    if not cfg.dry_run and processes.rank() == 0:
+        check_folder(folder) if cfg.resume is None else check_links("resume", folder)
     cfg = run_configuration(cfg, hydra)
     faults = validate(cfg) or list(process_faults(cfg))
     if faults:
@@ -131,6 +142,7 @@ def check_folder(folder: Path) -> None:
     """Raise BadInput where a new run's files cannot go into the folder, or it holds others."""
     from mine_cli.sweep.folder import saved_sweep
 
+    check_place("hydra.run.dir", folder)
     if saved_sweep(folder) is not None:
         raise BadInput(f"hydra.run.dir={folder}: holds a sweep; name another folder")
     if any((folder / trace).exists() for trace in (".hydra", "result.json", "checkpoints")):
@@ -138,4 +150,4 @@ def check_folder(folder: Path) -> None:
             f"hydra.run.dir={folder}: already holds a run; name another folder, or go on with "
             f"that run: mine-run resume={folder}"
         )
-    check_place("hydra.run.dir", folder)
+    check_links("hydra.run.dir", folder)

@@ -22,10 +22,19 @@ from omegaconf import DictConfig
 from mine_cli import __version__
 from mine_cli.cli.arguments import for_hydra
 from mine_cli.cli.check import experiment_of_run
-from mine_cli.cli.console import in_thread, while_somebody_reads
+from mine_cli.cli.console import any_terminal, lost, lost_output, while_somebody_reads
 from mine_cli.config import hydra_errors, processes
 from mine_cli.config.compose import conf_dir
-from mine_cli.errors import Interrupted, RunFailed, error_lines, interrupt, tell
+from mine_cli.errors import (
+    BadInput,
+    Interrupted,
+    RunFailed,
+    error_lines,
+    in_thread,
+    interrupt,
+    say,
+    tell,
+)
 from mine_cli.results import commands, locks
 from mine_cli.results.commands import resume_command
 from mine_cli.results.ledger import UNFINISHED, Ledger
@@ -48,10 +57,10 @@ ending = {"exit_code": 0}
 @distributed.rank_0_reports()
 def main() -> None:
     """The console entry: runs, and exits with the code that says how it went."""
-    if "--version" in sys.argv[1:]:
-        print(f"mine-run {__version__}")
-        return
+    any_terminal()
+    os.environ["MPLBACKEND"] = "agg"  # pictures are files, whatever was set for others
     ending["exit_code"] = 0
+    lost.clear()
     signal.signal(signal.SIGTERM, interrupt)
     # On a full disk the log and TensorBoard fail as well: the run says so once, in its own line.
     logging.raiseExceptions = False
@@ -63,26 +72,38 @@ def main() -> None:
     finally:
         of_jobs = end_of_sweep()
         locks.let_go()
-    sys.exit(code or of_jobs)
+    sys.exit(int(lost_output()) if code in (None, 0) and not of_jobs else code or of_jobs)
 
 
 def start() -> int:
     """Hands over to Hydra; the exit code of what it ran."""
     typed = sys.argv[1:]
     try:
+        if "--version" in typed:
+            print(f"mine-run {__version__}")
+            return 0
+        check_here()
         sys.argv[1:] = for_hydra(typed)
         hydra_errors.in_one_line()
         with while_somebody_reads():
             hydra.main(version_base="1.3", config_path=conf_dir(), config_name="config")(job)()
-    except RunFailed as stop:
+    except (RunFailed, OSError) as stop:  # an OSError: what is printed cannot be written
         tell(stop)
-        return stop.exit_code
+        return getattr(stop, "exit_code", RunFailed.exit_code)
     except Interrupted as stop:
         return stop.exit_code
     except KeyboardInterrupt:
-        print(f"mine-run: interrupted{the_same_again(typed)}", file=sys.stderr)
+        say(f"interrupted{the_same_again(typed)}")
         return 130
     return ending["exit_code"]
+
+
+def check_here() -> None:
+    """Raises BadInput where the working directory was deleted."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise BadInput("the working directory is gone; cd to another one") from None
 
 
 def the_same_again(typed: Sequence[str]) -> str:
@@ -153,8 +174,12 @@ def end_of_sweep() -> int:
         figures.compare_jobs(held.folder)
     except Exception as stop:  # the jobs' own files stand, and the table shows them
         tell(stop)
-    with while_somebody_reads():
-        print(f"\n{table(ledger, held.units)}")
+    try:
+        with while_somebody_reads():
+            print(f"\n{table(ledger, held.units)}")
+    except OSError as stop:
+        tell(stop)
+        return RunFailed.exit_code
     return int(bool(ledger.of(*UNFINISHED)))
 
 

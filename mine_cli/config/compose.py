@@ -9,8 +9,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from mine_cli.config.keys import group_list, key_list
-from mine_cli.config.resume import saved_configuration, saved_import_folders
+from mine_cli.config.resume import saved_configuration
 from mine_cli.config.schemas import register
+from mine_cli.config.trust import trusted_folders
 from mine_cli.config.validation import validate
 
 __all__ = ["conf_dir", "register", "run_configuration", "validate", "without_hydra"]
@@ -31,12 +32,16 @@ def run_configuration(cfg: DictConfig, hydra: Any) -> DictConfig:
     Arguments:
         cfg: as Hydra composed it, without its own node.
         hydra: that node.
+
+    Raises:
+        BadInput: a resumed run's folder names code that is not the user's own.
     """
-    import_from([Path.cwd(), *own_config_folders(hydra)])
+    here = [Path.cwd(), *own_config_folders(hydra)]
     if cfg.resume is None:
+        import_from(here)
         return cfg
     folder = Path(cfg.resume)
-    import_from(saved_import_folders(folder))
+    import_from(trusted_folders(folder, cfg.trust, here))
     return saved_configuration(folder, list(hydra.overrides.task))
 
 

@@ -1,8 +1,8 @@
 """Hydra's refusals of an option, a key or a value, each in one line with what there is instead."""
 
+import errno
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import partial
@@ -14,7 +14,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from mine_cli.errors import BadInput, printable
+from mine_cli.errors import BadInput, RunFailed, error_lines, say
 
 __all__ = ["BESIDE_KEYS", "in_one_line", "refusal", "wanted"]
 
@@ -32,6 +32,9 @@ EXTRAS = {
 
 
 Result = TypeVar("Result")
+
+# What is no fault of the command: a disk that is full, limited, or broken.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 DATA_FILES = (".npz", ".npy", ".csv", ".parquet")
 
@@ -51,8 +54,9 @@ def refusing(act: Callable[[], Result]) -> Result:
         line = refusal(stop)
         if line is None or os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        print(f"mine-run: {printable(line)}", file=sys.stderr)
-        raise SystemExit(BadInput.exit_code) from None
+        say(line)
+        full = isinstance(stop, OSError) and stop.errno in FULL
+        raise SystemExit((RunFailed if full else BadInput).exit_code) from None
 
 
 def refusal(stop: Exception) -> str | None:
@@ -66,8 +70,8 @@ def refusal(stop: Exception) -> str | None:
         return (
             f"{key}={values}: several values are a sweep, mine-run -m; a list is {key}=[{values}]"
         )
-    if isinstance(stop, OSError) and stop.filename:
-        return f"{stop.filename}: {stop.strerror}"
+    if isinstance(stop, OSError) and (stop.filename or stop.errno in FULL):
+        return error_lines(stop)[0]
     cause = stop.__cause__
     if isinstance(cause, (ConfigAttributeError, ConfigKeyError)):
         return missing_key(cause)

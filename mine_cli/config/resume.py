@@ -16,15 +16,17 @@ __all__ = [
     "MAY_CHANGE",
     "at_home",
     "check_resumable",
+    "import_folders",
+    "read_yaml",
     "saved_configuration",
-    "saved_import_folders",
 ]
 
 MAY_CHANGE = (
-    "trainer.steps", "trainer.device", "trainer.progress", "data_dir", "cache_dir", "dataset.path",
-    "dataset.test_path", "dataset.classifier",
+    "trust", "trainer.steps", "trainer.device", "trainer.progress", "data_dir", "cache_dir",
+    "dataset.path", "dataset.test_path", "dataset.classifier",
 )  # fmt: skip
-"""The keys that may be given beside `resume`: how far, on what, and where the data lie."""
+"""The keys that may be given beside `resume`: whom to trust, how far, on what, and where the data
+lie."""
 
 
 # Where a class lay when a run's configuration was saved -> where it lies now.
@@ -42,6 +44,8 @@ def check_resumable(folder: Path) -> None:
     """
     if not folder.is_dir():
         raise BadInput(f"resume={folder}: no such folder; want the folder of an earlier run")
+    if (folder / "sweep.json").exists():
+        raise BadInput(f"resume={folder}: {folder}/sweep.json: damaged: no sweep of mine-run")
     saved = read_yaml(folder / ".hydra" / "config.yaml")
     if saved is None or schema_of("task", saved.get("task")) is None:
         raise BadInput(
@@ -62,6 +66,7 @@ def saved_configuration(folder: Path, overrides: Sequence[str] = ()) -> DictConf
     assert isinstance(saved, DictConfig)
     try:
         cfg = typed(at_home(saved))
+        cfg.trust = False  # is the user's word, never the folder's
         for override in OverridesParser.create().parse_overrides(list(overrides)):
             if override.key_or_group in MAY_CHANGE:
                 OmegaConf.update(cfg, override.key_or_group, override.value())
@@ -96,15 +101,19 @@ def at_home(saved: DictConfig) -> DictConfig:
     return saved
 
 
-def saved_import_folders(folder: Path) -> Iterator[Path]:
+def import_folders(folder: Path) -> Iterator[Path]:
     """Yields where the first run found a user's own classes: its cwd and config folders."""
-    hydra = read_yaml(folder / ".hydra" / "hydra.yaml")
-    runtime = OmegaConf.select(hydra, "hydra.runtime") if hydra is not None else None
-    if runtime is not None:
-        yield Path(runtime.cwd)
-        for source in runtime.config_sources:
-            if source.provider not in ("hydra", "main") and source.schema == "file":
-                yield Path(source.path)
+    file = folder / ".hydra" / "hydra.yaml"
+    hydra = read_yaml(file)
+    try:
+        runtime = OmegaConf.select(hydra, "hydra.runtime") if hydra is not None else None
+        if runtime is not None:
+            yield Path(runtime.cwd)
+            for source in runtime.config_sources:
+                if source.provider not in ("hydra", "main") and source.schema == "file":
+                    yield Path(source.path)
+    except (OmegaConfBaseException, AttributeError, TypeError):
+        raise BadInput(f"{file}: damaged: not as Hydra wrote it") from None
 
 
 def read_yaml(path: Path) -> DictConfig | None:

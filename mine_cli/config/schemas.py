@@ -318,6 +318,9 @@ class Run:
         "How finite data are split: rows at random, in blocks, or whole groups of a column.",
     )
     resume: str | None = ruled(None, None, "Folder of a run or sweep to go on with.")
+    trust: bool = ruled(
+        False, None, "Vouch for the folder of resume: run what it names, whoever wrote it."
+    )
     dry_run: bool = ruled(
         False, None, "Compose, check and build everything, score a few rows, and write nothing."
     )

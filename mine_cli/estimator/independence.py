@@ -44,6 +44,6 @@ def p_value(parts: Sequence[Evaluation], seed: int = 0) -> float:
 
 
 def drawn_sums(part: Evaluation, generator: torch.Generator) -> Tensor:
-    """Returns sums of T over a fold's rows, as they stand or shifted, drawn at random ``[999]``."""
+    """Draws sums of T over a fold's rows, as they stand or shifted ``[999]``."""
     means = torch.cat([torch.tensor([part.joint_mean]).double(), part.shift_means.cpu().double()])
     return part.rows * means[torch.randint(len(means), (PERMUTATIONS,), generator=generator)]

@@ -14,10 +14,11 @@ import torch
 from mine_cli.errors import BadInput
 from mine_cli.results.files import write_atomically
 
-__all__ = ["latest", "load", "save"]
+__all__ = ["latest", "load", "of_training", "save"]
 
 FORMAT = 1
 MARK = "mine-run checkpoint"
+WANTED = "expected a checkpoint written by mine-run (checkpoints/last.pt or best.pt of a run)"
 # What zipfile and torch raise at files that are no checkpoints, or damaged ones.
 UNREADABLE = (
     zipfile.BadZipFile, zlib.error, struct.error, pickle.UnpicklingError, RuntimeError, EOFError,
@@ -59,24 +60,23 @@ def load(path: Path) -> dict[str, Any]:
         BadInput: there is no such file, it is not a checkpoint of this program, or it is not as
             it was written.
     """
-    wanted = "expected a checkpoint written by mine-run (checkpoints/last.pt or best.pt of a run)"
     try:
         content = io.BytesIO(path.read_bytes())
         # A checkpoint is a zip archive with a checksum of each tensor, which torch does not read.
         with zipfile.ZipFile(content) as archive:
             damaged = archive.testzip()
         if damaged is not None:
-            raise BadInput(f"{path}: damaged, the checksum of {damaged} is another; {wanted}")
+            raise BadInput(f"{path}: damaged, the checksum of {damaged} is another; {WANTED}")
         content.seek(0)
         state = torch.load(content, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise BadInput(f"{path}: no such file; {wanted}") from None
+        raise BadInput(f"{path}: no such file; {WANTED}") from None
     except OSError as error:
-        raise BadInput(f"{path}: {error.strerror or error}; {wanted}") from error
+        raise BadInput(f"{path}: {error.strerror or error}; {WANTED}") from error
     except UNREADABLE as error:
-        raise BadInput(f"{path}: not a readable checkpoint; {wanted}") from error
+        raise BadInput(f"{path}: not a readable checkpoint; {WANTED}") from error
     if not isinstance(state, dict) or state.pop(MARK, None) != FORMAT:
-        raise BadInput(f"{path}: a file of another program or version; {wanted}")
+        raise BadInput(f"{path}: a file of another program or version; {WANTED}")
     return state
 
 
@@ -88,9 +88,17 @@ def latest(folder: Path) -> dict[str, Any] | None:
     """
     last, earlier = (folder / "checkpoints" / name for name in ("last.pt", "earlier.pt"))
     if not earlier.exists():
-        return load(last) if last.exists() else None
+        return of_training(last) if last.exists() else None
     try:
-        return load(last)
+        return of_training(last)
     except BadInput as stop:
         log.warning("%s; going on from %s", stop, earlier)
-        return load(earlier)
+        return of_training(earlier)
+
+
+def of_training(path: Path) -> dict[str, Any]:
+    """Reads a checkpoint that a training goes on from, which knows its step."""
+    state = load(path)
+    if not isinstance(state.get("step"), int):
+        raise BadInput(f"{path}: damaged, it knows no step; {WANTED}")
+    return state

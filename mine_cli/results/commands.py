@@ -11,9 +11,16 @@ __all__ = ["as_typed", "command", "resume_command"]
 
 
 def as_typed(path: Path) -> str:
-    """A path as one would type it here: relative where it lies below the working directory."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    """A path as one would type it here: relative where it lies below the working directory.
+
+    Absolute where it is that directory, which may not be the one that the command was typed in,
+    and where that directory is gone.
+    """
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        return str(path)
+    return str(path.relative_to(here) if here in path.parents else path)
 
 
 def command() -> list[str]:

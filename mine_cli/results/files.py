@@ -36,15 +36,17 @@ def write_atomically(path: Path, content: bytes, shared: bool = False) -> None:
     temporary = path.with_name(f".{path.name}{own}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)
+        # Made anew, never through a link that somebody has put there.
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
         reason = error.strerror or str(error)
-        line = f"cannot write {path}: {reason}; what was there before is intact"
-        raise RunFailed(line) from error
+        kept = "; what was there before is intact" if path.exists() else ""
+        raise RunFailed(f"cannot write {path}: {reason}{kept}") from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -58,6 +60,8 @@ def write_csv(
 ) -> None:
     """Writes a table, whole or not at all; what is not known is empty.
 
+    A text that a spreadsheet would take for a formula stands behind an apostrophe.
+
     Arguments:
         rows: of values by column; a column that some rows lack stands where it first appears.
         shared: as in `write_atomically`.
@@ -66,10 +70,21 @@ def write_csv(
     rows = list(rows)
     buffer = io.StringIO()
     columns = list(dict.fromkeys([*first, *(column for row in rows for column in row)]))
-    writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(map(plain_cell, columns))
+    writer.writerows([plain_cell(row.get(column, "")) for column in columns] for row in rows)
     write_atomically(path, buffer.getvalue().encode(), shared)
+
+
+def plain_cell(value: object) -> object:
+    """Returns a cell that no spreadsheet takes for a formula."""
+    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
 
 
 def write_json(path: Path, value: Result) -> None:

@@ -8,26 +8,30 @@ import io
 import logging
 import math
 import os
+import shutil
 import struct
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mine_cli.errors import RunFailed
+from mine_cli.errors import RunFailed, refuse
 from mine_cli.results.files import Result, write_atomically, write_csv
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-__all__ = ["SCHEMA", "RunFolder", "log_file", "speaking"]
+__all__ = ["LEFT", "SCHEMA", "RunFolder", "check_links", "log_file", "speaking"]
 
 log = logging.getLogger("mine_cli")
 
 # The folder of the run that is at work, where several runs take turns in one process.
 speaker: ContextVar[Path | None] = ContextVar("speaker", default=None)
 LOG = "mine-run.log"
+# What a run leaves beside its configuration and its log; the result last, so that a job whose
+# clearing was cut short is cleared again.
+LEFT = ("checkpoints", "tb", "figures", "samples", "metrics.csv", "split.npz", "result.json")
 SCHEMA = 1  # of result.json; raised when a key changes its meaning or goes away
 
 
@@ -41,9 +45,27 @@ def speaking(folder: Path) -> Iterator[None]:
         speaker.reset(token)
 
 
+def check_links(name: str, folder: Path, files: Iterable[str] = (".hydra", LOG, *LEFT)) -> None:
+    """Raises BadInput where what is written into a folder would land elsewhere, or wait for ever.
+
+    Arguments:
+        name: The key that named the folder.
+        folder: It may be missing.
+        files: What is written there; the rest is somebody else's.
+    """
+    home, faults = folder.resolve(), []
+    written = [folder / file for file in files]
+    for path in (*written, *(below for each in written for below in each.rglob("*"))):
+        if path.is_symlink() and not path.resolve().is_relative_to(home):
+            faults.append(f"{name}={folder}: {path} is a link out of the folder; take it away")
+        elif path.exists() and not (path.is_file() or path.is_dir()):
+            faults.append(f"{name}={folder}: {path} is no file and no folder; take it away")
+    refuse(faults)
+
+
 def open_log(folder: Path) -> logging.FileHandler:
     """Opens a run's mine-run.log, to which the program's lines go from now on."""
-    handler = logging.FileHandler(folder / LOG, encoding="utf-8")
+    handler = logging.FileHandler(folder / LOG, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     handler.addFilter(lambda record: speaker.get() in (None, folder))
     logger = logging.getLogger("mine_cli")
@@ -182,6 +204,17 @@ class RunFolder:
         except OSError as error:
             raise self._failed(self.path, error) from error
 
+    def keep_earlier(self) -> None:
+        """Keeps the latest checkpoint under another name, beside the one that is written next."""
+        if not self.last.exists():
+            return
+        try:
+            self.earlier.unlink(missing_ok=True)
+            os.link(self.last, self.earlier)
+        except OSError:  # a file system without links
+            with suppress(OSError):
+                shutil.copyfile(self.last, self.earlier)
+
     def close(self) -> None:
         """Ends the log file and TensorBoard's writer; safe to call twice."""
         if self.log_file is not None:
@@ -243,10 +276,10 @@ class RunFolder:
             writer.add_custom_scalars(dict(self.charts))
         return writer
 
-    @staticmethod
-    def _failed(path: Path, error: OSError) -> RunFailed:
+    def _failed(self, path: Path, error: OSError) -> RunFailed:
         reason = error.strerror or str(error)
-        return RunFailed(f"cannot write {path}: {reason}; the last checkpoint is intact")
+        kept = "; the last checkpoint is intact" if self.last.exists() else ""
+        return RunFailed(f"cannot write {path}: {reason}{kept}")
 
 
 def is_row(line: Mapping[str, str]) -> bool:

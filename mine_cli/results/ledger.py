@@ -5,6 +5,7 @@ Imports no torch and no matplotlib: every job writes the sweep's tables anew whe
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -51,7 +52,7 @@ class Row:
         folder = sweep / name
         given = recorded_overrides(folder) if overrides is None else overrides
         files = (folder / "result.json", folder / "job.json")
-        result, record = (read_json(path) if path.exists() else {} for path in files)
+        result, record = map(read_or_nothing, files)
         return cls(job, name, folder, dict(map(key_and_value, given)), result, record)
 
     @property
@@ -64,7 +65,7 @@ class Row:
             return str(self.result["status"])
         if not self.record:
             return "pending"
-        return "failed" if self.record["status"] == "failed" else "interrupted"
+        return "failed" if self.record.get("status") == "failed" else "interrupted"
 
     @property
     def seed(self) -> str:
@@ -253,6 +254,15 @@ class Ledger:
         write_csv(self.folder / "results.csv", lines, shared=True)
         settings = [setting.line(self.numbers) for setting in self.settings]
         write_csv(self.folder / "summary.csv", settings, shared=True)
+
+
+def read_or_nothing(path: Path) -> Result:
+    """Returns what a file of a job holds; nothing where it is damaged or not there."""
+    with suppress(OSError, ValueError):
+        found = read_json(path)
+        if isinstance(found, Mapping):
+            return found
+    return {}
 
 
 def counted(rows: Sequence[Row]) -> str:

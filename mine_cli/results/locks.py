@@ -64,8 +64,14 @@ def locked(folder: Path, told: str, shared: bool = False) -> int | None:
 
 def check_place(key: str, folder: Path) -> None:
     """Raise BadInput where a folder cannot be made, or written in; it was given by this key."""
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        there = next(
+            p for p in (folder, *folder.absolute().parents) if p.exists() or p.is_symlink()
+        )
+    except OSError as stop:  # a name that is too long
+        raise BadInput(f"{key}={folder}: {stop.strerror}; name another folder") from None
     if not there.is_dir():
-        raise BadInput(f"{key}={folder}: {there} is a file; name another folder")
+        what = "a file" if there.exists() else "a link that leads nowhere"
+        raise BadInput(f"{key}={folder}: {there} is {what}; name another folder")
     if not os.access(there, os.W_OK):
         raise BadInput(f"{key}={folder}: {there} is not writable; name another folder")

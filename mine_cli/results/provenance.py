@@ -28,8 +28,8 @@ PACKAGES = ("torch", "numpy", "hydra-core", "omegaconf", "mine-run")
 # the run is computed, and how it is shown.
 ELSEWHERE = {
     "": {
-        "data_dir", "cache_dir", "hydra", "resume", "dry_run", "units", "objective",
-        "retry_diverged",
+        "data_dir", "cache_dir", "hydra", "resume", "trust", "dry_run", "units",
+        "objective", "retry_diverged",
     },
     "task": {"path"},
     "dataset": {"path", "test_path", "data_dir", "classifier"},

@@ -21,10 +21,13 @@ STATUS_ADVICE = {
     "the information may be larger. Try more negatives or bound=mine.",
     "not_converged": "The value was still rising when the steps ran out. "
     "Try a larger trainer.steps.",
-    "below_reference": "KSG, which few columns and enough rows can be trusted with, says more than "
-    "the estimate: the bound is not tight. Try more rows, or a larger network.",
+    "below_reference": "KSG, to be trusted with few columns and enough rows, says more than the "
+    "estimate: the bound is not tight. Try more rows, or a larger network.",
     "collapsed": "Fewer than a tenth of the modes are left. "
     "Try a larger task.beta, or a smaller trainer.lr.",
+    "modes_missing": "Fewer than nine tenths of the modes have a good sample. "
+    "Try a larger task.beta or trainer.steps.",
+    "low_quality": "Fewer than half of the samples lie near a mode. Try a larger trainer.steps.",
     "outrun": "The encoder fools the statistics network: on test rows the term is below 0, which "
     "mutual information never is. Try a larger task.statistics_lr or task.statistics_steps.",
     "inaccurate": "Too many test images are taken for something else, so it was not kept. "

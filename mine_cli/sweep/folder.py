@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mine_cli.config.trust import is_sealed, seal
 from mine_cli.errors import BadInput
 from mine_cli.results import locks
 from mine_cli.results.files import Result, read_json, write_json
+from mine_cli.results.folder import check_links
 from mine_cli.results.locks import check_place
 from mine_cli.results.provenance import decides_numbers
 
@@ -19,6 +21,7 @@ __all__ = [
     "SWEEP_JSON",
     "Held",
     "check_search",
+    "check_trusted",
     "claim",
     "is_held",
     "release",
@@ -56,8 +59,10 @@ def claim(folder: Path, jobs: Sequence[Result], units: str) -> None:
     locks.hold(folder, f"sweep_dir={folder}: a sweep is running in it, or one of its jobs")
     try:
         new = {"schema": SCHEMA, "arguments": typed(), "cwd": os.getcwd(), "jobs": [*jobs]}
+        new["seal"] = seal(*content_of(new), make=True)
         if any(folder.iterdir()):
             check_same(folder, new)
+            check_links("sweep_dir", folder, os.listdir(folder))
         else:
             write_json(folder / SWEEP_JSON, new)
     except BaseException:
@@ -96,6 +101,29 @@ def release() -> Held | None:
     return held.pop()
 
 
+def check_trusted(folder: Path, sweep: Result, trust: bool) -> None:
+    """Raises BadInput where the command of a sweep that is resumed is not known to be the user's.
+
+    A command may name any code to run.
+
+    Arguments:
+        folder: The sweep's.
+        sweep: What its sweep.json says.
+        trust: Whether the user vouches for it.
+    """
+    check_sound(folder / SWEEP_JSON, sweep)
+    if not (trust or is_sealed(sweep.get("seal"), *content_of(sweep))):
+        raise BadInput(
+            f"resume={folder}: would run {shlex.join(['mine-run', *sweep['arguments']])}, and no "
+            "sweep of yours on this machine left it: trust=true runs it"
+        )
+
+
+def content_of(sweep: Result) -> list[Any]:
+    """Returns what the seal of a sweep is of."""
+    return ["sweep", sweep["arguments"], sweep["cwd"]]
+
+
 def saved_sweep(folder: Path) -> Result | None:
     """Returns the content of sweep.json; None where this program wrote none."""
     with suppress(OSError, ValueError):
@@ -105,11 +133,33 @@ def saved_sweep(folder: Path) -> Result | None:
     return None
 
 
+def check_sound(path: Path, saved: Result) -> None:
+    """Raises BadInput where a sweep.json of ours is damaged."""
+    jobs = saved.get("jobs")
+    sound = is_words(saved.get("arguments")) and isinstance(saved.get("cwd"), str)
+    sound = sound and isinstance(jobs, list) and all(map(is_job, jobs))
+    if not sound:
+        raise BadInput(f"{path}: damaged: no list of jobs as mine-run writes it")
+
+
+def is_job(found: Any) -> bool:
+    return (
+        isinstance(found, dict)
+        and isinstance(found.get("folder"), str)
+        and is_words(found.get("overrides"))
+    )
+
+
+def is_words(found: Any) -> bool:
+    return isinstance(found, list) and all(isinstance(word, str) for word in found)
+
+
 def check_same(folder: Path, new: Result) -> None:
     """Raise BadInput unless the folder holds this very sweep."""
     saved = saved_sweep(folder)
     if saved is None:
         raise BadInput(f"sweep_dir={folder}: holds other files and no sweep; name another folder")
+    check_sound(folder / SWEEP_JSON, saved)
     if identity(saved) != identity(new):
         command = shlex.join(["mine-run", *saved["arguments"]])
         raise BadInput(

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from mine_cli.errors import Diverged, error_lines
+from mine_cli.errors import BadInput, Diverged, error_lines
 from mine_cli.results import checkpoint
 from mine_cli.results.folder import speaking
 from mine_cli.tasks.protocol import Experiment, Result
@@ -50,7 +50,7 @@ class FusedJob:
         """Opens its folder, and builds its task as trained as the checkpoint."""
         with speaking(self.folder):
             try:
-                options: Any = {"progress": False, "keeps_earlier": True}
+                options: Any = {"progress": False}
                 self.run = Run(self.experiment, self.folder, self.state, **options)
                 self.state = None
                 self.run.begin()
@@ -80,11 +80,9 @@ class FusedJob:
         log.error("mine-run: %s", self.error, exc_info=stop)
 
     def close(self) -> None:
-        """Ends its log and TensorBoard; the checkpoint before the last is of no more use."""
+        """Ends its log and TensorBoard."""
         if self.run is not None and self.run.files is not None:
             self.run.close()
-            if self.run.training.over:
-                self.run.files.earlier.unlink(missing_ok=True)
             self.run = None
 
 
@@ -164,7 +162,19 @@ def same_moment(folders: Sequence[Path]) -> list[State | None]:
 
 
 def saved(folder: Path) -> dict[int, State]:
-    """Step -> checkpoint, for what a folder has."""
+    """Step -> checkpoint, for what a folder has, but for what is damaged beside another.
+
+    Raises:
+        BadInput: each that is there is damaged.
+    """
     paths = [folder / "checkpoints" / name for name in ("earlier.pt", "last.pt")]
-    states = [checkpoint.load(path) for path in paths if path.exists()]
-    return {state["step"]: state for state in states}
+    states, damaged = {}, None
+    for path in filter(Path.exists, paths):
+        try:
+            state = checkpoint.of_training(path)
+            states[state["step"]] = state
+        except BadInput as stop:
+            damaged = stop
+    if damaged is not None and not states:
+        raise damaged
+    return states

@@ -3,14 +3,15 @@
 import logging
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
 import torch
 
-from mine_cli.results.files import read_json, write_json
+from mine_cli.errors import BadInput
+from mine_cli.results.files import write_json
 from mine_cli.sweep.planning import PlannedJob
+from mine_cli.sweep.records import read_mapping
 from mine_cli.training.device import device
 
 __all__ = ["GROUPS_JSON", "constant", "grouped", "portions", "subject"]
@@ -53,10 +54,16 @@ def grouped(
 
 
 def saved(sweep: Path) -> list[list[str]]:
-    """Returns the groups of an earlier attempt, as the names of the jobs' folders."""
-    with suppress(OSError, ValueError):
-        return [*read_json(sweep / GROUPS_JSON)["groups"]]
-    return []
+    """Returns the groups of an earlier attempt, as the names of the jobs' folders.
+
+    Raises:
+        BadInput: their file is damaged.
+    """
+    groups = read_mapping(sweep / GROUPS_JSON).get("groups", [])
+    lists = isinstance(groups, list) and all(isinstance(group, list) for group in groups)
+    if not lists or not all(isinstance(name, str) for group in groups for name in group):
+        raise BadInput(f"{sweep / GROUPS_JSON}: damaged: no lists of names; take it away")
+    return [*groups]
 
 
 def alike_ones(jobs: Sequence[PlannedJob]) -> list[list[PlannedJob]]:

@@ -18,9 +18,11 @@ from mine_cli.config.validation import validate
 from mine_cli.errors import BadInput, Diverged, Interrupted, RunFailed, error_lines
 from mine_cli.results.commands import as_typed
 from mine_cli.results.ledger import Ledger
+from mine_cli.results.numbers import known
 from mine_cli.sweep.records import (
     check_same,
     finished,
+    read_mapping,
     recorded,
     resumable,
     start_over,
@@ -120,9 +122,14 @@ def run_or_find(experiment: "Experiment", folder: Path, record: dict[str, Any]) 
 
 
 def end(folder: Path, status: str, record: Mapping[str, Any], started: float) -> None:
-    """Records how a job ended; on a full disk nothing, and the missing record tells."""
+    """Records how a job ended; on a full disk nothing, and the missing record tells.
+
+    Its seconds are of this attempt, or those of the training over all attempts if they are more.
+    """
     with suppress(RunFailed):
-        write_record(folder, status, **record, seconds=time.perf_counter() - started)
+        trained = known(read_mapping(folder / "result.json"), "seconds") or 0.0
+        seconds = max(time.perf_counter() - started, trained)
+        write_record(folder, status, **record, seconds=seconds)
 
 
 def tell(stop: Exception, folder: Path) -> None:

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, open_dict, read_write
 from tqdm import tqdm
 
 from mine_cli.config.compose import import_from, own_config_folders, without_hydra
+from mine_cli.errors import RunFailed
 from mine_cli.results import locks
 from mine_cli.results.ledger import Ledger, Row
 from mine_cli.sweep import forkserver, records
@@ -109,6 +110,7 @@ class Worker:
     process: BaseProcess
     news: Connection
     told: set[int] = field(default_factory=set)
+    stopped: str | None = None
 
 
 class WorkerPool:
@@ -188,6 +190,8 @@ class WorkerPool:
         elif what == "alone":
             left = [job for job in worker.group if job.number in said[0]]
             self.say(f"{subject(left, self.constant)} trained alone: {said[1]}")
+        elif what == "stopped":
+            worker.stopped = said[0]
         else:
             number, self.objectives[said[0]] = said
             worker.told.add(number)
@@ -204,7 +208,7 @@ class WorkerPool:
                 self.complain(job, row.complaint)
             self.reached(job.cfg.trainer.steps, [number])
         if time.monotonic() - self.written > SECONDS_BETWEEN_TABLES:
-            with suppress(OSError):
+            with suppress(OSError, RunFailed):
                 Ledger(self.sweep).write()
             self.written = time.monotonic()
 
@@ -221,16 +225,17 @@ class WorkerPool:
             self.say(f"{100 * taken // total} % of {total:,} steps")
 
     def missing(self, worker: Worker) -> None:
-        """Records the jobs of a process that was killed as failed."""
+        """Records the jobs of a process that was killed, or had to stop, as failed."""
         code = worker.process.exitcode or 0
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        error = worker.stopped or f"its process ended with {how}"
         for job in worker.group:
             record = records.read_record(job.folder)
             begun = record.get("status", "running") == "running"
             if job.number not in worker.told and begun and job.unfinished:
-                error = f"its process ended with {how}"
                 lost = {"status": "failed", "error": error, "killed": True}
-                records.write_record(job.folder, **{**record, **lost})
+                with suppress(RunFailed):  # a full disk
+                    records.write_record(job.folder, **{**record, **lost})
                 self.complain(job, error)
             self.reached(job.cfg.trainer.steps, [job.number])
 

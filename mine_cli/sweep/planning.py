@@ -1,6 +1,7 @@
 """Plans the jobs of a sweep: each is built at most once, checked and measured."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from mine_cli.tasks.protocol import Experiment
 
 __all__ = ["PlannedJob", "Planner", "Shape", "at_work", "bytes_of"]
+
+LONGEST_NAME = 255  # bytes, of nearly all file systems
 
 
 @dataclass(eq=False)
@@ -111,6 +114,7 @@ class Planner:
         self.datasets: Datasets | None = None
         self.verdicts: dict[str, Exception | Shape | str] = {}
         self.shapes: dict[str, Shape] = {}
+        self.folders: dict[Path, int] = {}
 
     def check(self, job: PlannedJob) -> None:
         """Notes what sweeping needs to know of a job.
@@ -118,6 +122,7 @@ class Planner:
         Raises:
             BadInput: with whatever would stop this job.
         """
+        self.check_folder(job)
         with at_work(job.cfg):
             cfg = job.configuration()
             faults = validate(cfg)
@@ -134,6 +139,19 @@ class Planner:
             found.jobs += 1
         else:
             job.reason = found
+
+    def check_folder(self, job: PlannedJob) -> None:
+        """Raises BadInput where a job's folder is outside the sweep's, or another job's."""
+        wanted = "want a name of its own for each job, such as ${hydra.job.num}"
+        fault = ""
+        if Path(os.path.normpath(job.folder)).parent != job.sweep.absolute():
+            fault = "not a folder right inside the sweep's"
+        elif self.folders.setdefault(job.folder, job.number) != job.number:
+            fault = f"the folder of job {self.folders[job.folder]} too"
+        elif len(os.fsencode(job.folder.name)) > LONGEST_NAME:
+            fault = f"a name of more than {LONGEST_NAME} bytes"
+        if fault:
+            raise BadInput(f"hydra.sweep.subdir={job.subfolder}: {fault}; {wanted}")
 
     def wants_size(self, shape: object) -> bool:
         """Whether a job is the second of its shape, or a later one if none could be measured."""

@@ -2,21 +2,19 @@
 
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mine_cli.errors import BadInput
 from mine_cli.results.files import Result, read_json, write_json
+from mine_cli.results.folder import LEFT
 
 __all__ = [
-    "check_same", "finished", "read_record", "recorded", "resumable", "start_over", "write_record",
+    "check_same", "finished", "read_mapping", "read_record", "recorded", "resumable", "start_over",
+    "write_record",
 ]  # fmt: skip
 
 JOB_JSON = "job.json"
-# What a run leaves beside its configuration and its log; the result last, so that a job whose
-# clearing was cut short is cleared again.
-LEFT = ("checkpoints", "tb", "figures", "samples", "metrics.csv", "split.npz", "result.json")
 
 
 def write_record(folder: Path, status: str, **found: Any) -> None:
@@ -90,8 +88,17 @@ def start_over(folder: Path) -> None:
 
 
 def read_mapping(path: Path) -> Result:
-    with suppress(OSError, ValueError):
+    """Returns what a file of a job holds; nothing where there is none.
+
+    Raises:
+        BadInput: it is damaged.
+    """
+    try:
         found = read_json(path)
-        if isinstance(found, Mapping):
-            return dict(found)
-    return {}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, Mapping):
+        raise BadInput(f"{path}: damaged: no JSON as mine-run writes it; take it away")
+    return dict(found)

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from mine_cli.config.hydra_errors import refusal
 from mine_cli.errors import BadInput, RunFailed, error_lines, tell
+from mine_cli.results.locks import check_place
 from mine_cli.sweep import records
 from mine_cli.sweep.compose import Composer
 from mine_cli.sweep.folder import claim, release
@@ -35,16 +36,24 @@ def sweep(sweeper: BasicSweeper, arguments: list[str]) -> list[Sequence[JobRetur
         listed = [{"folder": str(job.subfolder), "overrides": job.overrides} for job in jobs]
         claim(folder, listed, sweeper.config.units)
         check_results(jobs, folder)
-    except RunFailed as stop:  # Hydra would show a traceback
+        OmegaConf.save(sweeper.config, folder / "multirun.yaml")
+    except (RunFailed, OSError) as stop:  # Hydra would show a traceback
         release()  # nothing has changed that were to be collected
-        tell(stop)
-        raise SystemExit(stop.exit_code) from None
-    OmegaConf.save(sweeper.config, folder / "multirun.yaml")
+        raise ended(stop) from None
     left = missing(jobs)
     if not left:
         log.info("nothing left to run: every job of this sweep has ended")
-    # Ours wants the finished ones as well: it knows by them who was trained with whom.
-    return launch(sweeper, jobs if fuses(sweeper) else left)
+    try:
+        # Ours wants the finished ones as well: it knows by them who was trained with whom.
+        return launch(sweeper, jobs if fuses(sweeper) else left)
+    except (RunFailed, OSError) as stop:  # a full disk
+        raise ended(stop) from None
+
+
+def ended(stop: RunFailed | OSError) -> SystemExit:
+    """Returns what ends the program, after it has said why in a line."""
+    tell(stop)
+    return SystemExit(getattr(stop, "exit_code", RunFailed.exit_code))
 
 
 def fuses(sweeper: BasicSweeper) -> bool:
@@ -68,6 +77,7 @@ def plan(sweeper: BasicSweeper, arguments: list[str]) -> list[PlannedJob]:
         raise BadInput("the sweep has no jobs: want at least one value for each key")
     composer, planner = Composer(loader, sweeper.config), Planner(sizes=fuses(sweeper))
     folder = Path(sweeper.config.hydra.sweep.dir)
+    check_place("sweep_dir", folder)
     jobs: list[PlannedJob] = []
     faults: dict[str, list[int]] = {}
     for number, overrides in enumerate(every):

@@ -16,7 +16,7 @@ from hydra.core.utils import _save_config, setup_globals
 from omegaconf import OmegaConf, open_dict, read_write
 
 from mine_cli.config.compose import without_hydra
-from mine_cli.errors import Interrupted, interrupt
+from mine_cli.errors import Interrupted, RunFailed, error_lines, in_thread, interrupt
 from mine_cli.results.folder import log_file, speaking
 from mine_cli.sweep import records
 from mine_cli.sweep.fused import FusedJob, FusedTraining, same_moment, saved
@@ -40,8 +40,9 @@ def work_on(
 
     Arguments:
         group: Jobs that are trained as one model, or one by itself.
-        news: The connection to the sweep, which is sent ``("ended", number, objective)`` and
-            ``("at", step, numbers of jobs)``; the end of the process closes it.
+        news: The connection to the sweep, which is sent ``("ended", number, objective)``,
+            ``("at", step, numbers of jobs)`` and ``("stopped", why)``; the end of the process
+            closes it.
         path: Python's search path of the sweep, with a user's own folders.
         lock: On the sweep's folder, held until this process ends; None where there is none.
     """
@@ -51,9 +52,16 @@ def work_on(
         with_the_sweep(news)  # from here on a SIGTERM may come at any moment
         logging.getLogger().addHandler(logging.NullHandler())
         log.setLevel(logging.INFO)
+        # On a full disk the logs and TensorBoard fail as well: the sweep says it once.
+        logging.raiseExceptions = False
+        threading.excepthook = in_thread
         Group(group, news).run()
     except Interrupted as stop:
         sys.exit(stop.exit_code)
+    except (RunFailed, OSError) as stop:
+        with suppress(OSError):
+            news.send(("stopped", error_lines(stop)[0]))
+        sys.exit(RunFailed.exit_code)
 
 
 class Kept:
@@ -182,7 +190,6 @@ class Group:
         """Runs one job as Hydra's own launcher would, from its experiment if that is built."""
         with at_work(job.cfg), speaking(job.folder):
             found = job_of_sweep(without_hydra(job.cfg), job.folder, job.cfg.hydra, experiment)
-        (job.folder / "checkpoints" / "earlier.pt").unlink(missing_ok=True)
         self.tell("ended", job.number, found)
 
 

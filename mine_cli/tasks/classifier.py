@@ -198,7 +198,7 @@ class ClassifierExperiment(Experiment):
             "classifier": str(self.path),
         }
 
-    def after(self, result: Result, seconds: float) -> Result:
+    def after(self, result: Result) -> Result:
         """Keeps a classifier that is good enough where `dataset.classifier` looks for it."""
         if result["status"] != "ok" or self.task is None:
             return {}

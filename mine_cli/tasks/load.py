@@ -1,19 +1,22 @@
 """Finished runs, loaded: the term of an estimate, the generator of a GAN."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor, nn
 
 from mine_cli.config.compose import import_from
-from mine_cli.config.resume import at_home, saved_import_folders
+from mine_cli.config.resume import at_home, read_yaml
 from mine_cli.config.schemas import SECTIONS
+from mine_cli.config.trust import trusted_folders
 from mine_cli.data.margins import margins_of
-from mine_cli.errors import BadInput
+from mine_cli.errors import BadInput, error_lines
 from mine_cli.estimator.combination import Combination, Critic, columns
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.results import checkpoint
@@ -21,18 +24,25 @@ from mine_cli.tasks import build
 from mine_cli.tasks.gan.training import Latent
 from mine_cli.tasks.mi_estimate.fold import CLOSED_FORMS
 from mine_cli.training.task import State
+from mine_cli.training.training import UNFIT
 
 __all__ = ["Sampler", "load", "load_generator"]
 
 
-def load(folder: str | Path) -> MutualInformation:
+def load(folder: str | Path, trust: bool = False) -> MutualInformation:
     """The MI term of a finished run, to score new rows with `MutualInformation.pointwise`.
 
     Rows are given as they were to the run (classes one-hot coded): the run's own standardisation
     is applied. A run with several folds gives the mean of its networks' log-ratios.
 
+    Arguments:
+        folder: of the run.
+        trust: vouches for the folder: classes that its configuration names are imported and
+            built, whoever wrote it. A run of one's own with parts of one's own needs no word.
+
     Raises:
-        BadInput: the folder holds no run of this program, or none that kept a network.
+        BadInput: the folder holds no run of this program, none that kept a network, a damaged
+            file, or names code that is not the user's own.
 
     Example:
         >>> import numpy as np, torch
@@ -44,10 +54,11 @@ def load(folder: str | Path) -> MutualInformation:
         >>> term.pointwise(torch.tensor(x), torch.tensor(x**2)).shape
         torch.Size([1000])
     """
-    cfg, best = finished(Path(folder), "mi-estimate")
-    x_shape, z_shape = (tuple(shape) for shape in best["shapes"])
-    term = partial(build.term, cfg, x_shape, z_shape, seed=cfg.seed)
-    scorers = [Scorer(state, term) for state in best.get("folds") or of_old(best)]
+    cfg, best = finished(Path(folder), "mi-estimate", trust)
+    with fitting(Path(folder)):
+        x_shape, z_shape = (tuple(shape) for shape in best["shapes"])
+        term = partial(build.term, cfg, x_shape, z_shape, seed=cfg.seed)
+        scorers = [Scorer(state, term) for state in best.get("folds") or of_old(best)]
     first = scorers[0].terms[0]
     committee = Committee(scorers, x_shape, z_shape)
     loaded = MutualInformation(committee, first.bound, first.marginals, seed=cfg.seed)
@@ -56,16 +67,21 @@ def load(folder: str | Path) -> MutualInformation:
     return loaded.eval()
 
 
-def load_generator(folder: str | Path) -> "Sampler":
+def load_generator(folder: str | Path, trust: bool = False) -> "Sampler":
     """The generator of a ``task=gan`` run as it was judged last: the average, if one was kept.
 
+    Arguments:
+        folder, trust: as of `load`.
+
     Raises:
-        BadInput: the folder holds no such run, or none that was ever judged.
+        BadInput: the folder holds no such run, none that was ever judged, a damaged file, or
+            names code that is not the user's own.
     """
-    cfg, best = finished(Path(folder), "gan")
-    latent = Latent(best["latent_dim"], cfg.task.latent, best["code_dim"])
-    generator = build.module(cfg.generator, "generator", 0, latent.dim, tuple(best["shape"]))
-    generator.load_state_dict(best["generator"])
+    cfg, best = finished(Path(folder), "gan", trust)
+    with fitting(Path(folder)):
+        latent = Latent(best["latent_dim"], cfg.task.latent, best["code_dim"])
+        generator = build.module(cfg.generator, "generator", 0, latent.dim, tuple(best["shape"]))
+        generator.load_state_dict(best["generator"])
     return Sampler(generator, latent).eval()
 
 
@@ -86,19 +102,31 @@ class Sampler(nn.Module):
         return self(self.latent.draw(n, torch.Generator(device).manual_seed(seed)))
 
 
-def finished(folder: Path, task: str) -> tuple[DictConfig, dict[str, Any]]:
+def finished(folder: Path, task: str, trust: bool) -> tuple[DictConfig, dict[str, Any]]:
     """The configuration of a run of a task, and the network that it reported."""
     config = folder / ".hydra" / "config.yaml"
     if not config.exists():
         raise BadInput(f"{folder}: not a run of mine-run; want a folder with .hydra/config.yaml")
-    cfg = OmegaConf.load(config)
-    if not isinstance(cfg, DictConfig) or any(section not in cfg for section in SECTIONS):
+    cfg = read_yaml(config)
+    if cfg is None:
+        raise BadInput(f"{config}: damaged: not YAML of a configuration")
+    if any(section not in cfg for section in SECTIONS):
         raise BadInput(f"{folder}: not a run of mine-run; its configuration is another program's")
-    if cfg.task.name != task:
-        raise BadInput(f"{folder}: a run of task={cfg.task.name}; want one of task={task}")
-    best = checkpoint.load(folder / "checkpoints" / "best.pt")
-    import_from(saved_import_folders(folder))
-    return at_home(cfg), best
+    with fitting(folder):
+        if cfg.task.name != task:
+            raise BadInput(f"{folder}: a run of task={cfg.task.name}; want one of task={task}")
+    import_from(trusted_folders(folder, trust, words=("", "load(..., trust=True)")))
+    return at_home(cfg), checkpoint.load(folder / "checkpoints" / "best.pt")
+
+
+@contextmanager
+def fitting(folder: Path) -> Iterator[None]:
+    """Raises BadInput where a checkpoint and a configuration are not of one run."""
+    try:
+        yield
+    except (*UNFIT, OmegaConfBaseException) as stop:
+        what = f"{folder}: checkpoints/best.pt and .hydra/config.yaml do not go together"
+        raise BadInput(f"{what}: {error_lines(stop)[0]}") from stop
 
 
 def of_old(best: State) -> list[State]:

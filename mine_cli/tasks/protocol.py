@@ -55,11 +55,14 @@ class Experiment(Protocol):
     """One configuration made ready to run; what a task has no need of has a default here.
 
     `metrics` are the results by which runs are compared, the first of which is the objective of a
-    sweep unless another is named; `charts` are TensorBoard's: category -> title -> kind and tags.
+    sweep unless another is named; `charts` are TensorBoard's: category -> title -> kind and tags;
+    `opening` and `closing` say what takes its time before the first step and after the last.
     """
 
     metrics: tuple[str, ...]
     charts: Mapping[str, Any] = {}
+    opening: str = ""
+    closing: str = ""
     cfg: DictConfig
     dataset: object
     warnings: list[str]
@@ -110,8 +113,8 @@ class Experiment(Protocol):
         """Draws pictures of the training so far, from the run's files."""
         return {}
 
-    def after(self, result: Result, seconds: float) -> Result:
-        """Returns what is added to a result once the training is over, which took so long."""
+    def after(self, result: Result) -> Result:
+        """Returns what is added to a result once the training is over."""
         return {}
 
     def pictures(self, folder: Path) -> Mapping[str, Path]:

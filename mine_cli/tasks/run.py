@@ -3,7 +3,6 @@
 import logging
 import os
 import random
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,8 @@ import numpy
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from mine_cli.errors import BadInput, Diverged, RunFailed, error_lines
+from mine_cli.config.trust import SEAL_JSON, reaches_out, seal_of_run
+from mine_cli.errors import BadInput, Diverged, RunFailed, error_lines, say
 from mine_cli.results import checkpoint
 from mine_cli.results.files import write_json
 from mine_cli.results.folder import SCHEMA, RunFolder
@@ -45,7 +45,7 @@ def check_inputs(experiment: Experiment, folder: Path) -> None:
     known = saved.get("trained_on")
     if known is None:  # a checkpoint from before they said so
         said = "its checkpoint does not say on which data; that they are the same is not checked"
-        print(f"mine-run: resume={folder}: {said}", file=sys.stderr)
+        say(f"resume={folder}: {said}")
     elif known != fingerprints_of(experiment)[1]:
         inputs = [*own_targets(resolved(experiment.cfg)), *map(str, experiment.files())]
         raise BadInput(
@@ -138,9 +138,12 @@ class Run:
 
     def begin(self) -> None:
         """Writes what the folder holds from the start."""
+        if self.experiment.opening and not self.resumed:
+            log.info("%s", self.experiment.opening)
         if self.files and not self.resumed:
             composed = OmegaConf.to_yaml(self.experiment.cfg, resolve=True)
             self.files.text("configuration", f"```yaml\n{composed}```")
+            keep_seal(self.files.path, self.experiment.cfg)
             self.experiment.begin(self.files)
 
     def finish(self) -> Result:
@@ -149,10 +152,12 @@ class Run:
         Raises:
             Diverged: what is reported is not finite; the result was written.
         """
+        if self.experiment.closing:
+            log.info("%s", self.experiment.closing)
         self.result |= self.task.result()
         self._save({"complete": False})  # what follows takes its time, or may fail
         with self._beside("references"):
-            self.result |= self.experiment.after(self.result, self.training.record.seconds)
+            self.result |= self.experiment.after(self.result)
         self._write()
         if self.result["status"] == "diverged":
             raise Diverged("the estimate is not finite; try a smaller trainer.lr or network")
@@ -208,9 +213,14 @@ class Run:
             self.result["warnings"] = [*self.result["warnings"], line]
 
     def close(self) -> None:
-        """Closes the folder's log and TensorBoard; safe to call twice."""
+        """Closes the folder's log and TensorBoard; safe to call twice.
+
+        Once the training is over the checkpoint before the last is of no more use.
+        """
         if self.files:
             self.files.close()
+            if self.training.over:
+                self.files.earlier.unlink(missing_ok=True)
 
 
 def head_of(experiment: Experiment, where: torch.device, mark: str) -> Result:
@@ -232,6 +242,12 @@ def head_of(experiment: Experiment, where: torch.device, mark: str) -> Result:
         "fingerprint": mark,
         "warnings": experiment.warnings,
     }
+
+
+def keep_seal(folder: Path, cfg: DictConfig) -> None:
+    """Writes down what a run with parts of one's own was trained with, to resume it unasked."""
+    if reaches_out(cfg) and (folder / ".hydra" / "config.yaml").exists():
+        write_json(folder / ".hydra" / SEAL_JSON, seal_of_run(folder, cfg))
 
 
 def fingerprint_of(experiment: Experiment) -> str:

@@ -11,14 +11,17 @@ import torch
 from torch import Tensor
 
 from mine_cli.config.schemas import TrainerConf
-from mine_cli.errors import Diverged
+from mine_cli.errors import BadInput, Diverged, error_lines
 from mine_cli.results.checkpoint import save
 from mine_cli.results.folder import RunFolder
 from mine_cli.training.progress import Progress
 from mine_cli.training.rng import random_state, restore_random_state
 from mine_cli.training.task import State, Task
 
-__all__ = ["Training", "TrainingRecord"]
+__all__ = ["UNFIT", "Training", "TrainingRecord"]
+
+UNFIT = (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError)
+"""What networks and optimisers raise at the state of others, or at a damaged one."""
 
 
 @dataclass
@@ -51,7 +54,6 @@ class Training:
         progress: Whether a bar may be shown (it is where stderr is a terminal); None: as in
             `conf`.
         look: Draws what is to be seen at an evaluation from the folder's files, for TensorBoard.
-        keeps_earlier: Whether the checkpoint before the latest one is kept as well.
         trained_on: What a checkpoint says of the data: their fingerprint.
     """
 
@@ -64,11 +66,10 @@ class Training:
         state: State | None = None,
         progress: bool | None = None,
         look: Callable[[Path, int], Mapping[str, Path]] | None = None,
-        keeps_earlier: bool = False,
         trained_on: str | None = None,
     ) -> None:
         self.task, self.folder, self.state = task, folder, state
-        self.look, self.keeps_earlier, self.trained_on = look, keeps_earlier, trained_on
+        self.look, self.trained_on = look, trained_on
         self.steps = conf.steps
         self.log_every = conf.log_every
         self.evaluate_every = conf.evaluate_every or max(1, conf.steps // 12)
@@ -155,21 +156,28 @@ class Training:
             self.saved_best = task.best
         # The rows first: a checkpoint must never be ahead of the metrics that led to it.
         self.folder.flush()
-        if self.keeps_earlier and self.folder.last.exists():
-            self.folder.last.replace(self.folder.earlier)
+        self.folder.keep_earlier()
         about = {"step": self.record.steps, "record": asdict(self.record)}
         state = {"task": task.state_dict(), "random": random_state()} | about
         save(self.folder.last, state | {"trained_on": self.trained_on})
         self.saved_step = self.record.steps
 
     def restore(self, state: State) -> None:
-        """Goes back to the moment of a checkpoint."""
-        self.task.load_state_dict(state["task"])
-        for name, value in state["record"].items():
-            setattr(self.record, name, value)
+        """Goes back to the moment of a checkpoint.
+
+        Raises:
+            BadInput: it is of another configuration, or damaged.
+        """
+        try:
+            self.task.load_state_dict(state["task"])
+            for name, value in state["record"].items():
+                setattr(self.record, name, value)
+            restore_random_state(state["random"])
+        except UNFIT as stop:
+            where = "" if self.folder is None else f"{self.folder.last}: "
+            raise BadInput(f"{where}not of this run, {error_lines(stop)[0]}") from stop
         self.saved_step = self.paused = self.record.steps
         self.saved_best = self.task.best
-        restore_random_state(state["random"])
 
     def guard(self, bad: list[str]) -> None:
         """Ends the training where something is not finite, without touching a checkpoint."""

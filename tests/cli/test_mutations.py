@@ -1,23 +1,21 @@
 """Mutated command lines: whatever is typed is answered as promised, and nothing is written."""
 
-import contextlib
-import io
-import logging
-import signal
-import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mine_cli.cli import main
 from mine_cli.config.schemas import SECTIONS, USES, Run
+from mine_cli.errors import printable
+from tests.image_folders import write_images
+from tests.inside import answer
 
-TASKS = [task for task in USES if task not in ("infobottleneck", "classifier")]
+TASKS = [*USES]
+SUITS = {
+    "infobottleneck": ["method=vib", "trainer.batch_size=50", "data_dir={images}"],
+    "classifier": ["trainer.batch_size=50", "data_dir={images}"],
+}
 GROUPS = [*SECTIONS, "experiment", "hydra/launcher", "hydra/sweeper"]
 KEYS = sorted(
     {*Run.__dataclass_fields__}
@@ -52,7 +50,8 @@ VALUES = st.one_of(NUMBERS, WORDS)
 @st.composite
 def command_lines(draw: st.DrawFn) -> list[str]:
     """A command of some task with a few words changed, added or broken."""
-    words = [f"task={draw(st.sampled_from(TASKS))}", "trainer=smoke"]
+    task = draw(st.sampled_from(TASKS))
+    words = [f"task={task}", "trainer=smoke", *SUITS.get(task, [])]
     for _ in range(draw(st.integers(1, 2))):
         key = draw(st.one_of(st.sampled_from(KEYS), st.sampled_from(GROUPS)))
         kind = draw(st.sampled_from(["", "", "", "", "+", "++", "~", "word", "flag"]))
@@ -67,33 +66,8 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     return [*words, "dry_run=true"]
 
 
-@pytest.fixture(autouse=True)
-def as_it_was() -> Iterator[None]:
-    """What the program sets for its process is put back."""
-    arguments, path, hook = sys.argv, [*sys.path], threading.excepthook
-    terminate, raises = signal.getsignal(signal.SIGTERM), logging.raiseExceptions
-    yield
-    sys.argv, sys.path[:], threading.excepthook = arguments, path, hook
-    signal.signal(signal.SIGTERM, terminate)
-    logging.raiseExceptions = raises
-
-
-def answer(arguments: list[str]) -> tuple[object, str, str]:
-    """What `mine-run ARGUMENTS` ends with, and what it says, in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    sys.argv = ["mine-run", *arguments]
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            main()
-        code: object = 0
-    except SystemExit as stop:
-        code = stop.code or 0
-    finally:
-        GlobalHydra.instance().clear()
-    return code, out.getvalue(), err.getvalue()
-
-
-def check(arguments: list[str]) -> None:
+def check(arguments: list[str], images: Path) -> None:
+    arguments = [word.replace("{images}", str(images)) for word in arguments]
     code, out, err = answer(arguments)
     said = f"{arguments}: exit {code}\n{out}\n{err}"
     assert code in (0, 2), said
@@ -104,9 +78,16 @@ def check(arguments: list[str]) -> None:
         assert lines, said
         assert all(line.startswith("mine-run: ") for line in lines), said
         assert max(map(len, lines)) < 1000, said
+        assert any(named(word) in err for word in arguments), said
     else:
         assert "nothing was written" in out, said
     assert not list(Path.cwd().iterdir()), said
+
+
+def named(word: str) -> str:
+    """What a message says of a word: the last part of its key, or the word itself."""
+    key = word.partition("=")[0].lstrip("+~")
+    return printable(key.rpartition(".")[2].rpartition("/")[2])[:40]
 
 
 ANY = settings(
@@ -116,12 +97,30 @@ ANY = settings(
 )
 
 
-@given(command_lines())
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    write_images(folder)
+    return folder
+
+
+@given(arguments=command_lines())
 @settings(ANY, max_examples=200)
 def test_mutated_command_lines(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
+    images: Path,
     arguments: list[str],
 ) -> None:
     monkeypatch.chdir(tmp_path_factory.mktemp("desk"))
-    check(arguments)
+    check(arguments, images)
+
+
+@pytest.mark.slow
+@given(arguments=command_lines())
+@settings(ANY, max_examples=10_000, derandomize=False, database=None)
+def test_ten_thousand_mutated_command_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: Path, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    check(arguments, images)

@@ -26,6 +26,7 @@ references: auto
 folds: 1
 split: random
 resume: null
+trust: false
 dry_run: false
 objective: null
 retry_diverged: true

@@ -128,6 +128,26 @@ def test_kill_then_resume_equals_an_uninterrupted_run(tmp_path: Path, uninterrup
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("seed", range(70))
+def test_kill_anywhere(seed: int, tmp_path: Path, uninterrupted: Any) -> None:
+    """At a moment drawn from all of a run, its start and its pictures included."""
+    expected, folder = uninterrupted("fresh"), tmp_path / "run"
+    draw = random.Random(seed)
+    share = draw.random()
+    with started(tmp_path, *SMALL, *VARIANTS["fresh"]) as program:
+        if share < 0.9:
+            program.wait_until(lambda: last_step(folder) >= 100 * share)
+        else:
+            program.wait_until((folder / "result.json").exists)
+        time.sleep(draw.uniform(0, 0.05))
+        program.signal(signal.SIGKILL)
+        program.wait()
+    assert resumed(tmp_path) == expected
+    assert json.loads((folder / "result.json").read_text()).get("complete", True)
+    assert (folder / "figures" / "curve.png").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("step", sorted(random.Random(1).sample(range(80), 10)))
 def test_kill_at_ten_random_steps(step: int, tmp_path: Path, uninterrupted: Any) -> None:
     kill(tmp_path, step, random.uniform(0, 0.01), *SMALL, *VARIANTS["fresh"])
@@ -266,7 +286,8 @@ def test_other_data_or_classes_are_refused(changed: str, trained: Path) -> None:
     before = contents(trained)
     done = run(trained, "resume=run", "trainer.steps=9")
     assert done.returncode == 2
-    said = "mine-run: resume=run: own.Own, data.npz: not as when the run was trained; put back"
+    named = "own.Own, data.npz" if changed == "data.npz" else "own.Own"
+    said = f"mine-run: resume=run: {named}: not as when the run was trained; put back"
     assert done.stderr.startswith(said)
     assert done.stderr.count("\n") == 1
     assert contents(trained) == before
@@ -288,7 +309,7 @@ def test_nothing_else_may_change(tmp_path: Path) -> None:
     files = {f: f.read_bytes() for f in tmp_path.rglob("*") if f.is_file()}
     done = run(tmp_path, "resume=run", "trainer.lr=1", "seed=3", "trainer.steps=300")
     assert done.returncode == 2
-    said = "cannot change when a run is resumed; only trainer.steps, trainer.device, "
+    said = "cannot change when a run is resumed; only trust, trainer.steps, trainer.device, "
     assert done.stderr.count(said) == 2
     assert len(done.stderr.splitlines()) == 2
     assert all(file.read_bytes() == content for file, content in files.items())

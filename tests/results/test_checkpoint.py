@@ -128,7 +128,7 @@ def test_disk_that_fills_in_the_middle_of_a_write(
     path = tmp_path / "last.pt"
     save(path, {"step": 1})
     opened = Path.open
-    monkeypatch.setattr(Path, "open", lambda self, mode: opened(Path("/dev/full"), mode))
+    monkeypatch.setattr(Path, "open", lambda self, mode: opened(Path("/dev/full"), "wb"))
     with pytest.raises(RunFailed, match="No space left on device"):
         save(path, {"step": 2, "weights": torch.zeros(100_000)})
     monkeypatch.undo()

@@ -1,5 +1,6 @@
 """Files that are whole at every moment, and paths as one would type them."""
 
+import csv
 import os
 from pathlib import Path
 
@@ -47,3 +48,30 @@ def test_a_path_is_shown_as_it_would_be_typed(
     assert as_typed(tmp_path / "run" / "0") == "run/0"
     assert as_typed(tmp_path.parent / "elsewhere") == str(tmp_path.parent / "elsewhere")
     assert as_typed(Path("run")) == "run"
+
+
+def test_no_planted_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / ".t.csv.tmp").symlink_to(tmp_path / "precious")
+    write_atomically(tmp_path / "t.csv", b"ours")
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert (tmp_path / "t.csv").read_bytes() == b"ours"
+    assert not (tmp_path / "t.csv").is_symlink()
+
+
+def test_a_spreadsheet_finds_no_formula(tmp_path: Path) -> None:
+    cells = ["=1+1", "+x", "-cmd", "@sum", "\t=1", "-1.5", "+1e3", "-inf", "a=b", "", None, -2]
+    write_csv(tmp_path / "t.csv", [{"=a": cell} for cell in cells])
+    with (tmp_path / "t.csv").open(newline="") as file:
+        first, *rest = [row[0] if row else "" for row in csv.reader(file)]
+    assert first == "'=a"
+    quoted = ["'=1+1", "'+x", "'-cmd", "'@sum", "'\t=1"]
+    assert rest == [*quoted, "-1.5", "+1e3", "-inf", "a=b", "", "", "-2"]
+
+
+def test_a_folder_that_is_the_working_directory_is_shown_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with hydra.job.chdir=true, where `.` is another folder for who typed the command."""
+    monkeypatch.chdir(tmp_path)
+    assert as_typed(tmp_path) == str(tmp_path)

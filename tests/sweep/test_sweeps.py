@@ -3,9 +3,11 @@
 import csv
 import json
 import os
+import random
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +17,9 @@ import numpy as np
 import pytest
 
 from mine_cli.cli.arguments import for_hydra
+from mine_cli.config.trust import seal
 from mine_cli.errors import BadInput
+from mine_cli.sweep.folder import content_of
 from tests.program import run, started
 
 SMOKE = (
@@ -264,6 +268,33 @@ def test_a_sweep_killed_with_all_its_processes_goes_on_to_the_same_end(
     assert rows(second / "sweep") == rows(first / "sweep")
 
 
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+    """The table of a sweep that nothing disturbs."""
+    folder = tmp_path_factory.mktemp("three")
+    assert run(folder, *THREE).returncode == 0
+    return rows(folder / "sweep")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs /proc to find processes")
+@pytest.mark.parametrize("seed", range(30))
+def test_a_sweep_killed_anywhere(seed: int, three: list[dict[str, str]], tmp_path: Path) -> None:
+    """All of its processes at once, or the sweep alone."""
+    draw, folder = random.Random(seed), tmp_path / "desk"
+    folder.mkdir()
+    with started(folder, *THREE) as program:
+        metrics, lines = folder / "sweep" / draw.choice("012") / "metrics.csv", draw.randrange(8)
+        program.wait_until(lambda: metrics.exists() and metrics.read_text().count("\n") >= lines)
+        time.sleep(draw.uniform(0, 0.1))
+        killed(folder) if draw.random() < 0.5 else program.signal(signal.SIGKILL)
+        program.wait()
+    done = run(folder, "resume=sweep")
+    assert done.returncode == 0, done.stderr
+    assert rows(folder / "sweep") == three
+    assert all((folder / "sweep" / n / "figures" / "curve.png").exists() for n in "012")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("job", ["0", "2"])
 def test_a_killed_sweep_goes_on_to_the_same_end(job: str, tmp_path: Path) -> None:
@@ -355,9 +386,16 @@ def saved(tmp_path: Path) -> Path:
     """The least that `resume` takes for a sweep."""
     folder = tmp_path / "a sweep"
     folder.mkdir()
-    content = {"schema": 1, "arguments": ["-m", "seed=0,1"], "cwd": str(Path.cwd()), "jobs": []}
-    (folder / "sweep.json").write_text(json.dumps(content))
+    keep(folder, Path.cwd())
     return folder
+
+
+def keep(folder: Path, cwd: Path, *arguments: str) -> None:
+    """Writes and seals a sweep.json."""
+    arguments = arguments or ("-m", "seed=0,1")
+    content: dict[str, Any] = {"schema": 1, "arguments": [*arguments], "cwd": str(cwd), "jobs": []}
+    content["seal"] = seal(*content_of(content), make=True)
+    (folder / "sweep.json").write_text(json.dumps(content))
 
 
 def test_resume_of_a_sweep_is_its_own_command_again(saved: Path) -> None:
@@ -382,9 +420,8 @@ def test_a_sweep_is_resumed_where_it_was_started(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    content = json.loads((saved / "sweep.json").read_text())
     (tmp_path / "there").mkdir()
-    (saved / "sweep.json").write_text(json.dumps(content | {"cwd": str(tmp_path / "there")}))
+    keep(saved, tmp_path / "there")
     monkeypatch.chdir(tmp_path)
     assert for_hydra([f"resume='{saved.name}'"])[-1] == f"hydra.sweep.dir='{saved}'"
     assert Path.cwd() == tmp_path / "there"

@@ -414,7 +414,8 @@ def test_disk_that_fills_during_a_run_leaves_one_that_resumes(
     with pytest.raises(RunFailed, match=r"^cannot write .*last\.pt: No space left on device"):
         fit(tmp_path / "full", FakeTask())
     monkeypatch.undo()
-    assert sorted(os.listdir(tmp_path / "full" / "checkpoints")) == ["best.pt", "last.pt"]
+    kept = sorted(os.listdir(tmp_path / "full" / "checkpoints"))
+    assert kept == ["best.pt", "earlier.pt", "last.pt"]
     found = checkpoint.latest(tmp_path / "full")
     assert found is not None
     assert found["step"] == 5

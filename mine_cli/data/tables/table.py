@@ -1,7 +1,6 @@
 """Named columns out of files: .npz, a pair of .npy, .csv, .parquet. Nothing is ever unpickled."""
 
 import zipfile
-import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,14 +10,15 @@ import numpy as np
 
 from mine_cli.data.tables import Array, Columns
 from mine_cli.data.tables.csv import read_columns, read_header
-from mine_cli.errors import BadInput, refuse
+from mine_cli.errors import BadInput, RunFailed, refuse
 
 __all__ = ["Table", "files_of", "listed", "open_table", "plain"]
 
 PathLike = str | Path
 
 KINDS = ".npz, .csv, .parquet or a pair [x.npy, z.npy]"
-UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
+
+LONGEST = 200  # characters of a reader's own words
 
 
 @dataclass
@@ -89,8 +89,11 @@ def _readable(file: Path, part: str = "") -> Iterator[None]:
     """Raises BadInput in place of what a damaged file raises."""
     try:
         yield
-    except UNREADABLE as fault:
+    except RunFailed:
+        raise
+    except Exception as fault:  # the readers raise whatever their parsers stumble over
         said = (str(fault).strip() or type(fault).__name__).splitlines()[0]
+        said = said if len(said) <= LONGEST else f"{said[:LONGEST]}..."
         told = f"not a readable {file.suffix.lower()} file: {said}"
         if "allow_pickle" in said:
             told = "Python objects, which are never unpickled: want plain numbers"
@@ -119,7 +122,10 @@ def _npz(file: Path) -> Table:
         with np.load(file, allow_pickle=False) as archive:
             for name in names:
                 with _readable(file, f" array {name}"):
-                    found[name] = archive[name]
+                    values = archive[name]
+                    if not isinstance(values, np.ndarray):
+                        raise ValueError("it is no .npy array")
+                    found[name] = values
         return found
 
     with np.load(file, allow_pickle=False) as archive:

@@ -28,8 +28,8 @@ MARKERS = "osD^vP*"
 DASHES = ("-", "--", ":", "-.")
 MARKS = {
     "high_variance": "o", "at_ceiling": "s", "not_converged": "^", "collapsed": "v",
-    "outrun": "D", "inaccurate": "h", "diverged": "x", "failed": "+", "interrupted": "1",
-    "pending": "2",
+    "modes_missing": "<", "low_quality": ">", "outrun": "D", "inaccurate": "h", "diverged": "x",
+    "failed": "+", "interrupted": "1", "pending": "2",
 }  # fmt: skip
 """Status -> the sign about a point; of jobs without numbers, at the foot of the axes."""
 FOOT = 0.03  # of the height of the axes

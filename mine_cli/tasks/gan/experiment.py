@@ -40,6 +40,8 @@ NOT_KNOWN = "not known: part of the latent is noise; the estimate is a diagnosti
 class GANExperiment(Experiment):
     """A generator, a discriminator and the information between code and samples."""
 
+    opening = "judging the samples of the untrained generator"
+    closing = "trained; drawing the samples"
     metrics = ("kl", "modes", "high_quality", "js")
     charts: Mapping[str, Any] = {
         "generator": {

@@ -5,6 +5,7 @@ divergences are in nats and computed in float64.
 """
 
 import math
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -22,7 +23,27 @@ __all__ = [
     "mode_metrics",
     "modes_captured",
     "noise_floor",
+    "status",
 ]
+
+
+COLLAPSED, ENOUGH_MODES = 0.1, 0.9  # of the modes that are there
+ENOUGH_QUALITY = 0.5  # of the samples
+
+
+def status(metrics: Mapping[str, float | None]) -> str:
+    """Returns the first that applies of ``collapsed``, ``modes_missing``, ``low_quality``, ``ok``.
+
+    Fewer than a tenth of the modes there are captured; fewer than nine tenths; fewer than half of
+    the samples are of high quality. ``ok`` also where modes or quality are not judged.
+    """
+    modes, there, good = (metrics.get(k) for k in ("modes", "modes_there", "high_quality"))
+    if modes is not None and there is not None:
+        if modes < COLLAPSED * there:
+            return "collapsed"
+        if modes < ENOUGH_MODES * there:
+            return "modes_missing"
+    return "low_quality" if good is not None and good < ENOUGH_QUALITY else "ok"
 
 
 def modes_captured(verdict: Verdict) -> int:

@@ -28,6 +28,7 @@ from mine_cli.estimator.status import status
 from mine_cli.estimator.term import MutualInformation, frozen
 from mine_cli.tasks.gan.gradients import clip_adaptively, global_norm, squared_slope
 from mine_cli.tasks.gan.metrics import mode_metrics
+from mine_cli.tasks.gan.metrics import status as quality_of
 from mine_cli.tasks.protocol import JudgedSamples, Result, Samples
 from mine_cli.training.cuda_graph import RecordedStep, rates_on_device
 from mine_cli.training.device import Autocast
@@ -38,7 +39,6 @@ from mine_cli.training.task import State
 
 __all__ = ["GAN", "Latent"]
 
-COLLAPSED = 0.1  # of the modes: with fewer left, the generator has collapsed
 SHOWN_IMAGES = 64
 SAMPLES_AT_ONCE = 1000
 NORMALISING_BATCHES = 10  # from which BatchNorm's statistics are taken before samples are judged
@@ -360,8 +360,7 @@ class GAN:
         """What the last evaluation found; the information is a diagnostic, in nats."""
         information, metrics = dict(self.found["information"]), dict(self.found["metrics"])
         metrics["estimate_status"] = information.pop("status", None)
-        collapsed = "modes" in metrics and metrics["modes"] < COLLAPSED * metrics["modes_there"]
-        return {"status": "collapsed" if collapsed else "ok", **information, "metrics": metrics}
+        return {"status": quality_of(metrics), **information, "metrics": metrics}
 
 
 def keep_graphs() -> None:

@@ -51,6 +51,8 @@ FEWEST_ROWS = 20  # to cross with one another in an evaluation
 class InfoBottleneckExperiment(Experiment):
     """A bottleneck on labelled data."""
 
+    opening = "looking at the untrained encoder on the rows that validate"
+    closing = "trained; predicting the test rows, with noise and under attack"
     metrics = ("error_averaged", "error", "i_xz_term", "i_xz_reference", "i_zy")
     charts: Mapping[str, Any] = {
         "bottleneck": {

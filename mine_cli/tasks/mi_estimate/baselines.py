@@ -1,7 +1,6 @@
 """Estimates of mutual information that train nothing, to stand beside the neural one."""
 
 import math
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -29,8 +28,8 @@ TREE_DIMS = 8
 # Beyond so many, the nearest neighbours are no longer near.
 TRUSTED_DIMS = 10
 
-# Rows of a pilot that predicts the time for all, and numbers they are compared with at most.
-MOST_PILOT_ROWS, PILOT_NUMBERS = 1000, 1 << 27
+# Of so few columns, and of so many rows, its error is little more than that of a mean.
+FEW_DIMS, ENOUGH_ROWS = 4, 500
 
 # Fewer rows are not worth a reference.
 MIN_ROWS = 50
@@ -47,9 +46,11 @@ MOST_TIED = 0.05
 # Rows to a column below which a sample covariance says nothing.
 ROWS_PER_COLUMN = 5
 
-# Products of numbers that a sample covariance may take: some seconds of one core. Decided by size,
-# so that the reference does not come and go with the load of the machine.
+# Products of numbers that a sample covariance may take, and differences of numbers that KSG may:
+# some seconds of one core. Decided by size, so that a reference does not come and go with the load
+# of the machine.
 MOST_PRODUCTS = 2**37
+MOST_DIFFERENCES = 2**35
 
 # Squared canonical correlations nearer to 1 than this are a linear dependence, rounded.
 DEPENDENT = 1e-9
@@ -72,9 +73,12 @@ def ksg(x: Array, z: Array, k: int = 3) -> float:
         | Estimating mutual information (Kraskov, Stoegbauer, Grassberger, 2004), eq. 8
         | https://arxiv.org/abs/cond-mat/0305641
     """
-    n = len(x)
-    terms = _counter(_unit(x), _unit(z), k)(np.arange(n))
-    return float(digamma(k) + digamma(n) - terms.mean())
+    return _ksg(_counter(_unit(x), _unit(z), k)(np.arange(len(x))), k)
+
+
+def _ksg(terms: Array, k: int) -> float:
+    """Returns the estimate from each row's digamma terms ``[n]``."""
+    return float(digamma(k) + digamma(len(terms)) - terms.mean())
 
 
 def gaussian_mi(x: Array, z: Array) -> float:
@@ -108,22 +112,19 @@ def gaussian_mi(x: Array, z: Array) -> float:
 def references(
     x: Tensor,
     z: Tensor,
-    seconds_allowed: float | None = None,
     x_categorical: bool = False,
     z_categorical: bool = False,
-    seed: int = 0,
     k: int = 3,
 ) -> dict[str, Reference]:
     """Return both estimates, or why one was skipped: ``{"ksg": {"estimate", "note"}, ...}``.
 
+    Where KSG can be trusted, with few columns and enough rows, there is its ``error`` as well.
+
     Arguments:
         x, z: [n, ...]; flattened to columns.
-        seconds_allowed: Longest time that KSG may be predicted to take; None: any.
         x_categorical, z_categorical: It is a one-hot code: both are skipped.
-        seed: Draws the rows of the pilot that predicts the time.
         k: Number of KSG's neighbour.
     """
-    allowed = math.inf if seconds_allowed is None else seconds_allowed
     flat_x, flat_z = (values.detach().cpu().flatten(1) for values in (x, z))
     classes = [name for name, yes in (("x", x_categorical), ("z", z_categorical)) if yes]
     fault = f"{' and '.join(classes)} categorical" if classes else _unfit(x=flat_x, z=flat_z)
@@ -132,7 +133,7 @@ def references(
     tied = _ties(k, x=flat_x, z=flat_z)
     wide_x, wide_z = flat_x.double().numpy(), flat_z.double().numpy()
     return {
-        "ksg": _skipped(tied) if tied else _ksg_reference(wide_x, wide_z, k, allowed, seed),
+        "ksg": _skipped(tied) if tied else _ksg_reference(wide_x, wide_z, k),
         "gaussian": _gaussian_reference(wide_x, wide_z),
     }
 
@@ -163,21 +164,17 @@ def _ties(k: int, **variables: Tensor) -> str:
     return ""
 
 
-def _ksg_reference(x: Array, z: Array, k: int, allowed: float, seed: int) -> Reference:
+def _ksg_reference(x: Array, z: Array, k: int) -> Reference:
     n, dims = len(x), x.shape[1] + z.shape[1]
-    started = time.perf_counter()
-    count = _counter(_unit(x), _unit(z), k)
-    built = time.perf_counter()
-    pairs = n * dims if dims > TREE_DIMS else 1
-    size = max(1, min(n // 20, MOST_PILOT_ROWS, PILOT_NUMBERS // pairs))
-    pilot = np.random.default_rng(seed).choice(n, size, replace=False)
-    count(pilot)
-    counted = time.perf_counter()
-    if built - started + (counted - built) * n / size > allowed:
-        return _skipped("it would take longer than the training")
-    estimate = float(digamma(k) + digamma(n) - count(np.arange(n)).mean())
+    # Two columns are sorted, whatever their length; of more, nearly all rows are compared.
+    if n**2 * (dims - 2) > MOST_DIFFERENCES:
+        return _skipped(f"{n} rows of {dims} columns are too many")
     trust = f"; not to be trusted in {dims} dimensions" if dims > TRUSTED_DIMS else ""
-    return {"estimate": estimate, "note": f"k={k}{trust}"}
+    terms = _counter(_unit(x), _unit(z), k)(np.arange(n))
+    found: Reference = {"estimate": _ksg(terms, k), "note": f"k={k}{trust}"}
+    if dims <= FEW_DIMS and n >= ENOUGH_ROWS:
+        found["error"] = float(terms.std() / math.sqrt(n))
+    return found
 
 
 def _gaussian_reference(x: Array, z: Array) -> Reference:

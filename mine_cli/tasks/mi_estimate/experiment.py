@@ -200,7 +200,7 @@ class MIEstimateExperiment(Experiment):
         if rows:
             numpy.savez_compressed(files.path / "split.npz", **rows)
 
-    def after(self, result: Result, seconds: float) -> Result:
+    def after(self, result: Result) -> Result:
         """KSG and Gaussian estimates of the same data, beside the estimate, never mixed in."""
         if self.cfg.references == "none":
             return {}
@@ -209,10 +209,8 @@ class MIEstimateExperiment(Experiment):
         found = baselines.references(
             rows.x,
             rows.z,
-            seconds_allowed=max(seconds, 1.0),  # a second is never worth skipping
             x_categorical=rows.x_categorical,
             z_categorical=rows.z_categorical,
-            seed=self.cfg.seed,
         )
         return {"references": found, **self._judged(result, found)}
 

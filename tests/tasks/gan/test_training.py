@@ -341,13 +341,21 @@ def test_judging_changes_nothing() -> None:
     assert same[0] == same[1]
 
 
-def test_a_collapsed_generator_is_called_so() -> None:
+@pytest.mark.parametrize(
+    ("modes", "good", "word"),
+    [
+        (2.0, 1.0, "collapsed"), (3.0, 1.0, "modes_missing"), (22.0, 1.0, "modes_missing"),
+        (23.0, 1.0, "ok"), (25.0, 0.49, "low_quality"), (17.0, 0.025, "modes_missing"),
+        (25.0, 0.5, "ok"), (25.0, None, "ok"),
+    ],
+)  # fmt: skip
+def test_a_generator_that_misses_modes_or_quality_is_called_so(
+    modes: float, good: float | None, word: str
+) -> None:
     gan = made()
     gan.evaluate(0)
-    gan.found["metrics"]["modes"] = 2.0
-    assert gan.result()["status"] == "collapsed"
-    gan.found["metrics"]["modes"] = 3.0
-    assert gan.result()["status"] == "ok"
+    gan.found["metrics"] |= {"modes": modes, "high_quality": good}
+    assert gan.result()["status"] == word
 
 
 def test_a_data_set_without_modes() -> None:
