@@ -51,6 +51,7 @@ __all__ = [
     "JensenShannonConf",
     "MLPConf",
     "MNISTConf",
+    "MaxoutConf",
     "MineConf",
     "MineFConf",
     "NoisyMLPConf",
@@ -229,6 +230,11 @@ class FullyConnectedGeneratorConf:
     widths: list[int] = ruled([500, 500], WIDTHS, "Units of each hidden layer.")
     batch_norm: bool = ruled(True, None, "Batch normalisation after each hidden layer.")
     slope: float = ruled(0.2, at_least(0), "Negative slope of LeakyReLU.")
+    spread: float | None = ruled(
+        None,
+        or_none(POSITIVE),
+        "Standard deviation of the weights at the start; null: torch's own start.",
+    )
 
 
 @dataclass
@@ -236,6 +242,14 @@ class FullyConnectedDiscriminatorConf:
     _target_: str = "mine_cli.networks.fully_connected.Discriminator"
     widths: list[int] = ruled([400, 400, 400], WIDTHS, "Units of each hidden layer.")
     slope: float = ruled(0.2, at_least(0), "Negative slope of LeakyReLU.")
+
+
+@dataclass
+class MaxoutConf:
+    _target_: str = "mine_cli.networks.fully_connected.Maxout"
+    widths: list[int] = ruled([200, 200, 200], WIDTHS, "Units of each hidden layer.")
+    pieces: int = ruled(5, at_least(1), "Linear pieces of each unit.")
+    spread: float = ruled(0.02, POSITIVE, "Standard deviation of the weights at the start.")
 
 
 @dataclass

@@ -386,6 +386,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
     },
     "discriminator": {
         "fully_connected": options.FullyConnectedDiscriminatorConf,
+        "maxout": options.MaxoutConf,
         "dcgan": options.DCGANDiscriminatorConf,
     },
     "method": {name: MethodConf for name in METHODS},

@@ -1,8 +1,10 @@
-"""The fully connected generator and discriminator, for points in the plane or any other shape.
+"""The fully connected generator and discriminators, for points in the plane or any other shape.
 
 References:
     | MINE: Mutual Information Neural Estimation (Belghazi et al., 2018), section 5.1 and appendix
     | https://arxiv.org/abs/1801.04062
+    | PacGAN: The power of two samples in generative adversarial networks (Lin et al., 2018)
+    | https://github.com/fjxmlzn/PacGAN, synthetic_data_experiments: maxout, and the start
 """
 
 import math
@@ -12,8 +14,9 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from mine_cli.networks.layers import flat
+from mine_cli.networks.linear import Linear
 
-__all__ = ["Discriminator", "Generator"]
+__all__ = ["Discriminator", "Generator", "Maxout"]
 
 
 class Generator(nn.Module):
@@ -25,6 +28,7 @@ class Generator(nn.Module):
         widths: The widths of the hidden layers.
         batch_norm: Whether each hidden layer is normalised over the batch, before its activation.
         slope: Of the leaky ReLU, below zero. The paper names none; 0.2 is DCGAN's.
+        spread: The weights' standard deviation at the start, with biases of 0; None: torch's own.
     """
 
     def __init__(
@@ -34,6 +38,7 @@ class Generator(nn.Module):
         widths: Sequence[int] = (500, 500),
         batch_norm: bool = True,
         slope: float = 0.2,
+        spread: float | None = None,
     ) -> None:
         super().__init__()
         self.shape = tuple(shape)
@@ -41,11 +46,13 @@ class Generator(nn.Module):
         layers: list[nn.Module] = []
         for size, width in pairwise(sizes):
             # BatchNorm would take a bias away again.
-            layers.append(nn.Linear(size, width, bias=not batch_norm))
+            layers.append(Linear(size, width, bias=not batch_norm))
             if batch_norm:
                 layers.append(nn.BatchNorm1d(width))
             layers.append(nn.LeakyReLU(slope))
-        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], math.prod(shape)))
+        self.layers = nn.Sequential(*layers, Linear(sizes[-1], math.prod(shape)))
+        if spread is not None:
+            start(self, spread)
 
     def forward(self, latent: Tensor) -> Tensor:
         return self.layers(latent).reshape(len(latent), *self.shape)
@@ -70,8 +77,56 @@ class Discriminator(nn.Module):
         sizes = [math.prod(shape), *widths]
         layers: list[nn.Module] = []
         for size, width in pairwise(sizes):
-            layers += [nn.Linear(size, width), nn.LeakyReLU(slope)]
-        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], 1))
+            layers += [Linear(size, width), nn.LeakyReLU(slope)]
+        self.layers = nn.Sequential(*layers, Linear(sizes[-1], 1))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(flat(x)).squeeze(-1)
+
+
+class Maxout(nn.Module):
+    r"""A perceptron of maxout units from samples [n, *shape] to logits [n], each by itself.
+
+    .. math:: h_i(x) = \max_j \; (x^T W_{ij} + b_{ij}), \quad j = 1, \dots, k
+
+    A layer is one product with all its pieces. Weights start from N(0, spread^2), biases from 0.
+
+    Arguments:
+        shape: The shape of one sample.
+        widths: The units of the hidden layers.
+        pieces: k, the linear pieces of each unit.
+        spread: The weights' standard deviation at the start; 0.02 is PacGAN's.
+
+    References:
+        | Maxout Networks (Goodfellow et al., 2013), section 2 https://arxiv.org/abs/1302.4389
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        widths: Sequence[int] = (200, 200, 200),
+        pieces: int = 5,
+        spread: float = 0.02,
+    ) -> None:
+        super().__init__()
+        sizes, self.pieces = [math.prod(shape), *widths], pieces
+        self.layers = nn.ModuleList(
+            Linear(size, pieces * width) for size, width in pairwise(sizes)
+        )
+        self.last = Linear(sizes[-1], 1)
+        start(self, spread)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = flat(x)
+        for layer in self.layers:
+            h = layer(h).unflatten(1, (self.pieces, -1)).amax(1)
+        return self.last(h).squeeze(-1)
+
+
+def start(network: nn.Module, spread: float) -> None:
+    """Draws the weights of all linear layers from N(0, spread^2), and sets their biases to 0."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight, std=spread)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
