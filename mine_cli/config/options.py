@@ -31,6 +31,7 @@ __all__ = [
     "BilinearConf",
     "ConditionedConvConf",
     "ConvConf",
+    "ConvMLPConf",
     "DCGANDiscriminatorConf",
     "DCGANGeneratorConf",
     "DVConf",
@@ -364,6 +365,21 @@ class ConvConf:
     )
     features: int = ruled(32, at_least(1), "Dimension of the inner product.")
     activation: str = ruled("gelu", ACTIVATION, "Activation of the hidden layers.")
+    input_noise: float = ruled(
+        0.0, at_least(0), "Standard deviation of Gaussian noise on the image in training."
+    )
+
+
+@dataclass
+class ConvMLPConf:
+    _target_: str = "mine_cli.networks.ConvMLP"
+    channels: list[int] = ruled([64, 128, 256, 512], WIDTHS, "Channels of each convolution.")
+    features: int = ruled(128, at_least(1), "Features of an image behind the convolutions.")
+    widths: list[int] = ruled([512], WIDTHS, "Units of each hidden layer over features and z.")
+    activation: str = ruled("leaky_relu", ACTIVATION, "Activation of the hidden layers.")
+    input_noise: float = ruled(
+        0.0, at_least(0), "Standard deviation of Gaussian noise on the image in training."
+    )
 
 
 @dataclass

@@ -10,7 +10,9 @@ References:
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from mine_cli.networks.layers import flat
@@ -119,8 +121,27 @@ class Maxout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = flat(x)
         for layer in self.layers:
-            h = layer(h).unflatten(1, (self.pieces, -1)).amax(1)
+            h = LargestPiece.apply(layer(h).unflatten(1, (self.pieces, -1)))
         return self.last(h).squeeze(-1)
+
+
+class LargestPiece(torch.autograd.Function):
+    """The largest of the pieces ``[n, k, units]`` of each unit, ``[n, units]``: ``pieces.amax(1)``.
+
+    Its gradient goes to the largest piece. torch's own also counts the equal ones, to share it
+    among them, which takes 0.2 of a step.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, pieces: Tensor) -> Tensor:
+        largest = pieces.amax(1)
+        ctx.save_for_backward(pieces == largest[:, None])
+        return largest
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (which,) = ctx.saved_tensors
+        return grad[:, None] * which
 
 
 def start(network: nn.Module, spread: float) -> None:
