@@ -52,7 +52,7 @@ __all__ = [
     "JensenShannonConf",
     "MLPConf",
     "MNISTConf",
-    "MaxoutConf",
+    "MaxoutDiscriminatorConf",
     "MineConf",
     "MineFConf",
     "NoisyMLPConf",
@@ -246,8 +246,8 @@ class FullyConnectedDiscriminatorConf:
 
 
 @dataclass
-class MaxoutConf:
-    _target_: str = "mine_cli.networks.fully_connected.Maxout"
+class MaxoutDiscriminatorConf:
+    _target_: str = "mine_cli.networks.maxout.Discriminator"
     widths: list[int] = ruled([200, 200, 200], WIDTHS, "Units of each hidden layer.")
     pieces: int = ruled(5, at_least(1), "Linear pieces of each unit.")
     spread: float = ruled(0.02, POSITIVE, "Standard deviation of the weights at the start.")

@@ -400,7 +400,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
     },
     "discriminator": {
         "fully_connected": options.FullyConnectedDiscriminatorConf,
-        "maxout": options.MaxoutConf,
+        "maxout": options.MaxoutDiscriminatorConf,
         "dcgan": options.DCGANDiscriminatorConf,
     },
     "method": {name: MethodConf for name in METHODS},
