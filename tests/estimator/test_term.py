@@ -634,7 +634,10 @@ def test_it_prints_as_a_number_with_its_error() -> None:
     mi = MutualInformation(GaussianLogRatio(1, 0.8), "dv")
     found = mi.evaluate(*law.sample(5000, torch.Generator().manual_seed(0)))
     assert str(found) == repr(found)
-    assert str(found) == f"{found.value:.3f} ± {found.standard_error:.3f} nats (5,000 rows, status ok)"
+    assert (
+        str(found)
+        == f"{found.value:.3f} ± {found.standard_error:.3f} nats (5,000 rows, status ok)"
+    )
     told = found.to_dict()
     assert told["estimate"] == found.value
     assert (told["rows"], told["status"]) == (5000, "ok")

@@ -52,7 +52,7 @@ def compare_generators(sweep: Path) -> Path | None:
     logged = [part for part in PANELS if any(part.logged_by(arm) for arm in arms.values())]
     rows = -(-len(logged) // 2)
     heights = [  # room for titles, for legends
-        panel + 0.9, (width / MOMENTS + 0.25) * len(shown), rows * (3.2 + 0.2 * len(arms))
+        panel + 0.9, (width / MOMENTS + 0.35) * len(shown), rows * (3.2 + 0.2 * len(arms))
     ]  # fmt: skip
     if not logged:
         heights.pop()
@@ -107,11 +107,8 @@ def draw_strip(figure: SubFigure, shown: Sequence[GanRun]) -> None:
                 draw_images(axes, x, rows=4)
             else:
                 draw_points(axes, x, run.data, square(framed), colour_of(run, shown), size=1)
-            axes.set_title(
-                f"{run.name}: step {step:,}" if axes is row[0] else f"{step:,}",
-                loc="left",
-                fontsize=8.5,
-            )
+            head = f"{run.name}\n" if axes is row[0] else ""
+            axes.set_title(f"{head}step {step:,}", loc="left", fontsize=8.5)
 
 
 def colour_of(run: GanRun, shown: Sequence[GanRun]) -> str:

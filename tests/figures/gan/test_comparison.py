@@ -81,8 +81,8 @@ def test_a_strip_shows_how_both_arms_got_there(
     compare_generators(tmp_path)
     titles = [axes.get_title(loc="left") for axes in kept[0].axes]
     for name in ("GAN (beta = 0)", "GAN + MINE (beta = 1)"):
-        start = titles.index(f"{name}, seed 0: step 1,000")
-        assert titles[start + 1 : start + 3] == ["2,000", ""]
+        start = titles.index(f"{name}, seed 0\nstep 1,000")
+        assert titles[start + 1 : start + 3] == ["step 2,000", ""]
 
 
 def test_scores_that_were_not_logged_have_no_panel(tmp_path: Path, kept: list[Figure]) -> None:
