@@ -206,7 +206,7 @@ class GAN:
                 kind: (self.discriminator if kind in at else self.discriminate)(x)
                 for kind, x in batch.items()
             }
-            loss = self.loss.discriminator(**logits)
+            loss = self.loss.discriminator(logits["real"], logits["fake"])
         penalised = loss
         for kind in at:
             penalised = penalised + gamma / 2 * squared_slope(logits[kind], batch[kind])
