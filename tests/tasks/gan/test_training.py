@@ -20,6 +20,7 @@ from mine_cli.networks.fully_connected import Discriminator, Generator
 from mine_cli.networks.mlp import MLP
 from mine_cli.tasks.gan.losses import LOSSES
 from mine_cli.tasks.gan.training import GAN, Latent, packed
+from tests.devices import NEEDS_GPU
 
 
 class Indifferent(nn.Module):
@@ -40,6 +41,7 @@ def made(
     marginals: str = "derangement",
     latent: Latent | None = None,
     seed: int = 0,
+    device: str = "cpu",
     **trainer: Any,
 ) -> GAN:
     torch.manual_seed(seed)
@@ -55,6 +57,7 @@ def made(
         MutualInformation(MLP((2,), (latent.code_dim,), (32, 32)), bound, MARGINALS[marginals]()),
         samples=200,
         seed=seed,
+        device=device,
     )
 
 
@@ -484,7 +487,27 @@ def test_a_resumed_training_is_the_same_bit_for_bit(conf: GANConf) -> None:
         assert torch.equal(a, b)
 
 
-# Compiled
+# Recorded and compiled
+
+
+@NEEDS_GPU
+@pytest.mark.parametrize(
+    "conf",
+    [
+        GANConf(generator_steps=2),
+        GANConf(loss="wasserstein", discriminator_steps=5, clip="none", packing=2),
+        GANConf(loss="relativistic", gradient_penalty=0.3, penalty_at="both"),
+    ],
+    ids=lambda conf: conf.loss,
+)
+def test_steps_of_a_cuda_graph_are_the_plain_ones(conf: GANConf) -> None:
+    found = []
+    for compile in (False, True):
+        gan = made(conf, device="cuda", compile=compile)
+        metrics = [gan.train_step(step) for step in range(1, 9)][-1]
+        found.append([*metrics.values(), *(p.detach().clone() for p in gan.parameters())])
+    for plain, recorded in zip(*found, strict=True):
+        torch.testing.assert_close(recorded, plain, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.slow
