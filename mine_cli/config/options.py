@@ -31,6 +31,7 @@ __all__ = [
     "BilinearConf",
     "ConditionedConvConf",
     "ConvConf",
+    "ConvMLPConf",
     "DCGANDiscriminatorConf",
     "DCGANGeneratorConf",
     "DVConf",
@@ -51,6 +52,7 @@ __all__ = [
     "JensenShannonConf",
     "MLPConf",
     "MNISTConf",
+    "MaxoutDiscriminatorConf",
     "MineConf",
     "MineFConf",
     "NoisyMLPConf",
@@ -229,6 +231,11 @@ class FullyConnectedGeneratorConf:
     widths: list[int] = ruled([500, 500], WIDTHS, "Units of each hidden layer.")
     batch_norm: bool = ruled(True, None, "Batch normalisation after each hidden layer.")
     slope: float = ruled(0.2, at_least(0), "Negative slope of LeakyReLU.")
+    spread: float | None = ruled(
+        None,
+        or_none(POSITIVE),
+        "Standard deviation of the weights at the start; null: torch's own start.",
+    )
 
 
 @dataclass
@@ -236,6 +243,14 @@ class FullyConnectedDiscriminatorConf:
     _target_: str = "mine_cli.networks.fully_connected.Discriminator"
     widths: list[int] = ruled([400, 400, 400], WIDTHS, "Units of each hidden layer.")
     slope: float = ruled(0.2, at_least(0), "Negative slope of LeakyReLU.")
+
+
+@dataclass
+class MaxoutDiscriminatorConf:
+    _target_: str = "mine_cli.networks.maxout.Discriminator"
+    widths: list[int] = ruled([200, 200, 200], WIDTHS, "Units of each hidden layer.")
+    pieces: int = ruled(5, at_least(1), "Linear pieces of each unit.")
+    spread: float = ruled(0.02, POSITIVE, "Standard deviation of the weights at the start.")
 
 
 @dataclass
@@ -350,6 +365,21 @@ class ConvConf:
     )
     features: int = ruled(32, at_least(1), "Dimension of the inner product.")
     activation: str = ruled("gelu", ACTIVATION, "Activation of the hidden layers.")
+    input_noise: float = ruled(
+        0.0, at_least(0), "Standard deviation of Gaussian noise on the image in training."
+    )
+
+
+@dataclass
+class ConvMLPConf:
+    _target_: str = "mine_cli.networks.ConvMLP"
+    channels: list[int] = ruled([64, 128, 256, 512], WIDTHS, "Channels of each convolution.")
+    features: int = ruled(128, at_least(1), "Features of an image behind the convolutions.")
+    widths: list[int] = ruled([512], WIDTHS, "Units of each hidden layer over features and z.")
+    activation: str = ruled("leaky_relu", ACTIVATION, "Activation of the hidden layers.")
+    input_noise: float = ruled(
+        0.0, at_least(0), "Standard deviation of Gaussian noise on the image in training."
+    )
 
 
 @dataclass

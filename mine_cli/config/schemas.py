@@ -82,6 +82,11 @@ class MIEstimateConf:
 @dataclass
 class GANConf:
     name: str = ruled("gan", None, "Name of the task, as chosen with task=NAME.")
+    loss: str = ruled(
+        "nonsaturating",
+        one_of("nonsaturating", "wasserstein", "relativistic"),
+        "Adversarial loss: of logits, of their means, or of pairs of real and generated samples.",
+    )
     beta: float = ruled(
         1.0, at_least(0), "Weight of the information term; 0 trains the same generator without it."
     )
@@ -117,7 +122,15 @@ class GANConf:
     gradient_penalty: float = ruled(
         0.0,
         at_least(0),
-        "Weight gamma of the R1 penalty gamma / 2 E|grad logit|^2 at real samples; 0: none.",
+        "Weight gamma of the penalty gamma / 2 E|grad logit|^2; 0: none.",
+    )
+    penalty_at: str = ruled(
+        "real",
+        one_of("real", "generated", "both"),
+        "Samples at which the penalty is taken: real ones (R1), generated ones (R2), or both.",
+    )
+    packing: int = ruled(
+        1, at_least(1), "Samples that the discriminator sees side by side, as PacGAN's does."
     )
     average: float | None = ruled(
         0.999,
@@ -392,6 +405,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "separable_quadratic": options.SeparableQuadraticConf,
         "bilinear": options.BilinearConf,
         "conv": options.ConvConf,
+        "conv_mlp": options.ConvMLPConf,
         "conditioned_conv": options.ConditionedConvConf,
     },
     "bound": {
@@ -415,6 +429,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
     },
     "discriminator": {
         "fully_connected": options.FullyConnectedDiscriminatorConf,
+        "maxout": options.MaxoutDiscriminatorConf,
         "dcgan": options.DCGANDiscriminatorConf,
     },
     "method": {name: MethodConf for name in METHODS},

@@ -5,13 +5,22 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from mine_cli.errors import BadInput
 from mine_cli.networks.interface import Noise, StatisticsNetwork
-from mine_cli.networks.layers import activate, flat, image_encoder, inner, perceptron, quiet
+from mine_cli.networks.layers import (
+    PairLayers,
+    activate,
+    flat,
+    image_encoder,
+    inner,
+    perceptron,
+    quiet,
+    split_linear,
+)
 
-__all__ = ["ConditionedConv", "Conv"]
+__all__ = ["ConditionedConv", "Conv", "ConvMLP"]
 
 
 class ConditionedConv(StatisticsNetwork):
@@ -89,7 +98,100 @@ class ConditionedConv(StatisticsNetwork):
         return self.last(h.flatten(1)).reshape(lead)
 
 
-class Conv(StatisticsNetwork):
+class SeesNoise(StatisticsNetwork):
+    """A network that sees an image through Gaussian noise, drawn once a row, while it trains.
+
+    What the noise drowns is worth nothing to whoever raises the information: a generator cannot
+    write its code into patterns that nobody sees. In evaluation mode there is none.
+    """
+
+    def __init__(self, x_shape: Sequence[int], input_noise: float) -> None:
+        super().__init__()
+        self.x_shape, self.input_noise = tuple(x_shape), input_noise
+        self.takes_noise = input_noise > 0
+
+    def draw_noise(
+        self, num_x: int, num_z: int, pairs: tuple[int, ...], generator: Generator | None = None
+    ) -> Noise:
+        device = next(self.parameters()).device if generator is None else generator.device
+        noise = torch.randn((num_x, *self.x_shape), generator=generator, device=device)
+        return {"x": noise.mul_(self.input_noise)}
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        noisy = self.training and self.takes_noise
+        noise = self.draw_noise(len(x), len(z), (len(x),)) if noisy else None
+        return self.head(*self.embed(x, z, noise), noise)
+
+
+class ConvMLP(SeesNoise):
+    r"""Convolutions of an image x, then a perceptron of their features and z.
+
+    .. math:: T(x, z) = h(W f(x) + V z + v)
+
+    with f convolutions of 5 x 5 and stride 2 and a linear layer, and h a perceptron. All of a row
+    but h is computed once, so that a pair costs a hidden layer. No BatchNorm.
+
+    Arguments:
+        x_shape: (channels, height, width).
+        z_shape: The shape of one z, of any kind; it is flattened.
+        channels: How many maps each convolution has, at least one.
+        features: The number of outputs of f.
+        widths: The widths of the perceptron's hidden layers, at least one.
+        activation: elu, gelu, leaky_relu, relu, silu or tanh.
+        input_noise: Standard deviation of the noise through which x is seen; 0 for none.
+
+    Raises:
+        BadInput: when x is no image, an image is too small, for an unknown activation, or no
+            layer.
+
+    Example:
+        >>> network = ConvMLP((1, 28, 28), (10,), channels=[4, 8], widths=[16])
+        >>> network(torch.randn(8, 1, 28, 28), torch.randn(8, 10)).shape
+        torch.Size([8])
+
+    References:
+        | Maximum Entropy Generators for Energy-Based Models (Kumar et al., 2019), appendix
+        | https://arxiv.org/abs/1901.08508
+        | https://github.com/ritheshkumar95/energy_based_generative_models, networks/mnist.py
+    """
+
+    def __init__(
+        self,
+        x_shape: Sequence[int],
+        z_shape: Sequence[int],
+        channels: Sequence[int] = (64, 128, 256, 512),
+        features: int = 128,
+        widths: Sequence[int] = (512,),
+        activation: str = "leaky_relu",
+        input_noise: float = 0.0,
+    ) -> None:
+        super().__init__(x_shape, input_noise)
+        check_image("conv_mlp", x_shape)
+        if not channels:
+            raise BadInput("network conv_mlp: channels needs at least one layer, such as [16]")
+        layers: list[nn.Module] = []
+        for before, after in pairwise([x_shape[0], *channels]):
+            layers += [nn.Conv2d(before, after, 5, stride=2, padding=2), activate(activation)]
+        sides = [-(-side // 2 ** len(channels)) for side in x_shape[1:]]
+        last = nn.Linear(channels[-1] * math.prod(sides), features)
+        self.f = nn.Sequential(*layers, nn.Flatten(), last)
+        self.rest = PairLayers(widths, activation)
+        self.first_x, self.first_z = split_linear(features, math.prod(z_shape), widths[0])
+
+    @property
+    def constant(self) -> Tensor:
+        """What is added to every score."""
+        return self.rest.constant
+
+    def embed(self, x: Tensor, z: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
+        seen = x if noise is None else x + noise["x"]
+        return self.first_x(self.f(seen)), self.first_z(flat(z))
+
+    def head(self, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
+        return self.rest(a + b)
+
+
+class Conv(SeesNoise):
     r"""Inner product of two encoders, T = <f(x), g(z)>, the one of an image convolutional.
 
     A shape of three dimensions is an image; any other z goes through a perceptron. All pairs
@@ -102,6 +204,7 @@ class Conv(StatisticsNetwork):
         widths: The widths of the hidden layers after them, at least one.
         features: The number of outputs of f and of g.
         activation: elu, gelu, leaky_relu, relu, silu or tanh.
+        input_noise: Standard deviation of the noise through which x is seen; 0 for none.
 
     Raises:
         BadInput: when x is no image, an image is too small, for an unknown activation or no
@@ -121,8 +224,9 @@ class Conv(StatisticsNetwork):
         widths: Sequence[int] = (100,),
         features: int = 32,
         activation: str = "gelu",
+        input_noise: float = 0.0,
     ) -> None:
-        super().__init__()
+        super().__init__(x_shape, input_noise)
         check_image("conv", x_shape)
         self.f = image_encoder("x", x_shape, channels, widths, features, activation)
         if len(z_shape) == 3:
@@ -132,7 +236,8 @@ class Conv(StatisticsNetwork):
         quiet(self.g[-1])
 
     def embed(self, x: Tensor, z: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
-        return self.f(x), self.g(z if z.dim() == 4 else flat(z))
+        seen = x if noise is None else x + noise["x"]
+        return self.f(seen), self.g(z if z.dim() == 4 else flat(z))
 
     def head(self, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
         return inner(a, b)

@@ -3,6 +3,7 @@
 References:
     | MINE: Mutual Information Neural Estimation (Belghazi et al., 2018), section 5.1 and appendix
     | https://arxiv.org/abs/1801.04062
+    | the start that has a spread: PacGAN's published code, as of `maxout`
 """
 
 import math
@@ -12,8 +13,9 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from mine_cli.networks.layers import flat
+from mine_cli.networks.linear import Linear
 
-__all__ = ["Discriminator", "Generator"]
+__all__ = ["Discriminator", "Generator", "start"]
 
 
 class Generator(nn.Module):
@@ -25,6 +27,7 @@ class Generator(nn.Module):
         widths: The widths of the hidden layers.
         batch_norm: Whether each hidden layer is normalised over the batch, before its activation.
         slope: Of the leaky ReLU, below zero. The paper names none; 0.2 is DCGAN's.
+        spread: The weights' standard deviation at the start, with biases of 0; None: torch's own.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Generator(nn.Module):
         widths: Sequence[int] = (500, 500),
         batch_norm: bool = True,
         slope: float = 0.2,
+        spread: float | None = None,
     ) -> None:
         super().__init__()
         self.shape = tuple(shape)
@@ -41,11 +45,13 @@ class Generator(nn.Module):
         layers: list[nn.Module] = []
         for size, width in pairwise(sizes):
             # BatchNorm would take a bias away again.
-            layers.append(nn.Linear(size, width, bias=not batch_norm))
+            layers.append(Linear(size, width, bias=not batch_norm))
             if batch_norm:
                 layers.append(nn.BatchNorm1d(width))
             layers.append(nn.LeakyReLU(slope))
-        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], math.prod(shape)))
+        self.layers = nn.Sequential(*layers, Linear(sizes[-1], math.prod(shape)))
+        if spread is not None:
+            start(self, spread)
 
     def forward(self, latent: Tensor) -> Tensor:
         return self.layers(latent).reshape(len(latent), *self.shape)
@@ -70,8 +76,17 @@ class Discriminator(nn.Module):
         sizes = [math.prod(shape), *widths]
         layers: list[nn.Module] = []
         for size, width in pairwise(sizes):
-            layers += [nn.Linear(size, width), nn.LeakyReLU(slope)]
-        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], 1))
+            layers += [Linear(size, width), nn.LeakyReLU(slope)]
+        self.layers = nn.Sequential(*layers, Linear(sizes[-1], 1))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(flat(x)).squeeze(-1)
+
+
+def start(network: nn.Module, spread: float) -> None:
+    """Draws the weights of all linear layers from N(0, spread^2), and sets their biases to 0."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight, std=spread)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

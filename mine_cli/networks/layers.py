@@ -97,7 +97,7 @@ class PairLayers(nn.Module):
         if not widths:
             raise BadInput("network: widths needs at least one hidden layer, such as [100]")
         self.activation = activate(activation)
-        self.layers = nn.ModuleList(nn.Linear(size, out) for size, out in pairwise(widths))
+        self.layers = nn.ModuleList(linear.Linear(*sizes) for sizes in pairwise(widths))
         self.layers.append(quiet(nn.Linear(widths[-1], 1)))
 
     @property

@@ -20,10 +20,13 @@ from mine_cli.data.samples import Pool
 from mine_cli.tasks import build
 from mine_cli.tasks.gan.training import GAN, Latent
 
-__all__ = ["IMAGES", "PLANE", "Adversarial", "Plain", "images", "points"]
+__all__ = ["IMAGES", "PACGAN", "PLANE", "Adversarial", "Plain", "images", "points"]
 
 PLANE = ("dataset=gaussian_grid", "task.latent_dim=2")
 """The configuration of 25 Gaussians as it is shipped."""
+
+PACGAN = ("experiment=gan/25gaussians", "task.latent_dim=2")
+"""That of 25 Gaussians in PacGAN's setting."""
 
 IMAGES = (
     "dataset=stacked_mnist",
@@ -104,17 +107,16 @@ class Plain(ByHand):
     def __init__(self, ours: Adversarial) -> None:
         super().__init__(ours.device)
         conf, self.data = ours.cfg.trainer, ours.data.to(ours.device)
-        # The layers alone, as one would have stacked them.
-        self.generator = copy.deepcopy(ours.gan.generator.layers)
-        self.discriminator = copy.deepcopy(ours.gan.discriminator.layers)
+        self.generator = copy.deepcopy(ours.gan.generator)
+        self.discriminator = copy.deepcopy(ours.gan.discriminator)
         self.average, self.keep = copy.deepcopy(self.generator), ours.cfg.task.average
         self.optimizer_g, self.optimizer_d = (
             torch.optim.Adam(network.parameters(), conf.lr, tuple(conf.betas), fused=True)
             for network in (self.generator, self.discriminator)
         )
         self.shape = (conf.batch_size, ours.gan.latent.dim)
-        self.real = torch.ones(conf.batch_size, 1, device=self.device)
-        self.fake = torch.zeros(conf.batch_size, 1, device=self.device)
+        self.real = torch.ones(conf.batch_size, device=self.device)
+        self.fake = torch.zeros(conf.batch_size, device=self.device)
 
     def run(self, steps: int) -> None:
         for _ in range(steps):
@@ -138,7 +140,9 @@ class Plain(ByHand):
 
     @torch.no_grad()
     def follow(self) -> None:
-        """The moving average of the generator's weights."""
+        """The moving average of the generator's weights, where there is one."""
+        if self.keep is None:
+            return
         pairs = zip(self.average.parameters(), self.generator.parameters(), strict=True)
         for kept, now in pairs:
             kept.lerp_(now, 1 - self.keep)

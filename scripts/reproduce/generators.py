@@ -17,15 +17,20 @@ from mine_cli.figures.gan.panels import draw_densities, draw_points, square
 from mine_cli.figures.gan.run import GanRun, arm_name
 
 __all__ = [
+    "DECIMALS",
+    "both",
+    "colour",
     "draw_gaussians",
     "draw_spiral",
     "draw_stacks",
+    "gain",
     "gather_gaussians",
     "gather_points",
     "gather_stacks",
     "judge_gaussians",
     "judge_spiral",
     "judge_stacks",
+    "points",
 ]
 
 DECIMALS = 3  # of the points in the record: a fiftieth of a mode's width

@@ -6,6 +6,7 @@ import equitability
 import gaussians
 import generators
 import growth
+import modes
 from plan import Row, Sweep
 
 __all__ = ["MISSING", "ROWS"]
@@ -97,6 +98,20 @@ ROWS: dict[str, Row] = {
         generators.draw_gaussians,
         generators.judge_gaussians,
     ),
+    "fig4_pacgan": Row(
+        "Figure 4 in PacGAN's setting: 25 Gaussians",
+        "A generator trained with MINE finds all modes, one trained without it loses some.",
+        {
+            "pacgan": Sweep(
+                "paper/fig4_pacgan",
+                {"smoke": 15, "cpu": 5400},
+                smoke=ONE_SEED,
+            )
+        },
+        modes.gather,
+        modes.draw,
+        modes.judge_gaussians,
+    ),
     "table1_stacked_mnist": Row(
         "Table 1: stacked MNIST",
         "A generator trained with MINE captures all 1,000 modes, at a KL of 0.05.",
@@ -112,6 +127,24 @@ ROWS: dict[str, Row] = {
         generators.gather_stacks,
         generators.draw_stacks,
         generators.judge_stacks,
+        {"smoke": 60, "cpu": 60},
+        classified=True,
+    ),
+    "table1_meg": Row(
+        "Table 1 by maximum entropy generators: stacked MNIST",
+        "A generator trained with MINE captures all 1,000 modes, at a KL of 0.05.",
+        {
+            "cpu": Sweep(
+                "gan/stacked_mnist_meg_cpu",
+                {"smoke": 60, "cpu": 7200},
+                smoke=(*ONE_SEED, "task.samples=500"),
+                on_gpu="gan/stacked_mnist_meg_half",
+                gpu=("trainer.compile=true", "trainer.dtype=tf32"),
+            )
+        },
+        modes.gather,
+        modes.draw,
+        modes.judge_digits,
         {"smoke": 60, "cpu": 60},
         classified=True,
     ),

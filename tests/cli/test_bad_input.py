@@ -199,7 +199,7 @@ HYDRAS = {
     "-m sweepdir=a seed=1,2": "; did you mean sweep_dir?\n",
     "sede=1": "mine-run: sede: no such key; want one of seed, deterministic, ",
     "network=resnet": "mine-run: network=resnet: no such option; want one of bilinear, "
-    "conditioned_conv, conv, mlp, mlp_shallow, mlp_wide, noisy_mlp, separable, separable_quad",
+    "conditioned_conv, conv, conv_mlp, mlp, mlp_shallow, mlp_wide, noisy_mlp, separable, ",
     "bound=minef": "of dv, infonce, js, mine, mine_f, smile, tuba; did you mean mine_f?\n",
     "-m bound=minef seed=1,2": "mine-run: bound=minef: no such option; want one of dv",
     "experiment=gan/spirals": "mnist_labels, null_check, paper/ablations_clipping, ",

@@ -79,6 +79,7 @@ SMALL = [
 """Of images: at full width a step takes a second."""
 BESIDE = {
     "network=conv": ["dataset=image_label"],
+    "network=conv_mlp": ["dataset=image_label", "network.channels=[4,4]"],
     "network=conditioned_conv": ["dataset=image_label", "marginals=derangement"],
     "generator=dcgan": ["dataset=stacked_mnist", *SMALL],
     "discriminator=dcgan": ["dataset=stacked_mnist", *SMALL],
@@ -208,6 +209,8 @@ def test_every_bound_in_folds(bound: str, data: Path, tmp_path: Path) -> None:
         ["task=gan", "task.average=null", "task.statistics_steps=2", "trainer.dtype=bfloat16"],
         ["task=gan", "dataset=digits", "task.gradient_penalty=10", *SMALL],
         ["task=gan", "task.gradient_penalty=0.1", "trainer.dtype=bfloat16"],
+        ["task=gan", "discriminator=maxout", "task.loss=wasserstein", "task.packing=4"],
+        ["task=gan", "task.loss=relativistic", "task.gradient_penalty=1", "task.penalty_at=both"],
         ["task=gan", "marginals=independent", "trainer.schedule=linear", "units=bits"],
         ["dataset.n=300", "split=blocks", "task.fractions=[0.5,0.25,0.25]", "task.patience=1"],
     ],

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from mine_cli.networks.fully_connected import Discriminator, Generator
+from mine_cli.networks.maxout import Discriminator as Maxout
 
 each_shape = pytest.mark.parametrize("shape", [(2,), (3, 5), (1, 8, 8), ()], ids=str)
 
@@ -75,3 +76,13 @@ def test_no_hidden_layer_is_one_affine_map() -> None:
     a, b = torch.randn(2, 6, 3)
     middle = generator((a + b) / 2)
     assert torch.allclose(middle, (generator(a) + generator(b)) / 2, atol=1e-6)
+
+
+def test_the_start_is_the_one_asked_for() -> None:
+    for network in (Generator(2, (2,), widths=[400, 400], spread=0.02), Maxout((2,))):
+        linears = [m for m in network.modules() if isinstance(m, nn.Linear)]
+        for layer in linears:
+            assert layer.bias is None or not layer.bias.any()
+            assert layer.weight.std().item() == pytest.approx(0.02, rel=0.25)
+        whole = torch.cat([layer.weight.flatten() for layer in linears])
+        assert whole.std().item() == pytest.approx(0.02, rel=0.02)

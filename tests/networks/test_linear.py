@@ -40,3 +40,67 @@ def test_only_what_gains_by_it_is_onednn_s() -> None:
     assert not linear.by_onednn(x.double(), weight.double())
     with torch.autocast("cpu", torch.bfloat16):
         assert not linear.by_onednn(x, weight)
+
+
+# Layers that train
+
+LARGE = (100, 350, 360)  # rows, inputs, outputs: just beyond the least that oneDNN is given
+assert LARGE[0] * LARGE[1] * LARGE[2] >= linear.FEWEST_PRODUCTS
+
+
+@pytest.mark.parametrize("rows", [(LARGE[0],), (2, LARGE[0] // 2), (3,)], ids=str)
+@pytest.mark.parametrize("biased", [True, False])
+def test_a_layer_s_values_and_gradients_are_torch_s_own(
+    rows: tuple[int, ...], biased: bool
+) -> None:
+    layer = linear.Linear(*LARGE[1:], bias=biased)
+    plain = torch.nn.Linear(*LARGE[1:], bias=biased)
+    plain.load_state_dict(layer.state_dict())
+    x, weight = torch.randn(*rows, LARGE[1]), torch.randn(*rows, LARGE[2])
+    found = []
+    for module in (layer, plain):
+        inputs = x.clone().requires_grad_()
+        y = module(inputs)
+        (y * weight).sum().backward()
+        found.append([y, inputs.grad, *(p.grad for p in module.parameters())])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_a_layer_s_gradient_can_be_differentiated() -> None:
+    """As a penalty on a slope does: of E|d sum(y^2) / dx|^2, in weight and bias."""
+    layer = linear.Linear(*LARGE[1:])
+    plain = torch.nn.Linear(*LARGE[1:])
+    plain.load_state_dict(layer.state_dict())
+    x = torch.randn(LARGE[0], LARGE[1])
+    found = []
+    for module in (layer, plain):
+        inputs = x.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(module(inputs).square().sum(), inputs, create_graph=True)
+        slope.square().mean().backward()
+        found.append([p.grad for p in module.parameters()])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
+
+
+def test_no_gradient_is_computed_that_nobody_wants() -> None:
+    layer = linear.Linear(*LARGE[1:]).requires_grad_(False)
+    x = torch.randn(LARGE[0], LARGE[1], requires_grad=True)
+    layer(x).sum().backward()
+    assert x.grad is not None
+    assert layer.weight.grad is None
+    layer.requires_grad_(True)(x.detach()).sum().backward()
+    assert layer.weight.grad is not None
+
+
+def test_stacked_layers_are_torch_s_own() -> None:
+    """vmap knows nothing of oneDNN."""
+    layers = [linear.Linear(*LARGE[1:]) for _ in range(2)]
+    weights = torch.stack([layer.weight for layer in layers])
+    biases = torch.stack([layer.bias for layer in layers])
+    x = torch.randn(2, LARGE[0], LARGE[1])
+    found = torch.func.vmap(
+        lambda w, b, rows: torch.func.functional_call(layers[0], {"weight": w, "bias": b}, (rows,))
+    )(weights, biases, x)
+    for r, layer in enumerate(layers):
+        torch.testing.assert_close(found[r], layer(x[r]), rtol=1e-4, atol=1e-4)

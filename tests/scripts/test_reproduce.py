@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.gan_folders import points_run
 from tests.program import run
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "reproduce"
@@ -157,6 +158,64 @@ def test_a_short_training_says_nothing_of_the_tables(module: Modules) -> None:
     (full,) = judge({"errors": errors.assign(steps=120_000)})
     assert (short.verdict, full.verdict) == ("not run at full size", "reproduced")
     assert "10 epochs" in short.ours
+
+
+def arms_of_seeds(folder: Path, lengths: tuple[int, ...], **changes: Any) -> Path:
+    """Runs of a sweep: beta 0 and 1 of as many seeds, each with evaluations up to its length."""
+    arms = [(beta, seed) for beta in (0.0, 1.0) for seed in range(len(lengths) // 2)]
+    for job, ((beta, seed), last) in enumerate(zip(arms, lengths, strict=True)):
+        steps, modes = tuple(range(1000, last + 1, 1000)), 25 if beta else 9
+        points_run(folder / str(job), beta, seed, modes, steps=steps, **changes)
+    return folder
+
+
+def test_generators_are_compared_where_the_shortest_of_them_ends(
+    module: Modules, tmp_path: Path
+) -> None:
+    modes = module("modes")
+    folder = arms_of_seeds(tmp_path, (2000, 3000, 3000, 3000), trainer={"steps": 24_000})
+    tables = modes.gather({"pacgan": folder})
+    assert tables["over_steps"].groupby("seed")["step"].max().tolist() == [2000, 2000]
+    assert sorted(tables["points"]["beta"].unique()) == [0.0, 1.0]
+    assert (tables["points"]["step"] == 2000).all()
+    *scores, ahead = modes.judge_gaussians(tables)
+    assert {finding.verdict for finding in scores} == {"not run at full size"}
+    assert all(finding.ours.startswith("2,000 of 24,000 iterations: ") for finding in scores)
+    assert (ahead.verdict, ahead.ours) == ("reproduced", "2 and 2 of 2 seeds")
+    assert len(modes.draw(tables).axes) == 3 + 1 + 4  # densities, their scale, scores
+
+
+@pytest.mark.parametrize(
+    ("modes", "kl", "quality", "verdicts"),
+    [
+        (25.0, 0.01, 0.9, ["reproduced"] * 4),
+        (24.5, 0.03, 0.8, ["not reproduced"] * 3 + ["reproduced"]),
+        (25.0, 0.01, 0.88, ["reproduced"] * 2 + ["not reproduced", "reproduced"]),
+        (20.0, 0.5, 0.9, ["not reproduced"] * 2 + ["reproduced", "not reproduced"]),
+    ],
+)
+def test_25_gaussians_have_their_targets(
+    module: Modules, modes: float, kl: float, quality: float, verdicts: list[str]
+) -> None:
+    twin = {"setting": "pacgan", "modes": 21.0, "kl": 0.3, "high_quality": 0.89, "beta": 0.0}
+    own = {"setting": "pacgan", "modes": modes, "kl": kl, "high_quality": quality, "beta": 1.0}
+    rows = [arm | {"seed": seed, "step": 24_000} for arm in (twin, own) for seed in (0, 1)]
+    found = module("modes").judge_gaussians({"over_steps": pd.DataFrame(rows)})
+    assert [finding.verdict for finding in found] == verdicts
+
+
+def test_stacked_digits_have_the_targets_of_their_size(module: Modules) -> None:
+    rows = [
+        {"setting": size, "beta": beta, "seed": seed, "step": 100, "of": 100,
+         "modes": 995.0 if beta else 900.0 + seed, "kl": 0.2 if beta else 0.5 + seed / 100}
+        for size in ("cpu", "half") for beta in (0.0, 1.0) for seed in (0, 1)
+    ]  # fmt: skip
+    found = module("modes").judge_digits({"over_steps": pd.DataFrame(rows)})
+    words = {finding.what: finding.verdict for finding in found}
+    assert words == {
+        "cpu: modes of 1,000": "reproduced", "cpu: KL, nats": "reproduced",
+        "half: modes of 1,000": "not reproduced", "half: KL, nats": "not reproduced",
+    }  # fmt: skip
 
 
 # The record

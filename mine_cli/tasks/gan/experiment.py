@@ -16,7 +16,7 @@ from mine_cli.results.files import read_json
 from mine_cli.results.folder import RunFolder
 from mine_cli.tasks import build
 from mine_cli.tasks.common import UNKNOWN, common, drawn, forward_pass, options, sections
-from mine_cli.tasks.gan.training import GAN, SHOWN_IMAGES, Latent, as_bytes
+from mine_cli.tasks.gan.training import GAN, SHOWN_IMAGES, Latent, as_bytes, packed
 from mine_cli.tasks.protocol import Experiment, Result, Samples
 from mine_cli.training.device import autocast, device
 from mine_cli.training.rng import stream
@@ -74,24 +74,30 @@ class GANExperiment(Experiment):
                 f"task.code_dim={task.code_dim}: larger than the latent, which has "
                 f"task.latent_dim={dim}; want at most {dim}"
             )
+        if cfg.trainer.batch_size % task.packing:
+            raise BadInput(
+                f"task.packing={task.packing}: must divide trainer.batch_size="
+                f"{cfg.trainer.batch_size}"
+            )
         self.latent = Latent(dim, task.latent, task.code_dim)
         self.samples = task.samples or SAMPLES[self.images]
 
     def check(self) -> None:
         """Raise BadInput unless samples, logits and scores have the shapes they should."""
         models = self.models()
-        latent = self.latent.draw(4, torch.Generator().manual_seed(0))
+        packing = self.cfg.task.packing
+        latent = self.latent.draw(4 * packing, torch.Generator().manual_seed(0))
         fake = passed("generator", models["generator"], latent)
         if fake.shape[1:] != self.shape:
             raise BadInput(
                 f"generator: makes samples of shape {tuple(fake.shape[1:])}; the data set's have "
                 f"{self.shape}"
             )
-        logits = passed("discriminator", models["discriminator"], fake)
-        if logits.shape != (len(fake),):
+        logits = passed("discriminator", models["discriminator"], packed(fake, packing))
+        if logits.shape != (4,):
+            kind = "samples" if packing == 1 else "packs"
             raise BadInput(
-                f"discriminator: logits of {len(fake)} samples have shape {list(logits.shape)}; "
-                f"want [{len(fake)}]"
+                f"discriminator: logits of 4 {kind} have shape {list(logits.shape)}; want [4]"
             )
         forward_pass(models["term"], fake, self.latent.code(latent))
 
@@ -99,12 +105,13 @@ class GANExperiment(Experiment):
         """Generator, discriminator and information term, each from its own random stream."""
         cfg, shape = self.cfg, self.shape
         seeds = {name: stream(cfg.seed, name) for name in ("generator", "discriminator")}
+        pack = (cfg.task.packing * shape[0], *shape[1:])
         return {
             "generator": build.module(
                 cfg.generator, "generator", seeds["generator"], self.latent.dim, shape
             ),
             "discriminator": build.module(
-                cfg.discriminator, "discriminator", seeds["discriminator"], shape
+                cfg.discriminator, "discriminator", seeds["discriminator"], pack
             ),
             "term": build.term(
                 cfg, shape, (self.latent.code_dim,), seed=stream(cfg.seed, "network")

@@ -2,7 +2,7 @@ r"""``task=gan``: an adversarial generator that also keeps the information in it
 
 .. math:: \max_G \; E[\log D(G([\epsilon, c]))] + \beta\, I(G([\epsilon, c]); c)
 
-against a discriminator trained on the standard sigmoid objective. The information term is clipped
+against a discriminator; other adversarial losses are in `losses`. The information term is clipped
 so that it never outweighs the adversarial one. With beta = 0 it is the plain adversarial network.
 
 References:
@@ -18,7 +18,6 @@ from typing import Any
 import torch
 import torch._functorch.config as functorch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 from torch.optim.swa_utils import update_bn
 
 from mine_cli.config.schemas import GANConf, TrainerConf
@@ -27,6 +26,7 @@ from mine_cli.estimator.evaluation import Evaluation
 from mine_cli.estimator.status import status
 from mine_cli.estimator.term import MutualInformation, frozen
 from mine_cli.tasks.gan.gradients import clip_adaptively, global_norm, squared_slope
+from mine_cli.tasks.gan.losses import LOSSES
 from mine_cli.tasks.gan.metrics import mode_metrics
 from mine_cli.tasks.gan.metrics import status as quality_of
 from mine_cli.tasks.protocol import JudgedSamples, Result, Samples
@@ -37,12 +37,13 @@ from mine_cli.training.optim import adam, descend, set_rate
 from mine_cli.training.rng import go_on, stream
 from mine_cli.training.task import State
 
-__all__ = ["GAN", "Latent"]
+__all__ = ["GAN", "Latent", "packed"]
 
 SHOWN_IMAGES = 64
 SAMPLES_AT_ONCE = 1000
 NORMALISING_BATCHES = 10  # from which BatchNorm's statistics are taken before samples are judged
 MOST_ROWS = 2500  # of the information's diagnostic
+PENALISED = {"real": ("real",), "generated": ("fake",), "both": ("real", "fake")}
 
 
 class Latent:
@@ -82,7 +83,7 @@ class GAN:
         dataset: what is imitated: ``draw(n, generator)``, and ``judge(x)`` where there are modes.
         latent: what the generator starts from.
         generator: maps ``[n, latent.dim]`` to samples ``[n, ...]``.
-        discriminator: maps samples to logits ``[n]``.
+        discriminator: maps samples, `packed`, to logits.
         term: the information between samples and codes; unused where beta is 0.
         samples: how many are drawn to be judged.
         seed: of every random stream.
@@ -106,6 +107,7 @@ class GAN:
     ) -> None:
         self.conf, self.trainer, self.dataset, self.latent = conf, trainer, dataset, latent
         self.samples, self.autocast = samples, autocast
+        self.loss = LOSSES[conf.loss]
         self.seeds = {name: stream(seed, name) for name in ("training", "evaluation")}
         self.device = torch.device(device)
         self.random = torch.Generator(self.device).manual_seed(self.seeds["training"])
@@ -181,21 +183,33 @@ class GAN:
         with self.autocast():
             return latent, self.generate(latent)
 
-    def _train_discriminator(self, fake: Tensor) -> Tensor:
-        """Descend -log D(real) - log(1 - D(fake)), D the sigmoid of a logit, and its penalty.
+    def _real(self) -> Tensor:
+        """A batch of the data, packed for the discriminator."""
+        real = self.dataset.draw(self.trainer.batch_size, self.random)
+        return packed(real, self.conf.packing).detach()
 
-        Returns the loss without the penalty: 2 log 2 where the two cannot be told apart.
+    def _train_discriminator(self, fake: Tensor) -> Tensor:
+        """Descend its loss, and its penalty where there is one.
+
+        Returns the loss without the penalty: 2 log 2 (``nonsaturating``), 0 (``wasserstein``) or
+        log 2 (``relativistic``) where the two cannot be told apart.
         """
         gamma = self.conf.gradient_penalty
-        real = self.dataset.draw(self.trainer.batch_size, self.random)
-        real = real.detach().requires_grad_(gamma > 0)
-        # What is compiled cannot be differentiated twice.
-        discriminate_real = self.discriminator if gamma > 0 else self.discriminate
+        at = PENALISED[self.conf.penalty_at] if gamma > 0 else ()
+        batch = {"real": self._real(), "fake": packed(fake, self.conf.packing).detach()}
+        for kind in at:
+            batch[kind].requires_grad_()
         with self.autocast():
             # Apart from one another: BatchNorm must not see which is which by their mixture.
-            logits = discriminate_real(real)
-            loss = softplus(-logits).mean() + softplus(self.discriminate(fake)).mean()
-        penalised = loss + gamma / 2 * squared_slope(logits, real) if gamma > 0 else loss
+            # What is compiled cannot be differentiated twice.
+            logits = {
+                kind: (self.discriminator if kind in at else self.discriminate)(x)
+                for kind, x in batch.items()
+            }
+            loss = self.loss.discriminator(logits["real"], logits["fake"])
+        penalised = loss
+        for kind in at:
+            penalised = penalised + gamma / 2 * squared_slope(logits[kind], batch[kind])
         self.optimizers["discriminator"].zero_grad()
         penalised.backward()
         descend(self.optimizers["discriminator"])
@@ -217,10 +231,12 @@ class GAN:
         return {"loss/statistics": loss.mean()}
 
     def _train_generator(self, latent: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        """Descend -log D(fake) - beta I(fake; code), the second clipped to the first."""
+        """Descend the adversarial loss and -beta I(fake; code), this one clipped to the first."""
         beta = self.conf.beta
         with self.autocast(), frozen(self.discriminator):
-            loss = softplus(-self.discriminate(fake)).mean()
+            logits = self.discriminate(packed(fake, self.conf.packing))
+            real = self.discriminate(self._real()) if self.loss.paired else logits
+            loss = self.loss.generator(real, logits)
         gradient = torch.autograd.grad(loss, self.weights, retain_graph=beta > 0)
         metrics = {"loss/generator": loss.detach()}
         if beta > 0:
@@ -361,6 +377,18 @@ class GAN:
         information, metrics = dict(self.found["information"]), dict(self.found["metrics"])
         metrics["estimate_status"] = information.pop("status", None)
         return {"status": quality_of(metrics), **information, "metrics": metrics}
+
+
+def packed(x: Tensor, packing: int) -> Tensor:
+    """Samples ``[n, C, ...]`` as packs of m of them, ``[n / m, m C, ...]``, for a discriminator.
+
+    One that sees m samples side by side sees that they are alike where a generator has lost modes.
+
+    References:
+        | PacGAN: The power of two samples in generative adversarial networks (Lin et al., 2018),
+        | section 2 https://arxiv.org/abs/1712.04086
+    """
+    return x if packing == 1 else x.unflatten(0, (-1, packing)).flatten(1, 2)
 
 
 def keep_graphs() -> None:

@@ -56,7 +56,7 @@ def test_scores_of_all_runs_in_the_same_axes(
     tmp_path: Path, sweep: list[Path], kept: list[Figure]
 ) -> None:
     compare_generators(tmp_path)
-    kl, modes = kept[0].axes[-2:]
+    modes, kl, quality, estimate = kept[0].axes[-4:]
     final = [read_json(folder / "result.json")["metrics"] for folder in sweep]
     low, high = sorted(score(run["kl"]) for run in final[:2])
     mean = score((final[0]["kl"] + final[1]["kl"]) / 2)
@@ -71,6 +71,32 @@ def test_scores_of_all_runs_in_the_same_axes(
     colours = [line.get_color() for line in modes.lines[:6]]
     assert colours == [style.ORANGE] * 3 + [style.BLUE] * 3
     assert kl.get_yscale() == "log"
+    assert legend(quality)[1].startswith("GAN + MINE (beta = 1): mean ")
+    assert legend(estimate) == ["GAN (beta = 0)", "GAN + MINE (beta = 1)"]
+
+
+def test_a_strip_shows_how_both_arms_got_there(
+    tmp_path: Path, sweep: list[Path], kept: list[Figure]
+) -> None:
+    compare_generators(tmp_path)
+    titles = [axes.get_title(loc="left") for axes in kept[0].axes]
+    for name in ("GAN (beta = 0)", "GAN + MINE (beta = 1)"):
+        start = titles.index(f"{name}, seed 0\nstep 1,000")
+        assert titles[start + 1 : start + 3] == ["step 2,000", ""]
+
+
+def test_scores_that_were_not_logged_have_no_panel(tmp_path: Path, kept: list[Figure]) -> None:
+    for beta in (0, 1):
+        images_run(tmp_path / str(beta), beta)
+        path = tmp_path / str(beta) / "metrics.csv"
+        rows = [row.split(",") for row in path.read_text().splitlines()]
+        gone = [i for i, tag in enumerate(rows[0]) if tag == "mi/estimate"]
+        path.write_text(
+            "\n".join(",".join(v for i, v in enumerate(r) if i not in gone) for r in rows)
+        )
+    compare_generators(tmp_path)
+    titles = [axes.get_title(loc="left") for axes in kept[0].axes[-2:]]
+    assert titles == ["Modes: more is better", "KL: lower is better"]
 
 
 def test_a_diverged_run_is_told_and_not_averaged(
@@ -78,7 +104,7 @@ def test_a_diverged_run_is_told_and_not_averaged(
 ) -> None:
     points_run(tmp_path / "lost", 0.0, 2, modes=3, steps=(1000,), status="diverged")
     compare_generators(tmp_path)
-    said = legend(kept[0].axes[-1])[0]
+    said = legend(kept[0].axes[-4])[0]
     assert said == "GAN (beta = 0): mean 17.5 modes (17 to 18), 2 seeds, 1 more diverged"
 
 
@@ -109,7 +135,7 @@ def test_a_run_that_has_not_ended_is_left_out(
         result = read_json(unfinished / "result.json") | {"status": status}
         write_json(unfinished / "result.json", result)
     compare_generators(tmp_path)
-    assert len(legend(kept[0].axes[-1])) == 2
+    assert len(legend(kept[0].axes[-4])) == 2
     for folder in sweep:
         shutil.rmtree(folder)
     assert compare_generators(tmp_path) is None

@@ -18,7 +18,9 @@ from mine_cli.estimator.term import MutualInformation
 from mine_cli.marginals import MARGINALS
 from mine_cli.networks.fully_connected import Discriminator, Generator
 from mine_cli.networks.mlp import MLP
-from mine_cli.tasks.gan.training import GAN, Latent
+from mine_cli.tasks.gan.losses import LOSSES
+from mine_cli.tasks.gan.training import GAN, Latent, packed
+from tests.devices import NEEDS_GPU
 
 
 class Indifferent(nn.Module):
@@ -39,21 +41,23 @@ def made(
     marginals: str = "derangement",
     latent: Latent | None = None,
     seed: int = 0,
+    device: str = "cpu",
     **trainer: Any,
 ) -> GAN:
     torch.manual_seed(seed)
-    latent = latent or Latent(2)
+    conf, latent = conf or GANConf(), latent or Latent(2)
     settings = {"steps": 100, "batch_size": 64, "lr": 1e-3, "weight_decay": 0.0, "warmup": 0.0}
     return GAN(
-        conf or GANConf(),
+        conf,
         TrainerConf(**(settings | trainer)),
         GaussianGrid(),
         latent,
         Generator(latent.dim, (2,), widths=(32, 32)),
-        discriminator or Discriminator((2,), widths=(32, 32)),
+        discriminator or Discriminator((2 * conf.packing,), widths=(32, 32)),
         MutualInformation(MLP((2,), (latent.code_dim,), (32, 32)), bound, MARGINALS[marginals]()),
         samples=200,
         seed=seed,
+        device=device,
     )
 
 
@@ -115,12 +119,22 @@ class OneFolded(nn.Module):
 
 
 @pytest.mark.parametrize(
-    "bound", ["mine", *(pytest.param(name, marks=pytest.mark.slow) for name in ("js", "infonce"))]
-)
-def test_the_information_rises_without_adversary_and_clipping(bound: str) -> None:
+    ("bound", "loss"),
+    [
+        ("mine", "nonsaturating"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ("js", "nonsaturating"), ("infonce", "nonsaturating"),
+                ("mine", "wasserstein"), ("mine", "relativistic"),
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_the_information_rises_without_adversary_and_clipping(bound: str, loss: str) -> None:
     """By at least half a nat, judged by another network; a flipped sign lowers it."""
     marginals = "all_pairs" if bound == "infonce" else "derangement"
-    conf = GANConf(clip="none", average=None, statistics_steps=2)
+    conf = GANConf(loss=loss, clip="none", average=None, statistics_steps=2)
     gan = made(
         conf, Indifferent(), bound, marginals, Latent(4, code_dim=2), lr=0.02, steps=300,
         schedule="constant",
@@ -168,8 +182,12 @@ def test_the_generator_s_gradient_is_that_of_this_step(clip: str) -> None:
         torch.testing.assert_close(found, a + b, rtol=1e-4, atol=1e-6)
 
 
-def test_each_part_of_a_step_moves_its_own_network_alone() -> None:
-    gan = made()
+each_loss = pytest.mark.parametrize("loss", LOSSES)
+
+
+@each_loss
+def test_each_part_of_a_step_moves_its_own_network_alone(loss: str) -> None:
+    gan = made(GANConf(loss=loss, gradient_penalty=0.3, penalty_at="both"))
     parts: dict[str, Callable[[Tensor, Tensor], Any]] = {
         "discriminator": lambda latent, fake: gan._train_discriminator(fake.detach()),
         "term": lambda latent, fake: gan._train_statistics(latent, fake.detach()),
@@ -181,9 +199,10 @@ def test_each_part_of_a_step_moves_its_own_network_alone() -> None:
         assert [n for n in parts if changed(before[n], getattr(gan, n))] == [name]
 
 
-def test_the_generator_s_step_leaves_no_gradient_behind() -> None:
+@each_loss
+def test_the_generator_s_step_leaves_no_gradient_behind(loss: str) -> None:
     """What a generator's step computes must not enter the others' next steps."""
-    gan = made()
+    gan = made(GANConf(loss=loss))
     gan._train_generator(*gan._fakes())
     for module in (gan.discriminator, gan.term):
         assert all(p.grad is None for p in module.parameters())
@@ -214,15 +233,89 @@ class Linear(nn.Module):
         return x @ self.weight
 
 
-def test_the_penalty_adds_its_own_gradient_to_the_discriminator_s() -> None:
-    """Of a linear one gamma w: the penalty is gamma / 2 |w|^2."""
+@each_loss
+@pytest.mark.parametrize(("at", "times"), [("real", 1), ("generated", 1), ("both", 2)])
+def test_the_penalty_adds_its_own_gradient_to_the_discriminator_s(
+    at: str, times: int, loss: str
+) -> None:
+    """Of a linear one gamma w for each kind: the penalty is gamma / 2 |w|^2."""
     gradients, losses = [], []
     for gamma in (0.0, 0.7):
-        gan = made(GANConf(gradient_penalty=gamma), Linear(), lr=1e-3)
+        conf = GANConf(loss=loss, gradient_penalty=gamma, penalty_at=at)
+        gan = made(conf, Linear(), lr=1e-3)
         losses.append(gan._train_discriminator(gan._fakes()[1].detach()))
         gradients.append(gan.discriminator.weight.grad)
-    torch.testing.assert_close(gradients[1] - gradients[0], 0.7 * torch.tensor([0.3, -0.2]))
+    added = gradients[1] - gradients[0]
+    torch.testing.assert_close(added, times * 0.7 * torch.tensor([0.3, -0.2]))
     assert torch.equal(*losses)
+
+
+@pytest.mark.parametrize("at", ["real", "generated"])
+def test_the_penalty_is_taken_at_the_samples_that_it_names(at: str) -> None:
+    """Of logits a |x|^2 / 2 it is gamma / 2 a^2 E|x|^2, with the slope gamma a E|x|^2 in a."""
+
+    class Bowl(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = nn.Parameter(torch.tensor(0.5))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.a * x.square().sum(1) / 2
+
+    seen: dict[float, Tensor] = {}
+    for gamma in (0.0, 0.6):
+        gan = made(GANConf(gradient_penalty=gamma, penalty_at=at), Bowl())
+        fake = gan._fakes()[1].detach()
+        random = gan.random.get_state()
+        real = gan.dataset.draw(64, gan.random)
+        gan.random.set_state(random)
+        gan._train_discriminator(fake)
+        seen[gamma] = gan.discriminator.a.grad
+    size = {"real": real, "generated": fake}[at].square().sum(1).mean()
+    torch.testing.assert_close(seen[0.6] - seen[0.0], 0.6 * 0.5 * size)
+
+
+@each_loss
+def test_discriminator_and_generator_pull_apart_and_together(loss: str) -> None:
+    """Twenty steps of either alone: real logits rise above generated ones, then the gap closes."""
+
+    def gap(gan: GAN) -> float:
+        random = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            fake = gan.generator(gan.latent.draw(500, random))
+            real = gan.dataset.draw(500, random)
+            return float(gan.discriminator(real).mean() - gan.discriminator(fake).mean())
+
+    gan = made(GANConf(loss=loss, beta=0.0, average=None), lr=3e-3, schedule="constant")
+    gaps = [gap(gan)]
+    for _ in range(20):
+        gan._train_discriminator(gan._fakes()[1].detach())
+    gaps.append(gap(gan))
+    for _ in range(20):
+        gan._train_generator(*gan._fakes())
+    gaps.append(gap(gan))
+    assert gaps[1] > gaps[0] + 0.1
+    assert gaps[2] < gaps[1] - 0.1
+
+
+def test_packs_hold_neighbours_side_by_side() -> None:
+    x = torch.arange(8.0).view(4, 2)
+    assert packed(x, 1) is x
+    assert packed(x, 2).tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    images = torch.randn(6, 3, 4, 5)
+    assert torch.equal(packed(images, 3)[1], torch.cat([*images[3:]]))
+
+
+def test_a_packed_discriminator_sees_and_moves_whole_packs() -> None:
+    """Its logits are of 32 pairs, and both samples of a pair get a gradient."""
+    gan, seen = made(GANConf(packing=2)), []
+    gan.discriminator.register_forward_hook(lambda *call: seen.append(call[2].shape))
+    _, fake = gan._fakes()
+    fake.retain_grad()
+    gan._train_discriminator(fake.detach())
+    gan.loss.generator(None, gan.discriminate(packed(fake, 2))).backward()
+    assert {*seen} == {(32,)}
+    assert (fake.grad != 0).any(1).all()
 
 
 def test_the_penalty_reaches_the_discriminator_alone() -> None:
@@ -379,6 +472,8 @@ def test_a_data_set_without_modes() -> None:
     [
         GANConf(generator_steps=2, statistics_steps=2),
         GANConf(average=None, beta=0.0, gradient_penalty=0.3),
+        GANConf(loss="wasserstein", discriminator_steps=3, clip="none", packing=2),
+        GANConf(loss="relativistic", gradient_penalty=0.3, penalty_at="both"),
     ],
 )
 def test_a_resumed_training_is_the_same_bit_for_bit(conf: GANConf) -> None:
@@ -400,7 +495,27 @@ def test_a_resumed_training_is_the_same_bit_for_bit(conf: GANConf) -> None:
         assert torch.equal(a, b)
 
 
-# Compiled
+# Recorded and compiled
+
+
+@NEEDS_GPU
+@pytest.mark.parametrize(
+    "conf",
+    [
+        GANConf(generator_steps=2),
+        GANConf(loss="wasserstein", discriminator_steps=5, clip="none", packing=2),
+        GANConf(loss="relativistic", gradient_penalty=0.3, penalty_at="both"),
+    ],
+    ids=lambda conf: conf.loss,
+)
+def test_steps_of_a_cuda_graph_are_the_plain_ones(conf: GANConf) -> None:
+    found = []
+    for compile in (False, True):
+        gan = made(conf, device="cuda", compile=compile)
+        metrics = [gan.train_step(step) for step in range(1, 9)][-1]
+        found.append([*metrics.values(), *(p.detach().clone() for p in gan.parameters())])
+    for plain, recorded in zip(*found, strict=True):
+        torch.testing.assert_close(recorded, plain, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.slow
