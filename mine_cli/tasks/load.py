@@ -49,6 +49,7 @@ def load(folder: str | Path) -> MutualInformation:
     loaded = MutualInformation(committee, terms[0].bound, terms[0].marginals, seed=cfg.seed)
     # The committee takes each network's own constant off.
     loaded.calibrated.fill_(True)
+    loaded.casts = False  # rows are standardised as precisely as they are given
     return loaded.eval()
 
 
