@@ -19,7 +19,8 @@ class TrainStatistics(Callback):
     ``training_step`` and ``validation_step`` return what the term is of, beside the loss:
     ``{"loss": loss, "x": x, "z": z}``. The loss itself adds ``self.mi.minimise(x, z)`` or
     ``maximise``. Logged are ``mi/batch`` (nats, of the training batch) and, of the validation
-    rows, ``mi/estimate`` and ``mi/standard_error``. Lightning's own checkpoints hold the whole term.
+    rows, ``mi/estimate`` and ``mi/standard_error``. Lightning's own checkpoints hold the whole
+    term.
 
     Arguments:
         name: of the module's attribute that is the term.

@@ -24,7 +24,7 @@ from mine_cli.estimator.status import status
 from mine_cli.marginals import MARGINALS, as_marginals
 from mine_cli.networks.interface import Noise, StatisticsNetwork, as_network
 from mine_cli.training.clipping import Clipped, clip_adaptively
-from mine_cli.training.optim import adam, load_moments, moments
+from mine_cli.training.optim import adam, descend, load_moments, moments
 from mine_cli.training.rng import go_on
 
 __all__ = ["MutualInformation", "Writer", "evaluating", "frozen"]
@@ -208,8 +208,13 @@ class MutualInformation(nn.Module):
         if self.lr_schedule is not None:
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * self.lr_schedule(self.steps)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        if self.make_optimizer is None:
+            descend(cast(torch.optim.AdamW, optimizer))
+        else:
+            optimizer.step()
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                p.grad = None
         self.steps += 1
         return self.bound.value(*scores).detach()
 
