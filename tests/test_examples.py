@@ -32,3 +32,32 @@ def test_each_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     found = numbers(path.stem, True, tmp_path, monkeypatch)
     assert found
     assert all(isinstance(value, float) for value in found.values())
+
+
+FULL = {
+    "fair": lambda of: (
+        abs(of["paper, with the term"] - 0.5) < 0.02 < of["paper, without the term"] - 0.5
+        and of["digit, with the term"] > of["digit, without the term"] - 0.02
+    ),
+    "vae": lambda of: (
+        of["without the term"] < 0.1
+        and 2 < of["with the term"] < of["KL, with the term"]
+    ),
+    "contrastive": lambda of: of["pretrained"] > of["untrained"] + 0.05,
+    "infogan": lambda of: of["without the term"] < 0.3 and of["with the term"] > 1.9,
+    "disentangle": lambda of: (
+        of["how, with the term"] < of["how, without the term"] - 0.2
+        and of["what, with the term"] > 0.9
+    ),
+    "distillation": lambda of: of["student of the teacher"] > of["student alone"] + 0.02,
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_each_in_full_does_what_it_is_for(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = numbers(path.stem, False, tmp_path, monkeypatch)
+    assert FULL[path.stem](found), found
+    assert (tmp_path / f"{path.stem}.png").is_file()

@@ -81,8 +81,7 @@ def trained(data: tuple[Tensor, ...], beta: float, steps: int) -> tuple[float, f
         optimizer.step()
         schedule.step()
         if step % max(1, steps // 20) == 0:
-            with torch.no_grad():
-                curve.append(mi.evaluate(encoder(test_x[:2000]), test_paper[:2000]).value)
+            curve.append(mi.evaluate(encoder(test_x[:2000]), test_paper[:2000]).value)
     with torch.no_grad():
         codes, test_codes = encoder(x), encoder(test_x)
     digit = (head(test_codes).argmax(1) == test_digits).float().mean().item()
