@@ -347,9 +347,29 @@ def test_training_loop_measures_its_encoder(spaces: dict[str, Any]) -> None:
     truth = 0.5 * torch.logdet(torch.eye(2) + weight @ weight.T).item()
     assert space["found"].value == pytest.approx(truth, abs=0.1)
     assert space["error"].item() < 0.5  # the decoder has its column of x, which has variance 1
-    loop = next(b for _, n, b in FENCES if n == "python" and "mi.minimise" in b)
+    page = "docs/tutorial/training-loop.md"
+    loop = next(b for p, n, b in FENCES if (p, n) == (page, "python") and "mi.minimise" in b)
     body = loop.split("MLP\n\n")[1].splitlines()
     assert len([line for line in body if line]) <= 20
+
+
+def test_a_model_that_holds_the_term_lists_its_own_parameters(
+    spaces: dict[str, Any], desk: Path
+) -> None:
+    model = spaces["docs/how-to/term.md"]["model"]
+    assert [name for name, _ in model.named_parameters()] == ["encoder.weight", "encoder.bias"]
+    assert "mi.network.first_x.weight" in torch.load(desk / "model.pt")
+
+
+@pytest.mark.slow  # two processes import torch anew
+def test_the_term_trains_in_two_processes(desk: Path) -> None:
+    (command,) = (
+        b for _, n, b in FENCES if n == "bash" and b.startswith("torchrun") and "train.py" in b
+    )
+    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", *command.split()[1:]]
+    done = subprocess.run(words, cwd=desk, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"-?[\d.]+ nats on a batch of all ranks\n", done.stdout)
 
 
 def test_the_truth_of_the_data_that_are_made_to_be_tried(desk: Path) -> None:

@@ -5,52 +5,18 @@ be averaged. Here every process has the same weights, batch and pairing; each sc
 of the rows, the scores are gathered, and every process takes the loss of all of them.
 """
 
-from collections.abc import Iterable
-
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from mine_cli.errors import BadInput
+from mine_cli.estimator.gathered import Gathered
 from mine_cli.estimator.scoring import score_groups, score_pairs
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.marginals import AllPairs
 from mine_cli.networks.interface import Noise
-from mine_cli.training.distributed import reaching_others
 
-__all__ = ["Gathered", "SharedBatch", "average_gradients"]
-
-
-class Gathered(torch.autograd.Function):
-    r"""Gathers the rows of all ranks in their order ``[num_ranks * m, ...]``.
-
-    Why its gradient is right: let :math:`T_r(\theta)` be the scores of rank r, one of R, and
-    :math:`L(T_1, \dots, T_R, \theta)` the loss that every rank takes of all scores. The adjoint
-    of a gather sums what the losses of all ranks ask of :math:`T_r`. They are one and the same, so
-    the sum is :math:`R\,\partial L / \partial T_r`, and no rank has to ask another. Backward then
-    gives rank r
-
-    .. math:: g_r = R\,\frac{\partial L}{\partial T_r} \frac{\partial T_r}{\partial \theta}
-        + \frac{\partial L}{\partial \theta}, \qquad
-        \frac{1}{R} \sum_r g_r = \sum_r \frac{\partial L}{\partial T_r}
-        \frac{\partial T_r}{\partial \theta} + \frac{\partial L}{\partial \theta}
-        = \frac{dL}{d\theta}
-
-    the gradient of one process that scores all rows. The mean over ranks (`average_gradients`) is
-    also right for a bound's own parameters, which no gather touches.
-    """
-
-    @staticmethod
-    def forward(ctx: object, own: Tensor) -> Tensor:
-        parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
-        with reaching_others():
-            dist.all_gather(parts, own.contiguous())
-        return torch.cat(parts)
-
-    @staticmethod
-    def backward(ctx: object, *grads: Tensor) -> Tensor:
-        num_ranks = dist.get_world_size()
-        return grads[0].chunk(num_ranks)[dist.get_rank()] * num_ranks
+__all__ = ["SharedBatch"]
 
 
 class SharedBatch(nn.Module):
@@ -131,15 +97,3 @@ def needed_rows(pairing: Tensor, num_z: int, start: int) -> tuple[Tensor, Tensor
         return torch.cat([own, pairing.flatten()]), partners.view(m, k)
     every = torch.arange(start, start + num_z, device=pairing.device) % num_z
     return every, (pairing - start) % num_z
-
-
-@torch.no_grad()
-def average_gradients(parameters: Iterable[Tensor]) -> None:
-    """Puts the mean of the ranks' gradients in place of each rank's own; see `Gathered`."""
-    grads = [p.grad for p in parameters if p.grad is not None]
-    flat = torch.cat([grad.flatten() for grad in grads])
-    with reaching_others():
-        dist.all_reduce(flat)
-    flat /= dist.get_world_size()
-    for grad, mean in zip(grads, flat.split([grad.numel() for grad in grads]), strict=True):
-        grad.copy_(mean.view_as(grad))

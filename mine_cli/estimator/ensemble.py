@@ -11,7 +11,8 @@ import torch
 from torch import Generator, Tensor
 
 from mine_cli.bounds import Bound
-from mine_cli.estimator.data_parallel import SharedBatch, average_gradients
+from mine_cli.estimator.data_parallel import SharedBatch
+from mine_cli.estimator.gathered import average_gradients
 from mine_cli.estimator.scoring import score
 from mine_cli.estimator.stacked_mlp import StackedMLP
 from mine_cli.estimator.term import MutualInformation, frozen
@@ -26,7 +27,7 @@ Batches = Sequence[tuple[Tensor, Tensor]]
 Losses = tuple[Tensor, Tensor, Tensor]
 """Losses ``[R]``, and the detached joint and marginal scores that they come from."""
 Plan = tuple[Tensor, Tensor, Tensor | None, Noise | None]
-"""What one step of a term takes: x, z, pairing and noise; see `MutualInformation.forward`."""
+"""What one step of a term takes: x, z, pairing and noise; see `MutualInformation.losses`."""
 
 
 class Ensemble:
@@ -59,7 +60,9 @@ class Ensemble:
         keys = [(same(t.bound), rate) for t, rate in zip(self.terms, rates, strict=True)]
         self.networks = Stack([Call(term.network, scores_of(term)) for term in self.terms])
         self.parts = [Part(self.terms, run) for run in runs(keys)]
-        self.forward: Callable[..., Losses] = self.terms[0] if self.alone else self._losses
+        self.forward: Callable[..., Losses] = self._losses
+        if self.alone:
+            self.forward = self.terms[0].losses
         if compiled:
             self.forward = torch.compile(self.forward)
         self.mlp = StackedMLP.of([term.network for term in self.terms], self.networks.state[0])
@@ -105,7 +108,7 @@ class Ensemble:
     ) -> Tensor:
         """Takes a step of every term on what was drawn; returns the losses ``[R]``, detached.
 
-        Arguments are those of `MutualInformation.forward`, stacked ``[R, ...]`` for several terms.
+        Arguments are those of `MutualInformation.losses`, stacked ``[R, ...]`` for several terms.
         """
         self.adam.zero_grad()
         with self.autocast():
@@ -135,7 +138,7 @@ class Ensemble:
         plans = self._plans(batches, generators)
         if self.alone:
             term = self.terms[0]
-            with self.autocast(), frozen(term):
+            with self.autocast(), frozen(term.statistics):
                 return term.bound.objective(*term.scores(*plans[0])).reshape(1)
         with self.autocast():
             t_joint, t_marginal = mapped(

@@ -24,7 +24,7 @@ FEWEST_SHIFTS = 20
 JACKKNIFE_GROUPS = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """A bound's value on n rows that crossed one another.
 
@@ -43,6 +43,7 @@ class Evaluation:
         at_training_negatives: InfoNCE's value at the number of negatives it was trained with.
         training_negatives: that number.
         negatives: marginal pairs a row.
+        status: the word of `status.status`, where it was asked for.
     """
 
     value: float
@@ -58,6 +59,23 @@ class Evaluation:
     negatives: int
     at_training_negatives: float | None = None
     training_negatives: int | None = None
+    status: str = ""
+
+    def __str__(self) -> str:
+        word = f", status {self.status}" if self.status else ""
+        return f"{self.value:.3f} ± {self.standard_error:.3f} nats ({self.rows:,} rows{word})"
+
+    __repr__ = __str__
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns its numbers, in nats, and its status: what JSON can hold."""
+        kept = ("joint_mean", "log_partition", "negatives", "at_training_negatives")
+        return {
+            **self.reported(),
+            "rows": self.rows,
+            "status": self.status or None,
+            **{name: getattr(self, name) for name in kept},
+        }
 
     @property
     def rows(self) -> int:
@@ -186,8 +204,8 @@ def pool(parts: Sequence[Evaluation]) -> Evaluation:
         whole = len(known) == len(values)
         return sum(r * v for r, v in zip(rows, known, strict=True)) / sum(rows) if whole else None
 
-    columns = {name: [vars(p)[name] for p in parts] for name in vars(parts[0])}
-    del columns["shift_means"]
+    names = vars(parts[0]).keys() - {"status", "shift_means"}
+    columns = {name: [vars(p)[name] for p in parts] for name in names}
     of_rows = ("influence", "row_weight", "column_weight")
     pooled: dict[str, Any] = {
         name: torch.cat(values) if name in of_rows else mean(values)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from mine_cli.errors import BadInput
 from mine_cli.marginals import Marginals
 from mine_cli.networks.interface import Noise, StatisticsNetwork, given
 
@@ -37,6 +38,10 @@ def score(
     ``pairing [n, k]`` holds the rows of z that each x is paired with; None crosses groups.
     """
     if pairing is None:
+        if marginals.rows is None:
+            raise BadInput(
+                f"{type(marginals).__name__}: its pairs are drawn; want a pairing [n, k]"
+            )
         return score_groups(network, x, z, marginals, noise)
     return score_pairs(network, x, z, pairing, noise)
 

@@ -5,12 +5,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from mine_cli import figures
-from mine_cli.errors import BadInput
+from mine_cli.estimator.inputs import check_scores
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.results.provenance import ELSEWHERE
 
@@ -48,18 +47,7 @@ def options(node: DictConfig, kind: type[T]) -> T:
 
 def forward_pass(term: MutualInformation, x: Tensor, z: Tensor) -> None:
     """Scores a few rows; raises BadInput where their shapes do not fit the network."""
-    try:
-        with torch.no_grad():
-            scores = term.eval().network(x, z)
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        raise BadInput(
-            f"network: {type(term.network).__name__} cannot score x {list(x.shape)} with z "
-            f"{list(z.shape)}: {str(error).splitlines()[0]}"
-        ) from error
-    if scores.shape != (len(x),):
-        raise BadInput(
-            f"network: scores of {len(x)} rows have shape {list(scores.shape)}; want [{len(x)}]"
-        )
+    check_scores(term.eval().network, x, z)
 
 
 def common(result: Mapping[str, Any], arm: Mapping[str, Collection[str]]) -> str:

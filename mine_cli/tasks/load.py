@@ -64,6 +64,7 @@ def load(folder: str | Path, trust: bool = False) -> MutualInformation:
     loaded = MutualInformation(committee, first.bound, first.marginals, seed=cfg.seed)
     # The committee takes each network's own constant off.
     loaded.calibrated.fill_(True)
+    loaded.casts = False  # rows are standardised as precisely as they are given
     return loaded.eval()
 
 

@@ -1,7 +1,7 @@
 """Adam, its step without the bookkeeping of an optimiser, and the schedule of its rate."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from torch.optim.adamw import adamw
 
 from mine_cli.config.schemas import TrainerConf
 
-__all__ = ["adam", "descend", "learning_rate", "set_rate"]
+__all__ = ["adam", "descend", "learning_rate", "load_moments", "moments", "set_rate"]
 
 # Where an exponential schedule ends, as a share of the peak: 0.97 every second of 200 epochs, the
 # schedule of the deep variational bottleneck's authors, ends at 0.048.
@@ -71,6 +71,31 @@ def adam(
     return torch.optim.AdamW(
         parameters, lr=lr, betas=betas, weight_decay=weight_decay, fused=fused
     )
+
+
+def moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Returns what an optimiser remembers and its rates as tensors alone, for a state dict."""
+    found = {
+        f"{i}.{name}": torch.as_tensor(value)
+        for i, state in optimizer.state_dict()["state"].items()
+        for name, value in state.items()
+        if value is not None
+    }
+    rates = [float(group["lr"]) for group in optimizer.param_groups]
+    return found | {"lr": torch.tensor(rates, dtype=torch.float64)}
+
+
+def load_moments(optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor]) -> None:
+    """Puts `moments` back into an optimiser of the same kind and parameters."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in saved.items():
+        if key != "lr":
+            i, _, name = key.partition(".")
+            state.setdefault(int(i), {})[name] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    for group, rate in zip(optimizer.param_groups, saved["lr"].tolist(), strict=True):
+        group["lr"] = rate
 
 
 @torch.no_grad()

@@ -17,8 +17,10 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from mine_cli import MutualInformation
 from mine_cli.api import composed
 from mine_cli.data.gaussian import Gaussian
+from mine_cli.networks import MLP
 from mine_cli.results.folder import RunFolder
 from mine_cli.tasks.build import term
 from mine_cli.tasks.mi_estimate.parts import Parts
@@ -27,7 +29,7 @@ from mine_cli.training.task import Task
 from mine_cli.training.trainer import Trainer
 from mine_cli.training.training import Training, TrainingRecord
 
-__all__ = ["ByHand", "HandWritten", "Ordinary", "Ours", "Trained", "gaussian"]
+__all__ = ["ByHand", "HandWritten", "Ordinary", "Ours", "Stepped", "Trained", "gaussian"]
 
 LR = 2e-3
 RATE = 0.01  # of the moving average
@@ -140,6 +142,20 @@ class HandWritten(Loop):
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
+
+
+class Stepped(Loop):
+    """The term in a loop of one's own: a batch, and `step`."""
+
+    def __init__(self, x: Tensor, z: Tensor, widths: tuple[int, ...], batch: int) -> None:
+        super().__init__(x, z, widths, batch)
+        network = MLP(x.shape[1:], z.shape[1:], widths).to(self.device)
+        self.term = MutualInformation(network, "mine", lr=LR)
+
+    def run(self, steps: int) -> None:
+        for _ in range(steps):
+            rows = torch.randint(len(self.x), (self.batch,), device=self.device)
+            self.term.step(self.x[rows], self.z[rows])
 
 
 class Trained:

@@ -13,7 +13,7 @@ import torch
 from adversarial import IMAGES, PACGAN, PLANE, Adversarial, Plain, images, points
 from bottleneck import PlainVIB, Squeezed, digits
 from critics import Critics
-from loops import HandWritten, Ordinary, Ours, gaussian
+from loops import HandWritten, Ordinary, Ours, Stepped, gaussian
 from sweeps import FIGURE_1, GRID, correlations, difference, launch, seeds
 from timing import Timed, in_turns, interleaved, slope
 
@@ -121,6 +121,21 @@ def wide(sizes: Sizes, device: str) -> Iterator[Measured]:
         f"{found.median:.2f}",
         "at most 0.6",
         found.median <= 0.6,
+        found.detail(),
+    )
+
+
+def term(sizes: Sizes, device: str) -> Iterator[Measured]:
+    """A step of the term in a loop of one's own against the hand-written loop."""
+    x, z = gaussian(20, sizes.fixed_rows, device)
+    stepped = Stepped(x, z, sizes.widths, sizes.batch)
+    by_hand = HandWritten(x, z, sizes.widths, sizes.batch)
+    found = interleaved(stepped, by_hand, sizes.pairs, sizes.steps)
+    yield Measured(
+        "term.step, 20-d / hand-written loop",
+        f"{found.median:.2f}",
+        "at most 1.3",
+        found.median <= 1.3,
         found.detail(),
     )
 
@@ -342,6 +357,7 @@ def present(launcher: str) -> bool:
 ROWS: dict[str, Callable[[Sizes, str], Iterator[Measured]]] = {
     "step": step,
     "wide": wide,
+    "term": term,
     "logging": logging,
     "evaluation": evaluation,
     "scaling": scaling,

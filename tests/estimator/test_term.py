@@ -153,7 +153,9 @@ def test_row_blocks_give_the_whole_matrix_and_its_gradient(
     for limit in (2**14, 64):
         monkeypatch.setattr("mine_cli.estimator.scoring.PAIRS_AT_ONCE", limit)
         torch.manual_seed(1)
-        mi = MutualInformation(NoisyMLP((2,), (2,), widths=[8]), "dv", AllPairs(rows=25))
+        mi = MutualInformation(
+            NoisyMLP((2,), (2,), widths=[8]), "dv", AllPairs(rows=25), optimizer=sgd
+        )
         mi.step(x, z)
         found.append([p.detach() for p in mi.statistics_parameters()])
     torch.testing.assert_close(found[0], found[1])
@@ -603,7 +605,7 @@ def test_noise_bounds_what_a_deterministic_code_says() -> None:
     assert found.value == mi.evaluate(x, x).value
 
 
-@pytest.mark.parametrize("weight", [0.01, 100.0])
+@pytest.mark.parametrize("weight", [0.01, 1e5])
 def test_information_is_clipped_to_the_loss_beside_it(weight: float) -> None:
     """Equation 21: no longer than the other loss's gradient, in its own direction."""
     model, x = Model("dv"), torch.randn(64, 3)

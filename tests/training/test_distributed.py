@@ -70,7 +70,7 @@ def trained(case: tuple[str, str, str], shared: bool) -> dict[str, Tensor]:
         z = 0.8 * z + 0.6 * torch.randn(z.shape, generator=generator, dtype=z.dtype)
         losses.append(ensemble.step([(x, z)], [generator]))
         if step == 0:
-            found = {f"grad {n}": p.grad.clone() for n, p in term.named_parameters()}
+            found = {f"grad {n}": p.grad.clone() for n, p in term.statistics.named_parameters()}
     state = term.state_dict() | {"losses": torch.cat(losses), "value": ensemble.member(0).value()}
     return found | {name: value.clone() for name, value in state.items()}
 

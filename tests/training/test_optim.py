@@ -1,9 +1,12 @@
-"""Adam's step without bookkeeping against the optimiser's own."""
+"""Adam's step without bookkeeping against the optimiser's own; what optimisers remember."""
 
+from typing import Any
+
+import pytest
 import torch
 from torch import nn
 
-from mine_cli.training.optim import adam, descend
+from mine_cli.training.optim import adam, descend, load_moments, moments
 
 
 def test_descend_is_the_optimisers_own_step() -> None:
@@ -18,3 +21,38 @@ def test_descend_is_the_optimisers_own_step() -> None:
     assert torch.equal(quick, plain)
     assert ours.state_dict()["state"][0]["step"] == 5
     assert torch.equal(unused, torch.ones(2))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda ps: adam(ps, 1e-2, 0.1),
+        lambda ps: torch.optim.SGD(ps, lr=0.1, momentum=0.9),
+        lambda ps: torch.optim.SGD([{"params": ps[:1], "lr": 0.5}, {"params": ps[1:]}], lr=0.1),
+        lambda ps: torch.optim.NAdam(ps, lr=1e-2),
+        lambda ps: torch.optim.RMSprop(ps, lr=1e-2, centered=True),
+        lambda ps: torch.optim.Adagrad(ps, lr=1e-2),
+    ],
+)
+def test_moments_are_tensors_that_go_on_bit_for_bit(make: Any) -> None:
+    def made() -> tuple[list[torch.nn.Parameter], torch.optim.Optimizer]:
+        weights = [torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(2, 2))]
+        return weights, make(weights)
+
+    def step(weights: list[torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
+        for w in weights:
+            w.grad = w.detach().cos()
+        optimizer.step()
+
+    first, first_optimizer = made()
+    step(first, first_optimizer)
+    first_optimizer.param_groups[-1]["lr"] *= 0.5
+    saved = {name: value.clone() for name, value in moments(first_optimizer).items()}
+    second, second_optimizer = made()
+    for w, trained in zip(second, first, strict=True):
+        w.data.copy_(trained)
+    load_moments(second_optimizer, saved)
+    for _ in range(2):
+        step(first, first_optimizer)
+        step(second, second_optimizer)
+    assert all(map(torch.equal, first, second))

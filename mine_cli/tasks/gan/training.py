@@ -25,11 +25,12 @@ from mine_cli.estimator.ensemble import Ensemble
 from mine_cli.estimator.evaluation import Evaluation
 from mine_cli.estimator.status import status
 from mine_cli.estimator.term import MutualInformation, frozen
-from mine_cli.tasks.gan.gradients import clip_adaptively, global_norm, squared_slope
+from mine_cli.tasks.gan.gradients import squared_slope
 from mine_cli.tasks.gan.losses import LOSSES
 from mine_cli.tasks.gan.metrics import mode_metrics
 from mine_cli.tasks.gan.metrics import status as quality_of
 from mine_cli.tasks.protocol import JudgedSamples, Result, Samples
+from mine_cli.training.clipping import clip_adaptively, global_norm
 from mine_cli.training.cuda_graph import RecordedStep, rates_on_device
 from mine_cli.training.device import Autocast
 from mine_cli.training.ema import MovingAverage

@@ -156,7 +156,7 @@ class InfoBottleneckExperiment(Experiment):
         }
         if self.informed:
             term = self.term(0)
-            weights = sum(p.numel() for p in term.parameters())
+            weights = sum(p.numel() for p in term.statistics_parameters())
             pairs = term.marginals.pairs(cfg.trainer.batch_size)
             shown |= {
                 "network": f"{build.type_name(cfg.network)}, {weights:,} parameters",

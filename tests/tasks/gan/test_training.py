@@ -194,9 +194,10 @@ def test_each_part_of_a_step_moves_its_own_network_alone(loss: str) -> None:
         "generator": gan._train_generator,
     }
     for name, part in parts.items():
-        before = {other: weights(getattr(gan, other)) for other in parts}
+        modules = {n: getattr(gan, n) for n in parts} | {"term": gan.term.statistics}
+        before = {other: weights(module) for other, module in modules.items()}
         part(*gan._fakes())
-        assert [n for n in parts if changed(before[n], getattr(gan, n))] == [name]
+        assert [n for n in parts if changed(before[n], modules[n])] == [name]
 
 
 @each_loss
