@@ -94,10 +94,11 @@ def estimate(
     """Estimate the mutual information of paired rows x ``[n, ...]`` and z ``[n, ...]``, in nats.
 
     Arguments:
-        x, z: NumPy arrays or torch tensors with as many rows.
+        x, z: with as many rows: NumPy, torch, pandas, polars or xarray, as they are; text, and
+            columns of text in a frame, are classes.
         bound, network, seed: as on the command line.
         folder: where to keep the run (metrics, checkpoints, result); nothing is written without.
-        categorical: ``["x"]``, ``["z"]`` or both: classes, one-hot coded.
+        categorical: whose numbers are classes, one-hot coded: ``x``, ``z``, a frame's columns.
         groups: labels ``[n]`` of rows that no split may part.
         overrides: any other key, ``folds=5`` or ``**{"trainer.steps": 1000}``; groups too.
             See :class:`Overrides` for what a type checker makes of them.
@@ -121,7 +122,8 @@ def estimate(
     if groups is not None:
         given = {"split": "groups:groups", **given}
     cfg = composed(["dataset=arrays", "dataset.path=memory", *map(override, given.items())])
-    experiment = MIEstimateExperiment(cfg, from_memory(x, z, categorical, groups))
+    data = from_memory(x, z, categorical, groups, cfg.dataset.missing)
+    experiment = MIEstimateExperiment(cfg, data)
     with undisturbed():
         experiment.check()
         if folder is not None:

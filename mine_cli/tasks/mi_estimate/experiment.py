@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from mine_cli import figures
 from mine_cli.config.schemas import MIEstimateConf, TrainerConf
-from mine_cli.data import Rows, finite_rows
+from mine_cli.data import Rows, counts, finite_rows
 from mine_cli.data.split import Split
 from mine_cli.errors import BadInput
 from mine_cli.estimator.term import MutualInformation
@@ -153,13 +153,15 @@ class MIEstimateExperiment(Experiment):
             **sections(self.cfg, *PARTS),
             "folds": self.cfg.folds,
             "split": self.cfg.split,
+            "rows": None if self.data.rows is None else counts(self.data.rows),
             "references": {},
         }
 
     def begin(self, files: RunFolder) -> None:
-        """The row numbers of each part."""
-        rows = {
-            f"{name}_{k}": rows.numpy()
+        """The row numbers of each part, in the data as they were read."""
+        kept = None if self.data.rows is None else self.data.rows.kept
+        rows: dict[str, Any] = {
+            f"{name}_{k}": (rows if kept is None else kept[rows]).numpy()
             for k, split in enumerate(self.splits)
             for name, rows in vars(split).items()
         }
