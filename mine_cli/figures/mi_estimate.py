@@ -7,12 +7,14 @@ from matplotlib.axes import Axes
 from mine_cli.figures import style
 from mine_cli.figures.run import Run
 from mine_cli.results.files import Result
+from mine_cli.results.names import swept_of
 from mine_cli.results.numbers import per_nat
 from mine_cli.results.summary import name_of
 
 __all__ = ["curve"]
 
 
+@style.every_letter()
 def curve(folder: Path, units: str = "nats") -> Path:
     """Draws the held-out estimate against the step, with the truth and the final interval.
 
@@ -39,7 +41,9 @@ def curve(folder: Path, units: str = "nats") -> Path:
     axes.set_xlabel("optimisation step")
     axes.set_ylabel(f"mutual information ({units})")
     parts = filter(None, (name_of(run.result.get(key)) for key in ("dataset", "network", "bound")))
-    axes.set_title(f"{', '.join(parts)}: {run.status}", loc="left", fontsize=11)
+    swept = [f"{key}={value}" for key, value in swept_of(folder).items()]
+    title = style.literal(f"{', '.join(swept or parts)}: {run.status}")
+    axes.set_title(title, loc="left", fontsize=11)
     style.quiet(axes)
     axes.margins(x=0.03)
     # An untrained critic may start far below zero; the curve's end is what has to be read.

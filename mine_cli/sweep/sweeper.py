@@ -9,13 +9,15 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mine_cli.config.hydra_errors import refusal
+from mine_cli.config.overrides import quoted
 from mine_cli.errors import BadInput, RunFailed, error_lines, tell
+from mine_cli.results.names import job_names
 from mine_cli.sweep import records
 from mine_cli.sweep.compose import Composer
-from mine_cli.sweep.folder import claim, release
+from mine_cli.sweep.folder import claim, release, saved_sweep
 from mine_cli.sweep.planning import PlannedJob, Planner
 
 __all__ = ["launch", "plan", "sweep"]
@@ -68,11 +70,16 @@ def plan(sweeper: BasicSweeper, arguments: list[str]) -> list[PlannedJob]:
         raise BadInput("the sweep has no jobs: want at least one value for each key")
     composer, planner = Composer(loader, sweeper.config), Planner(sizes=fuses(sweeper))
     folder = Path(sweeper.config.hydra.sweep.dir)
+    names = folder_names(sweeper.config, every)
     jobs: list[PlannedJob] = []
     faults: dict[str, list[int]] = {}
     for number, overrides in enumerate(every):
         try:
-            jobs.append(PlannedJob(number, overrides, composer.job(overrides, number), folder))
+            cfg = composer.job(overrides, number)
+            if names:
+                with open_dict(cfg):
+                    cfg.hydra.sweep.subdir = names[number]
+            jobs.append(PlannedJob(number, overrides, cfg, folder))
             planner.check(jobs[-1])
         except (HydraException, RunFailed, OSError) as stop:
             for fault in fault_lines(stop):
@@ -80,6 +87,18 @@ def plan(sweeper: BasicSweeper, arguments: list[str]) -> list[PlannedJob]:
     if faults:
         raise BadInput(*(f"{told(every, who)}: {fault}" for fault, who in faults.items()))
     return jobs
+
+
+def folder_names(config: DictConfig, every: Sequence[Sequence[str]]) -> list[str]:
+    """Returns the names of the jobs' folders; none where the user has said how they are called.
+
+    A sweep that was begun goes on in the folders that it has.
+    """
+    subdir = OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"]  # type: ignore
+    if subdir != "${hydra.job.num}":
+        return []
+    begun = (saved_sweep(Path(config.hydra.sweep.dir)) or {}).get("jobs") or []
+    return [job["folder"] for job in begun] if len(begun) == len(every) else job_names(every)
 
 
 def check_results(jobs: Sequence[PlannedJob], folder: Path) -> None:
@@ -113,9 +132,15 @@ def launch(sweeper: BasicSweeper, jobs: Sequence[PlannedJob]) -> list[Sequence[J
     for batch in (jobs[start : start + size] for start in range(0, len(jobs), size)):
         if fuses(sweeper):  # need not compose them again
             launcher.planned = batch
-        overrides = [job.overrides for job in batch]
+        # Another launcher composes them itself, and has to be told where they go.
+        overrides = [job.overrides if fuses(sweeper) else placed(job) for job in batch]
         returns.append(launcher.launch(overrides, initial_job_idx=batch[0].number))
     return returns
+
+
+def placed(job: PlannedJob) -> list[str]:
+    """Returns the overrides of a job with that of its folder."""
+    return [*job.overrides, f"hydra.sweep.subdir={quoted(str(job.subfolder))}"]
 
 
 def fault_lines(stop: Exception) -> list[str]:

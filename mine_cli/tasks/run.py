@@ -4,7 +4,7 @@ import logging
 import os
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from mine_cli.errors import BadInput, Diverged, RunFailed, error_lines
 from mine_cli.results import checkpoint
 from mine_cli.results.files import write_json
 from mine_cli.results.folder import SCHEMA, RunFolder
+from mine_cli.results.names import swept_of
 from mine_cli.results.provenance import commit, fingerprints, own_targets, peak_memory, versions
 from mine_cli.results.summary import summary
 from mine_cli.tasks.objective import objective
@@ -171,7 +172,8 @@ class Run:
         if self.files is None:
             return
         with self._beside("TensorBoard"):
-            self.files.hparams(self.experiment.settings(), self.experiment.compared(self.result))
+            settings = self.experiment.settings() | numbered(swept_of(self.files.path))
+            self.files.hparams(settings, self.experiment.compared(self.result))
         with self._beside("figures"):
             for tag, picture in self.experiment.pictures(self.files.path).items():
                 self.files.picture(tag, picture, self.training.record.steps)
@@ -244,6 +246,17 @@ def fingerprints_of(experiment: Experiment) -> tuple[str, str]:
     return fingerprints(
         {**resolved(experiment.cfg), "memory": experiment.content()}, experiment.files()
     )
+
+
+def numbered(swept: Mapping[str, str]) -> dict[str, float | str]:
+    """Returns what was swept of a job, numbers as numbers, for TensorBoard's table."""
+    found: dict[str, float | str] = {}
+    for key, value in swept.items():
+        try:
+            found[key] = float(value)
+        except ValueError:
+            found[key] = value
+    return found
 
 
 def resolved(cfg: DictConfig) -> Any:

@@ -5,8 +5,8 @@ import errno
 import json
 import logging
 import math
-import re
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
