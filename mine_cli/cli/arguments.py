@@ -49,8 +49,8 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
 
     Raises:
         BadInput: where `resume` names no run of ours, or something stands beside it that may
-            not change; where `dry_run` is to look at a sweep; for a YAML that cannot be read; for
-            a group without an option, which Hydra answers with a traceback.
+            not change; for a YAML that cannot be read; for a group without an option, which Hydra
+            answers with a traceback.
     """
     check_own_yaml(arguments)
     arguments = [every_letter(a) for a in arguments]
@@ -67,8 +67,8 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
         others = [a for a in arguments if not a.startswith("sweep_dir=")]
         return for_hydra([*others, f"hydra.sweep.dir={given['sweep_dir']}"])
     if given.get("dry_run", "").lower() in ("true", "yes", "on", "1"):
-        if {"-m", "--multirun"} & set(arguments):
-            raise BadInput("dry_run=true: looks at one run; leave out -m")
+        if {"-m", "--multirun"} & set(arguments):  # its sweeper writes nothing
+            return list(arguments)
         return [*arguments, *WRITES_NOTHING]
     if processes.rank():
         return [*arguments, *LOGS_NOTHING, "hydra.run.dir=."]

@@ -23,6 +23,7 @@ from mine_cli import __version__
 from mine_cli.cli.arguments import for_hydra
 from mine_cli.cli.check import experiment_of_run
 from mine_cli.cli.console import in_thread, while_somebody_reads
+from mine_cli.cli.look import looked_at
 from mine_cli.config import hydra_errors, processes
 from mine_cli.config.compose import conf_dir
 from mine_cli.errors import Interrupted, RunFailed, error_lines, interrupt, tell
@@ -70,6 +71,10 @@ def start() -> int:
     """Hands over to Hydra; the exit code of what it ran."""
     typed = sys.argv[1:]
     try:
+        if (found := looked_at(typed)) is not None:
+            with while_somebody_reads():
+                print(found)
+            return 0
         sys.argv[1:] = for_hydra(typed)
         hydra_errors.in_one_line()
         with while_somebody_reads():
@@ -151,6 +156,7 @@ def end_of_sweep() -> int:
     try:
         ledger.write()
         figures.compare_jobs(held.folder)
+        figures.report_of_sweep(held.folder, held.units)
     except Exception as stop:  # the jobs' own files stand, and the table shows them
         tell(stop)
     with while_somebody_reads():

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Finite", "HasContent", "HasFiles", "HasSeed", "HasSize", "HasTruth", "HasTruthNote", "Rows",
-    "Sampler", "Samples", "counts", "finite_rows",
+    "Sampler", "Samples", "counts", "entropies",
+    "finite_rows",
 ]  # fmt: skip
 
 
@@ -85,6 +86,17 @@ def counts(data: "Rows | Labelled") -> dict[str, Any]:
     """
     read = len(data) if data.read is None else data.read
     return {"read": read, "used": len(data), "gaps": data.gaps}
+
+
+def entropies(rows: Rows) -> dict[str, float]:
+    """Returns the entropy of x and of z where they are classes, by their shares, in nats."""
+    sides = (("x", rows.x, rows.x_categorical), ("z", rows.z, rows.z_categorical))
+    found = {}
+    for name, values, categorical in sides:
+        if categorical:
+            shares = values.unique(dim=0, return_counts=True)[1].double() / len(values)
+            found[name] = float(-(shares * shares.log()).sum())
+    return found
 
 
 @runtime_checkable

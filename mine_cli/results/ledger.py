@@ -191,14 +191,17 @@ class Ledger:
 
     Arguments:
         folder: The sweep's. Without `sweep.json`, or with one that lists no jobs (Optuna's are
-            not known beforehand), its jobs are the folders that are there.
+            not known beforehand), its jobs are the folders that are there. Runs that are set side
+            by side have a `sweep.json` too, whose schema is "comparison".
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
         path = self.folder / "sweep.json"
-        self.resumable = path.exists()
-        jobs = (read_json(path)["jobs"] if self.resumable else []) or present(self.folder)
+        saved = read_json(path) if path.exists() else {}
+        self.comparison = saved.get("schema") == "comparison"
+        self.resumable = bool(saved) and not self.comparison
+        jobs = saved.get("jobs") or present(self.folder)
         self.rows = [
             Row.read(number, job["folder"], self.folder, job["overrides"])
             for number, job in enumerate(jobs)

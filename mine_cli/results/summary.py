@@ -51,6 +51,8 @@ def summary(result: Result, units: str = "nats", folder: Path | str | None = Non
     if folder is not None:
         shown = as_typed(Path(folder))
         lines.append(row("folder", shown))
+        if (Path(folder) / "report.html").exists():
+            lines.append(row("to read", as_typed(Path(folder) / "report.html")))
         lines.append(row("look at it", f"tensorboard --logdir {shlex.quote(shown)}"))
     return "\n".join(lines)
 

@@ -13,7 +13,7 @@ from mine_cli.results.files import read_json, write_json
 from mine_cli.sweep.planning import PlannedJob
 from mine_cli.training.device import device
 
-__all__ = ["GROUPS_JSON", "constant", "grouped", "portions", "subject"]
+__all__ = ["GROUPS_JSON", "constant", "divided", "grouped", "portions", "subject"]
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +45,18 @@ def grouped(
             before.setdefault(known[name], []).append(job)
         else:
             new.append(job)
-    groups = [group for alike in alike_ones(new) for group in portions(alike, processes, memory)]
+    groups = divided(new, processes, memory)
     if new:
         names = [[job.folder.name for job in group] for group in groups]
         write_json(sweep / GROUPS_JSON, {"groups": [*saved(sweep), *names]})
     return [*before.values(), *groups]
+
+
+def divided(
+    jobs: Sequence[PlannedJob], processes: int, memory: float | None
+) -> list[list[PlannedJob]]:
+    """Returns jobs that none has trained yet in groups, with the arguments of `grouped`."""
+    return [group for alike in alike_ones(jobs) for group in portions(alike, processes, memory)]
 
 
 def saved(sweep: Path) -> list[list[str]]:

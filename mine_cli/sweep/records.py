@@ -16,7 +16,16 @@ __all__ = [
 JOB_JSON = "job.json"
 # What a run leaves beside its configuration and its log; the result last, so that a job whose
 # clearing was cut short is cleared again.
-LEFT = ("checkpoints", "tb", "figures", "samples", "metrics.csv", "split.npz", "result.json")
+LEFT = (
+    "checkpoints",
+    "tb",
+    "figures",
+    "samples",
+    "metrics.csv",
+    "split.npz",
+    "report.html",
+    "result.json",
+)
 
 
 def write_record(folder: Path, status: str, **found: Any) -> None:

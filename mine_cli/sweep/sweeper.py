@@ -15,9 +15,11 @@ from mine_cli.config.hydra_errors import refusal
 from mine_cli.config.overrides import quoted
 from mine_cli.errors import BadInput, RunFailed, error_lines, tell
 from mine_cli.results.names import job_names
+from mine_cli.results.pace import Pace
 from mine_cli.sweep import records
 from mine_cli.sweep.compose import Composer
 from mine_cli.sweep.folder import claim, release, saved_sweep
+from mine_cli.sweep.outlook import outlook
 from mine_cli.sweep.planning import PlannedJob, Planner
 
 __all__ = ["launch", "plan", "sweep"]
@@ -33,6 +35,9 @@ def sweep(sweeper: BasicSweeper, arguments: list[str]) -> list[Sequence[JobRetur
     assert sweeper.config is not None
     try:
         jobs = plan(sweeper, arguments)
+        if sweeper.config.dry_run:
+            print(outlook(jobs, sweeper.launcher if fuses(sweeper) else None))
+            return []
         folder = Path(sweeper.config.hydra.sweep.dir)
         listed = [{"folder": str(job.subfolder), "overrides": job.overrides} for job in jobs]
         claim(folder, listed, sweeper.config.units)
@@ -65,6 +70,7 @@ def plan(sweeper: BasicSweeper, arguments: list[str]) -> list[PlannedJob]:
     loader = sweeper.hydra_context.config_loader
     parser = OverridesParser.create(config_loader=loader)
     parsed = parser.parse_overrides([*sweeper._parse_config(), *arguments])
+    parsed = [override for override in parsed if override.key_or_group != "dry_run"]
     (every,) = sweeper.split_arguments(parsed, None)
     if not every:
         raise BadInput("the sweep has no jobs: want at least one value for each key")
@@ -73,7 +79,9 @@ def plan(sweeper: BasicSweeper, arguments: list[str]) -> list[PlannedJob]:
     names = folder_names(sweeper.config, every)
     jobs: list[PlannedJob] = []
     faults: dict[str, list[int]] = {}
+    pace = Pace(f"composing and checking {len(every)} jobs")
     for number, overrides in enumerate(every):
+        pace.reached(f"{number} of {len(every)} jobs composed and checked")
         try:
             cfg = composer.job(overrides, number)
             if names:

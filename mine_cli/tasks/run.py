@@ -13,6 +13,7 @@ import numpy
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from mine_cli import figures
 from mine_cli.errors import BadInput, Diverged, RunFailed, error_lines
 from mine_cli.results import checkpoint
 from mine_cli.results.files import write_json
@@ -177,6 +178,8 @@ class Run:
         with self._beside("figures"):
             for tag, picture in self.experiment.pictures(self.files.path).items():
                 self.files.picture(tag, picture, self.training.record.steps)
+        with self._beside("report.html"):
+            figures.report_of_run(self.files.path, self.experiment.cfg.units)
         self._save({})
         with self._beside("summary"):
             log.info("%s", summary(self.result, self.experiment.cfg.units, self.files.path))

@@ -200,12 +200,19 @@ def test_dry_run_writes_nothing(command: Command, tmp_path: Path) -> None:
     assert made(tmp_path) == []
 
 
-def test_dry_run_of_a_sweep_or_from_a_file_is_refused(command: Command, tmp_path: Path) -> None:
-    done = command("-m", "dry_run=true", "seed=1,2")
-    assert (done.returncode, done.stderr) == (
-        2,
-        "mine-run: dry_run=true: looks at one run; leave out -m\n",
-    )
+def test_dry_run_of_a_sweep_lists_its_jobs(command: Command, tmp_path: Path) -> None:
+    done = command("-m", *SMOKE, "dry_run=true", "seed=1,2")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "composing and checking 2 jobs"
+    assert [line.split() for line in lines[-6:-4]] == [["0", "seed=1"], ["1", "seed=2"]]
+    assert lines[-1] == "Nothing was written."
+    assert made(tmp_path) == []
+    done = command("-m", "dry_run=true", "seed=1,2", "bound=none")
+    assert done.returncode == 2
+
+
+def test_dry_run_from_a_file_is_refused(command: Command, tmp_path: Path) -> None:
     (tmp_path / "my_conf" / "experiment").mkdir(parents=True)
     (tmp_path / "my_conf" / "experiment" / "dry.yaml").write_text(
         "# @package _global_\ndry_run: true\n"
@@ -290,7 +297,7 @@ def test_an_experiment_starts_both_arms_and_draws_them(
     assert [result["gan"]["average"] for result in results] == [None, None]
 
     (tmp_path / "sweep" / "compare.png").unlink()
-    done = command("resume=sweep/0")
+    done = command("resume=sweep/beta=0")
     assert done.returncode == 0, done.stderr
     check_arms(tmp_path / "sweep", 0, 0.5)
 

@@ -79,7 +79,7 @@ def test_a_variable_that_is_constant_in_its_first_rows(first: int, tmp_path: Pat
 def test_a_job_killed_between_result_and_figures_is_not_finished(tmp_path: Path) -> None:
     words = ("-m", "seed=0,1", *SMALL[:-1], "sweep_dir=sweep")
     assert run(tmp_path, *words).returncode == 0
-    job = tmp_path / "sweep" / "1"
+    job = tmp_path / "sweep" / "seed=1"
     whole = json.loads((job / "result.json").read_text())
     (job / "result.json").write_text(json.dumps({**whole, "references": {}, "complete": False}))
     (job / "figures" / "curve.png").unlink()
