@@ -17,6 +17,7 @@ from mine_cli.config.hydra_errors import refusal
 from mine_cli.config.overrides import override
 from mine_cli.data.arrays import from_memory
 from mine_cli.errors import BadInput, Diverged
+from mine_cli.figures.report.run import in_notebook
 from mine_cli.sweep.folder import saved_sweep
 from mine_cli.tasks import run
 from mine_cli.tasks.mi_estimate.experiment import MIEstimateExperiment
@@ -77,6 +78,10 @@ class Estimate:
     status: str
     curve: list[float] = field(repr=False)
     result: dict[str, Any] = field(repr=False)
+
+    def _repr_html_(self) -> str:
+        """Returns what a notebook shows: the number in words, whether to believe it, the curve."""
+        return in_notebook(self.result, self.curve)
 
 
 def estimate(

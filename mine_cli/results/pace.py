@@ -3,7 +3,7 @@
 import logging
 import time
 
-__all__ = ["SILENCE", "Pace"]
+__all__ = ["SILENCE", "Pace", "in_words"]
 
 log = logging.getLogger("mine_cli")
 
@@ -26,3 +26,11 @@ class Pace:
         if time.monotonic() - self.spoken > SILENCE:
             log.info("%s", line)
             self.spoken = time.monotonic()
+
+
+def in_words(seconds: float) -> str:
+    """Returns a time as one says it, to two figures."""
+    for unit, size in (("hours", 3600.0), ("minutes", 60.0)):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.2g} {unit}"
+    return f"{max(seconds, 0.1):.2g} seconds"

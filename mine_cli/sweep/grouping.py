@@ -8,12 +8,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
+from omegaconf import DictConfig
 
 from mine_cli.results.files import read_json, write_json
 from mine_cli.sweep.planning import PlannedJob
 from mine_cli.training.device import device
 
-__all__ = ["GROUPS_JSON", "constant", "divided", "grouped", "portions", "subject"]
+__all__ = ["GROUPS_JSON", "constant", "divided", "grouped", "portions", "processors", "subject"]
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +100,14 @@ def subject(jobs: Sequence[PlannedJob], unsaid: set[str]) -> str:
         return f"{len(jobs)} jobs are"
     swept = " ".join(o for o in jobs[0].cfg.hydra.overrides.task if o not in unsaid)
     return f"job {jobs[0].number} ({swept}) is" if swept else f"job {jobs[0].number} is"
+
+
+def processors(cfg: DictConfig) -> int:
+    """Returns how many groups train at a time: one a core on a CPU, one on any other device."""
+    if device(cfg.trainer.device).type != "cpu":
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, (cores or 1) // (cfg.trainer.threads or cores or 1))
 
 
 def portions(

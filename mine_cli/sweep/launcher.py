@@ -13,21 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import open_dict, read_write
 from tqdm import tqdm
 
 from mine_cli.config.compose import import_from, own_config_folders, without_hydra
 from mine_cli.results import locks
 from mine_cli.results.ledger import Ledger, Row
-from mine_cli.results.pace import SILENCE
+from mine_cli.results.pace import SILENCE, in_words
 from mine_cli.sweep import forkserver, records
 from mine_cli.sweep.compose import Composer
-from mine_cli.sweep.grouping import constant, grouped, subject
-from mine_cli.sweep.outlook import in_words
+from mine_cli.sweep.grouping import constant, grouped, processors, subject
 from mine_cli.sweep.planning import PlannedJob, Planner, at_work
 from mine_cli.sweep.worker import Kept, work_on
 from mine_cli.tasks.objective import worst
-from mine_cli.training.device import device
 
 __all__ = ["launch"]
 
@@ -81,14 +79,6 @@ def planned(
             job.reason = str(stop).splitlines()[0]
         jobs.append(job)
     return jobs
-
-
-def processors(cfg: DictConfig) -> int:
-    """Returns how many groups train at a time: one a core on a CPU, one on any other device."""
-    if device(cfg.trainer.device).type != "cpu":
-        return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, (cores or 1) // (cfg.trainer.threads or cores or 1))
 
 
 def returned(job: PlannedJob, objective: float | None) -> JobReturn:

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from mine_cli.results.pace import in_words
 from mine_cli.sweep.planning import PlannedJob
 
 if TYPE_CHECKING:
     from mine_cli.tasks.protocol import Experiment
 
-__all__ = ["in_words", "outlook"]
+__all__ = ["outlook"]
 
 MOST_LISTED = 40
 MOST_TIMED = 16  # jobs of a group that are built to be timed; more take as many times as long
@@ -24,8 +25,7 @@ def outlook(jobs: Sequence[PlannedJob], launcher: Any) -> str:
         jobs: Checked, in their order.
         launcher: Ours, which trains groups of jobs; None for another, which trains each alone.
     """
-    from mine_cli.sweep.grouping import divided
-    from mine_cli.sweep.launcher import processors
+    from mine_cli.sweep.grouping import divided, processors
 
     if launcher is None:
         processes, groups = 1, [[job] for job in jobs]
@@ -99,11 +99,3 @@ def seconds_a_step(experiments: "Sequence[Experiment]", where: Any) -> float:
 
 def counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def in_words(seconds: float) -> str:
-    """Returns a time as one says it, to two figures."""
-    for unit, size in (("hours", 3600.0), ("minutes", 60.0)):
-        if seconds >= 1.5 * size:
-            return f"{seconds / size:.2g} {unit}"
-    return f"{max(seconds, 0.1):.2g} seconds"

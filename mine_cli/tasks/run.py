@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from mine_cli import figures
 from mine_cli.errors import BadInput, Diverged, RunFailed, error_lines
 from mine_cli.results import checkpoint
+from mine_cli.results.commands import as_typed
 from mine_cli.results.files import write_json
 from mine_cli.results.folder import SCHEMA, RunFolder
 from mine_cli.results.names import swept_of
@@ -49,7 +50,7 @@ def check_inputs(experiment: Experiment, folder: Path) -> None:
         said = "its checkpoint does not say on which data; that they are the same is not checked"
         print(f"mine-run: resume={folder}: {said}", file=sys.stderr)
     elif known != fingerprints_of(experiment)[1]:
-        inputs = [*own_targets(resolved(experiment.cfg)), *map(str, experiment.files())]
+        inputs = [*own_targets(resolved(experiment.cfg)), *map(as_typed, experiment.files())]
         raise BadInput(
             f"resume={folder}: {', '.join(inputs)}: not as when the run was trained; put back "
             "what was changed, or start a run in another folder"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
@@ -205,11 +206,24 @@ def test_dry_run_of_a_sweep_lists_its_jobs(command: Command, tmp_path: Path) -> 
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0] == "composing and checking 2 jobs"
-    assert [line.split() for line in lines[-6:-4]] == [["0", "seed=1"], ["1", "seed=2"]]
+    assert [line.split() for line in lines if "seed=" in line] == [
+        ["0", "seed=1"],
+        ["1", "seed=2"],
+    ]
     assert lines[-1] == "Nothing was written."
     assert made(tmp_path) == []
     done = command("-m", "dry_run=true", "seed=1,2", "bound=none")
     assert done.returncode == 2
+
+
+def test_a_working_directory_of_the_run_s_own(command: Command, tmp_path: Path) -> None:
+    """What was read before the run changed it is found after it as well."""
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "be.npz", x=rng.normal(size=300), z=rng.normal(size=300))
+    data = ("dataset=arrays", "dataset.path=be.npz", "trainer.batch_size=64")
+    done = command(*SMOKE, *data, "hydra.job.chdir=true", "hydra.run.dir=run")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "result.json").exists()
 
 
 def test_dry_run_from_a_file_is_refused(command: Command, tmp_path: Path) -> None:

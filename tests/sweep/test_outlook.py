@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import pytest
-
-from mine_cli.sweep.outlook import in_words, outlook, seconds_of
+from mine_cli.sweep.outlook import outlook, seconds_of
 from mine_cli.sweep.planning import Planner
 from tests.sweep.test_planning import planned
 
@@ -39,11 +37,3 @@ def test_time_grows_with_the_steps(tmp_path: Path) -> None:
     assert few is not None
     assert many is not None
     assert many > 20 * few
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(0.01, "0.1 seconds"), (42, "42 seconds"), (600, "10 minutes"), (9000, "2.5 hours")],
-)
-def test_times_in_words(seconds: float, said: str) -> None:
-    assert in_words(seconds) == said

@@ -8,7 +8,17 @@ from pathlib import Path
 
 from mine_cli.results.numbers import per_nat
 
-__all__ = ["bullets", "facts", "page", "paragraph", "picture", "scale", "section", "table"]
+__all__ = [
+    "bullets",
+    "facts",
+    "line_of",
+    "page",
+    "paragraph",
+    "picture",
+    "scale",
+    "section",
+    "table",
+]
 
 STYLE = """
 :root { color-scheme: light dark; --text: #222; --soft: #666; --line: #ddd; --blue: #0072B2;
@@ -152,4 +162,22 @@ def scale(low: float, value: float, high: float, units: str, end: float | None =
         f'<text x="{left}" y="{middle + 26}" class="soft">none</text>'
         f'<text x="{left}" y="{middle + 46}" class="soft">correlation of two normal variables '
         "that share as much</text></svg>"
+    )
+
+
+def line_of(values: Sequence[float], says: str) -> str:
+    """Returns values in their order as a line, with the last one beside it; nothing of one."""
+    if len(values) < 2:
+        return ""
+    width, height, low, high = 420, 120, min(*values, 0.0), max(*values, 1e-9)
+    points = " ".join(
+        f"{(width - 60) * i / (len(values) - 1):.1f},{height * (high - v) / (high - low):.1f}"
+        for i, v in enumerate(values)
+    )
+    end = height * (high - values[-1]) / (high - low)
+    return (
+        f'<svg viewBox="-4 -8 {width} {height + 16}" style="max-width: 34rem" role="img" '
+        f'aria-label="{escape(says)}"><polyline points="{points}" fill="none" stroke="#0072B2" '
+        f'stroke-width="2"/><text x="{width - 56}" y="{end + 5:.1f}" font-size="14" '
+        f'fill="currentColor">{values[-1]:.3f}</text></svg>'
     )

@@ -3,7 +3,7 @@
 import math
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import yaml
 from mine_cli.figures.report.page import (
     bullets,
     facts,
+    line_of,
     page,
     paragraph,
     picture,
@@ -31,7 +32,7 @@ from mine_cli.results.summary import (
     more_than,
 )
 
-__all__ = ["report_of_run"]
+__all__ = ["in_notebook", "report_of_run"]
 
 ABOVE_CHANCE = 2.0  # standard errors
 FEW_ROWS = 2000
@@ -74,6 +75,17 @@ def report_of_run(folder: Path, units: str = "nats") -> Path:
     path = folder / "report.html"
     write_atomically(path, text.encode())
     return path
+
+
+def in_notebook(result: Result, curve: Sequence[float], units: str = "nats") -> str:
+    """Returns an estimate as a notebook shows it, with the values during training as a line.
+
+    Arguments:
+        result: What stands in result.json.
+        curve: The bound on the select rows at each evaluation, in nats.
+    """
+    drawn = line_of([value * per_nat(units) for value in curve], f"held-out value, {units}")
+    return "\n".join(["<div>", *of_estimate({"folds": 1, **result}, units), drawn, "</div>"])
 
 
 def title(result: Result) -> str:
