@@ -127,7 +127,7 @@ def estimate(
     if groups is not None:
         given = {"split": "groups:groups", **given}
     cfg = composed(["dataset=arrays", "dataset.path=memory", *map(override, given.items())])
-    data = from_memory(x, z, categorical, groups, cfg.dataset.missing)
+    data = from_memory(x, z, categorical, groups, cfg.dataset.missing, cfg.dataset.lag)
     experiment = MIEstimateExperiment(cfg, data)
     with undisturbed():
         experiment.check()

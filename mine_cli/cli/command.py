@@ -41,6 +41,8 @@ __all__ = ["main"]
 
 log = logging.getLogger(__name__)
 
+MANY_JOBS = 50
+
 # How a single run ended, for main() to exit with: Hydra lets no value of a job through, and an
 # exception only with a traceback.
 ending = {"exit_code": 0}
@@ -153,6 +155,8 @@ def end_of_sweep() -> int:
     from mine_cli import figures  # imports matplotlib
 
     ledger = Ledger(held.folder)
+    if len(ledger.rows) >= MANY_JOBS:  # some seconds, in which else nothing would be said
+        print(f"gathering what {len(ledger.rows)} jobs have found", flush=True)
     try:
         ledger.write()
         figures.compare_jobs(held.folder)

@@ -121,6 +121,9 @@ class ArraysConf:
         or_none(one_of("drop", "refuse")),
         "Rows with a gap in a chosen column: drop, refuse; null: drop in tables, else refuse.",
     )
+    lag: int = ruled(
+        0, None, "Pairs x with z so many rows later (below 0: earlier); for rows in time order."
+    )
     separator: str | None = ruled(
         None,
         or_none(one_of("tab", '[^\\w"]', shown="one character")),

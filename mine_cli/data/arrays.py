@@ -35,6 +35,7 @@ class Arrays:
         missing: ``drop`` leaves out the rows that lack a value in a column of x, z or the groups,
             ``refuse`` raises BadInput for them. None: ``drop`` in a table, ``refuse`` in arrays
             (.npz, .npy).
+        lag: Row i of x is paired with row i + lag of z, of rows in time order.
         separator: Between the cells of a text file: a character, or ``tab``. None: recognised.
         decimal: ``.`` or ``,`` in a text file. None: recognised.
         group_column: Name of a column (text or numbers) whose rows of one value belong together.
@@ -51,6 +52,7 @@ class Arrays:
         z: Names = None,
         categorical: Names = (),
         missing: str | None = None,
+        lag: int = 0,
         separator: str | None = None,
         decimal: str | None = None,
         group_column: str | None = None,
@@ -58,7 +60,8 @@ class Arrays:
         seed: int = 0,
     ) -> None:
         self.path, self.x, self.z = path, _names(x), _names(z)
-        self.missing, self.separator, self.decimal = missing, separator, decimal
+        self.missing, self.lag = missing, lag
+        self.separator, self.decimal = separator, decimal
         self.categorical = _names(categorical) or []
         self.group_column = group_column
         self.test_path, self.seed = test_path, seed
@@ -121,7 +124,7 @@ class Arrays:
             table.place,
         )
         drop = table.gaps if self.missing is None else self.missing == "drop"
-        return sheet.complete(drop)
+        return sheet.lagged(self.lag).complete(drop)
 
     def _chosen(self, table: Table) -> tuple[list[str], list[str]]:
         """Returns the names that make x and z; raises BadInput with every fault in the choice."""
@@ -187,6 +190,7 @@ def from_memory(
     categorical: Sequence[str] = (),
     groups: object = None,
     missing: str | None = None,
+    lag: int = 0,
 ) -> InMemory:
     """Takes arrays, tensors and tables as x and z, with a file's checks.
 
@@ -197,6 +201,7 @@ def from_memory(
         categorical: ``x``, ``z``, or columns of these, whose numbers are classes too.
         groups: Labels, [n], of rows that belong together in a split.
         missing: As of `Arrays`; None: ``drop`` where x or z is a table, else ``refuse``.
+        lag: As of `Arrays`.
 
     What has an index must have the same: rows are paired by position.
     """
@@ -215,7 +220,7 @@ def from_memory(
     sheet = Sheet("", found["x"], found["z"], next(iter(labels.values()), None))
     drop = is_table(x) or is_table(z) if missing is None else missing == "drop"
     classes = {c for side in found for c in found[side] if side in categorical or c in categorical}
-    return InMemory(_rows(sheet.complete(drop), classes))
+    return InMemory(_rows(sheet.lagged(lag).complete(drop), classes))
 
 
 def _rows(sheet: Sheet, categorical: Collection[str]) -> Rows:

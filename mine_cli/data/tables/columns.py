@@ -92,6 +92,26 @@ class Sheet:
         lacking = ", ".join(f"{name} in {count}" for name, count in self.gaps.items())
         return f" left of {self.read}, without those that lack {lacking}"
 
+    def lagged(self, lag: int) -> "Sheet":
+        """Returns the pairs of x_i and z_(i + lag), as far as both are there; rows are those of x.
+
+        Rows of unequal number are left to `faults`.
+        """
+        if not lag or len({len(np.atleast_1d(array)) for _, array in self.columns}) > 1:
+            return self
+        before, after = max(lag, 0), max(-lag, 0)
+
+        def cut(array: Array, first: int, last: int) -> Array:
+            return array[first : max(len(array) - last, 0)] if array.ndim else array
+
+        return replace(
+            self,
+            x={name: cut(array, after, before) for name, array in self.x.items()},
+            z={name: cut(array, before, after) for name, array in self.z.items()},
+            groups=None if self.groups is None else cut(self.groups, after, before),
+            place=lambda row: self.place(row + after),
+        )
+
     def complete(self, drop: bool) -> "Sheet":
         """Returns the rows that have a value in every column.
 

@@ -149,8 +149,10 @@ class TextTable:
         """Tells whether numbers are written with a decimal comma."""
         if self.decimal is not None:
             return self.decimal == ","
-        commas = [cell for cell in cells if DECIMAL_COMMA.fullmatch(cell)]
-        if self.mark == "," or not commas or any(map(DECIMAL_POINT.fullmatch, cells)):
+        if self.mark == ",":
+            return False
+        commas = [cell for cell in cells if "," in cell and DECIMAL_COMMA.fullmatch(cell)]
+        if not commas or any(map(DECIMAL_POINT.fullmatch, cells)):
             return False
         return self.mark == ";" or not all(map(THOUSANDS.fullmatch, commas))
 

@@ -13,6 +13,7 @@ from mine_cli.data.arrays import Arrays
 from mine_cli.errors import BadInput
 
 N = 120
+SHAPE = (("cell", N), ("g", 5))
 RNG = np.random.default_rng(6)
 
 
@@ -20,12 +21,12 @@ RNG = np.random.default_rng(6)
 def test_genes_observations_and_embeddings(sparse: bool, tmp_path: Path) -> None:
     anndata = pytest.importorskip("anndata", reason="an extra")
     counts = RNG.poisson(2.0, (N, 5)).astype(np.float32)
-    kinds = pd.Categorical([*(["T", "B"] * (N // 2 - 1)), "T", None])
-    index = [f"cell{i}" for i in range(N)]
+    kinds = pd.Categorical(np.array([*(["T", "B"] * (N // 2 - 1)), "T", None], dtype=object))
+    index, genes = (pd.Index([f"{c}{i}" for i in range(n)], dtype=object) for c, n in SHAPE)
     data = anndata.AnnData(
         scipy.sparse.csr_matrix(counts) if sparse else counts,
         obs=pd.DataFrame({"kind": kinds, "age": RNG.normal(size=N)}, index),
-        var=pd.DataFrame(index=[f"g{i}" for i in range(5)]),
+        var=pd.DataFrame(index=genes),
         obsm={"X_pca": counts[:, :2] + 0.5},
     )
     data.write_h5ad(tmp_path / "t.h5ad")

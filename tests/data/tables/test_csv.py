@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mine_cli.data import Rows
-from mine_cli.data.arrays import Arrays
+from mine_cli.data.arrays import Arrays, from_memory
 from mine_cli.errors import BadInput
 
 N = 300
@@ -260,3 +260,36 @@ def test_a_path_below_the_home_folder(tmp_path: Path, monkeypatch: pytest.Monkey
     written(tmp_path / "t.csv", "a,b", lines_of(A, B))
     monkeypatch.setenv("HOME", str(tmp_path))
     assert holds(Arrays("~/t.csv", "a", "b").rows())
+
+
+# Rows in time order
+
+
+@pytest.mark.parametrize("lag", [-20, -1, 0, 3, 200])
+def test_a_lag_pairs_x_with_z_so_many_rows_later(lag: int, tmp_path: Path) -> None:
+    path = written(tmp_path / "t.csv", "a,b", lines_of(A, B))
+    rows = Arrays(path, "a", "b", lag=lag).rows()
+    pairs = [(A[i], B[i + lag]) for i in range(N) if 0 <= i + lag < N]
+    assert holds(rows, *(np.array(side) for side in zip(*pairs, strict=True)))
+    in_memory = from_memory(A, B, lag=lag).rows()
+    assert torch.equal(in_memory.x, rows.x)
+    assert torch.equal(in_memory.z, rows.z)
+
+
+def test_rows_are_paired_before_those_with_a_gap_are_left_out(tmp_path: Path) -> None:
+    cells = [*map(str, A)]
+    cells[10], cells[30] = "", "inf"
+    path = written(tmp_path / "t.csv", "a,b", lines_of(cells, B))
+    assert "a: NaN or infinite in line 32" in fault(path, lag=-5)
+    cells[30] = "1"
+    path = written(tmp_path / "t.csv", "a,b", lines_of(cells, B))
+    rows = Arrays(path, "a", "b", lag=2).rows()
+    kept = np.setdiff1d(np.arange(N - 2), [10])
+    assert torch.equal(rows.z[:, 0], torch.from_numpy(B[kept + 2]).float())
+
+
+def test_a_lag_beyond_the_rows_leaves_too_few(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.csv", "a,b", lines_of(A, B))
+    assert fault(path, lag=N - 50) == f"{path}: 50 rows: want at least 100"
+    for lag in (N, 2 * N, -2 * N):
+        assert "0 rows: want at least 100" in fault(path, lag=lag)
