@@ -288,11 +288,11 @@ def test_a_bad_value_is_told_in_one_line(override: str, composed: Composer) -> N
         ),
         (
             ["dataset=arrays", "dataset.path=a", "dataset.missing=no"],
-            "dataset.missing=no: must be",
+            "dataset.missing=no: must",
         ),
         (
             ["dataset=arrays", "dataset.path=a", "dataset.separator=ab"],
-            "dataset.separator=ab: must",
+            "dataset.separator=ab:",
         ),
         (["dataset=arrays", "dataset.path=a", "dataset.decimal=x"], "dataset.decimal=x: must be"),
         (
