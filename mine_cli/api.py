@@ -17,6 +17,7 @@ from mine_cli.config.hydra_errors import refusal
 from mine_cli.config.overrides import override
 from mine_cli.data.arrays import from_memory
 from mine_cli.errors import BadInput, Diverged
+from mine_cli.figures.report.run import in_notebook
 from mine_cli.sweep.folder import saved_sweep
 from mine_cli.tasks import run
 from mine_cli.tasks.mi_estimate.experiment import MIEstimateExperiment
@@ -79,6 +80,10 @@ class Estimate:
     curve: list[float] = field(repr=False)
     result: dict[str, Any] = field(repr=False)
 
+    def _repr_html_(self) -> str:
+        """Returns what a notebook shows: the number in words, whether to believe it, the curve."""
+        return in_notebook(self.result, self.curve)
+
 
 def estimate(
     x: Any,
@@ -95,10 +100,11 @@ def estimate(
     """Estimate the mutual information of paired rows x ``[n, ...]`` and z ``[n, ...]``, in nats.
 
     Arguments:
-        x, z: NumPy arrays or torch tensors with as many rows.
+        x, z: with as many rows: NumPy, torch, pandas, polars or xarray, as they are; text, and
+            columns of text in a frame, are classes.
         bound, network, seed: as on the command line.
         folder: where to keep the run (metrics, checkpoints, result); nothing is written without.
-        categorical: ``["x"]``, ``["z"]`` or both: classes, one-hot coded.
+        categorical: whose numbers are classes, one-hot coded: ``x``, ``z``, a frame's columns.
         groups: labels ``[n]`` of rows that no split may part.
         overrides: any other key, ``folds=5`` or ``**{"trainer.steps": 1000}``; groups too.
             See :class:`Overrides` for what a type checker makes of them.
@@ -122,7 +128,8 @@ def estimate(
     if groups is not None:
         given = {"split": "groups:groups", **given}
     cfg = composed(["dataset=arrays", "dataset.path=memory", *map(override, given.items())])
-    experiment = MIEstimateExperiment(cfg, from_memory(x, z, categorical, groups))
+    data = from_memory(x, z, categorical, groups, cfg.dataset.missing, cfg.dataset.lag)
+    experiment = MIEstimateExperiment(cfg, data)
     with undisturbed():
         experiment.check()
         if folder is not None:

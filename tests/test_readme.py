@@ -20,6 +20,7 @@ from hydra.core.override_parser.types import ValueType
 from omegaconf import DictConfig
 
 from mine_cli.api import composed
+from mine_cli.cli.look import looked_at
 from mine_cli.config.compose import conf_dir
 from mine_cli.config.hydra_errors import BESIDE_KEYS
 from mine_cli.config.keys import keys_of
@@ -59,6 +60,7 @@ COMMANDS = list(
     )
 )
 RESUMED = [c for c in COMMANDS if "resume=" in c]
+LOOKING = [c for c in COMMANDS if re.search(r"\b(show|compare)=", c)]
 OPTIONS = [
     (file.parent.name, file.stem)
     for file in sorted(Path(conf_dir()).glob("*/*.yaml"))
@@ -84,17 +86,19 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     np.save(folder / "x.npy", x)
     np.save(folder / "z.npy", z)
     lines = [
-        f"{a!r},{b!r},{c!r},{'cat' if c > 0 else 'dog'},{i // 10}"
+        f"{a!r},{b!r},{c!r},{'cat' if c > 0 else 'dog'},{i // 10},{i % 4}"
         for i, (a, b, c) in enumerate(np.column_stack([x, z[:, 0]]).tolist())
     ]
-    text = "\n".join(["height,width,weight,species,subject", *lines]) + "\n"
+    text = "\n".join(["height,width,weight,species,subject,stage", *lines]) + "\n"
     (folder / "my.csv").write_text(text)
     parquet = pytest.importorskip(
         "pyarrow.parquet", reason="a command of the documentation reads parquet"
     )
-    parquet.write_table(
-        pytest.importorskip("pyarrow.csv").read_csv(folder / "my.csv"), folder / "my.parquet"
-    )
+    table = pytest.importorskip("pyarrow.csv").read_csv(folder / "my.csv")
+    table = table.append_column("embedding", [x.tolist()])
+    parquet.write_table(table, folder / "my.parquet")
+    cells = text.replace("height,", "age,", 1).replace("species", "cell_type", 1)
+    (folder / "cells.csv").write_text(cells + ",,,,,\n")
     for _, _, block in FENCES:
         if found := re.match(r"# (\w+\.py|my_conf/\S+\.yaml)\n", block):
             file = folder / found[1]
@@ -223,7 +227,7 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert not re.search(r":(func|class|math):|\.\. (math|code-block)::|<p>\|", bounds)
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in RESUMED])
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in (*RESUMED, *LOOKING)])
 def test_every_command_composes_and_builds(command: str) -> None:
     configurations = [composed(overrides) for overrides in jobs(command)]
     for cfg in {but_for_seed(cfg): cfg for cfg in configurations}.values():
@@ -241,6 +245,12 @@ def test_every_resume_is_of_a_folder_that_it_names(command: str) -> None:
 
     with pytest.raises(BadInput, match="no such folder"):
         for_hydra(shlex.split(command)[1:])
+
+
+@pytest.mark.parametrize("command", LOOKING)
+def test_what_is_looked_at_is_a_folder(command: str) -> None:
+    with pytest.raises(BadInput, match="no such folder"):
+        looked_at(shlex.split(command)[1:])
 
 
 def test_first_screen_holds_the_two_commands_and_a_run_of_today() -> None:

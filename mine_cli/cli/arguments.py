@@ -35,6 +35,10 @@ WITH_A_VALUE = (
 """Hydra's flags whose value is the next word."""
 INFORMATION = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 """What may stand behind `--info`, or may not."""
+BEYOND_ASCII = re.compile(
+    r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")"""  # quoted already
+    r"""|([^,\[\](){}=:'"]*(?:[^\x00-\x7f]|~)[^,\[\](){}=:'"]*)"""
+)
 WRITES_NOTHING = (*LOGS_NOTHING, "hydra.mode=RUN", "hydra.run.dir=.")
 
 
@@ -45,10 +49,11 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
 
     Raises:
         BadInput: where `resume` names no run of ours, or something stands beside it that may
-            not change; where `dry_run` is to look at a sweep; for a YAML that cannot be read; for
-            a group without an option, which Hydra answers with a traceback.
+            not change; for a YAML that cannot be read; for a group without an option, which Hydra
+            answers with a traceback.
     """
     check_own_yaml(arguments)
+    arguments = [every_letter(a) for a in arguments]
     given = dict(a.split("=", 1) for a in arguments if "=" in a and not a.startswith("-"))
     faults = [f"{g}=null: want one of its options, or leave it out" for g in empty(given)]
     faults += [f"{k}={v[:9]}...: too large a number" for k, v in given.items() if huge(v)]
@@ -62,8 +67,8 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
         others = [a for a in arguments if not a.startswith("sweep_dir=")]
         return for_hydra([*others, f"hydra.sweep.dir={given['sweep_dir']}"])
     if any(is_true(word, "dry_run") for word in arguments):
-        if {"-m", "--multirun"} & set(arguments):
-            raise BadInput("dry_run=true: looks at one run; leave out -m")
+        if {"-m", "--multirun"} & set(arguments):  # its sweeper writes nothing
+            return list(arguments)
         return [*arguments, *WRITES_NOTHING]
     if processes.rank():
         return [*arguments, *LOGS_NOTHING, "hydra.run.dir=."]
@@ -79,6 +84,15 @@ def flags_first(arguments: Sequence[str]) -> list[str]:
         is_flag = word.startswith("-") or before in WITH_A_VALUE or informs
         (flags if is_flag else overrides).append(word)
     return [*flags, *overrides]
+
+
+def every_letter(argument: str) -> str:
+    """`KEY=größe,~/b.csv` as `KEY='größe','~/b.csv'`: to Hydra letters beyond ASCII, and `~`, mean
+    nothing outside quotes."""
+    key, equals, text = argument.partition("=")
+    if not equals or key.startswith("-") or (text.isascii() and "~" not in text):
+        return argument
+    return f"{key}={BEYOND_ASCII.sub(lambda m: m[1] or quoted(m[2].strip()), text)}"
 
 
 def option_in_words(argument: str) -> str:

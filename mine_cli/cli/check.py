@@ -50,9 +50,11 @@ class CheckBeforeRun(Callback):
             check_modes(config)
             if n > 1:
                 raise BadInput(f"a sweep: cannot be shared by {n} processes; leave out -m")
-            if config.dry_run or config.resume is not None:
-                raise BadInput("resume and dry_run look at one run; leave them out of a sweep")
+            if config.resume is not None:
+                raise BadInput("resume looks at one run; leave it out of a sweep")
             if not config.hydra.sweeper._target_.endswith(".GridSweeper"):  # that takes its own
+                if config.dry_run:
+                    raise BadInput("dry_run: a search finds its jobs as it goes; leave it out")
                 folder = folder_of(config, "sweep")
                 check_search(folder, config.hydra.sweeper)
                 claim(folder, [], config.units)

@@ -23,6 +23,7 @@ from mine_cli import __version__
 from mine_cli.cli.arguments import for_hydra
 from mine_cli.cli.check import experiment_of_run
 from mine_cli.cli.console import any_terminal, lost, lost_output, while_somebody_reads
+from mine_cli.cli.look import looked_at
 from mine_cli.config import hydra_errors, processes
 from mine_cli.config.compose import conf_dir
 from mine_cli.errors import (
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 log = logging.getLogger(__name__)
+
+MANY_JOBS = 50
 
 # How a single run ended, for main() to exit with: Hydra lets no value of a job through, and an
 # exception only with a traceback.
@@ -83,6 +86,10 @@ def start() -> int:
             print(f"mine-run {__version__}")
             return 0
         check_here()
+        if (found := looked_at(typed)) is not None:
+            with while_somebody_reads():
+                print(found)
+            return 0
         sys.argv[1:] = for_hydra(typed)
         hydra_errors.in_one_line()
         with while_somebody_reads():
@@ -169,9 +176,12 @@ def end_of_sweep() -> int:
     from mine_cli import figures  # imports matplotlib
 
     ledger = Ledger(held.folder)
+    if len(ledger.rows) >= MANY_JOBS:  # some seconds, in which else nothing would be said
+        print(f"gathering what {len(ledger.rows)} jobs have found", flush=True)
     try:
         ledger.write()
         figures.compare_jobs(held.folder)
+        figures.report_of_sweep(held.folder, held.units)
     except Exception as stop:  # the jobs' own files stand, and the table shows them
         tell(stop)
     try:

@@ -18,7 +18,11 @@ from mine_cli.errors import BadInput, RunFailed, error_lines, say
 
 __all__ = ["BESIDE_KEYS", "in_one_line", "refusal", "wanted"]
 
-BESIDE_KEYS = {"sweep_dir": "Folder of a sweep, named beforehand; the same one again goes on."}
+BESIDE_KEYS = {
+    "sweep_dir": "Folder of a sweep, named beforehand; the same one again goes on.",
+    "show": "Folder of a run or a sweep, whose summary is printed again.",
+    "compare": "Folders of runs and sweeps, [A,B,...], which are set side by side.",
+}
 """What stands on the command line as a root key does, and is none, with a sentence about it."""
 
 EXTRAS = {

@@ -108,10 +108,34 @@ class FunctionsConf:
 @dataclass
 class ArraysConf:
     _target_: str = "mine_cli.data.arrays.Arrays"
-    path: Any = ruled(MISSING, FILES, "File .npz, .csv or .parquet, or a list of two .npy files.")
+    path: Any = ruled(
+        MISSING,
+        FILES,
+        "File .npz, .csv, .tsv, .parquet, .feather or .h5ad, a folder of .parquet, or two .npy.",
+    )
     x: Any = ruled(None, or_none(NAMES), "Array or columns of x; null: the array named x.")
     z: Any = ruled(None, or_none(NAMES), "Array or columns of z; null: the array named z.")
-    categorical: list[Any] = ruled([], NAMES, "Columns that are classes, to be one-hot coded.")
+    categorical: list[Any] = ruled(
+        [], NAMES, "Columns whose numbers are classes, to be one-hot coded; text is anyway."
+    )
+    missing: str | None = ruled(
+        None,
+        or_none(one_of("drop", "refuse")),
+        "Rows with a gap in a chosen column: drop, refuse; null: drop in tables, else refuse.",
+    )
+    lag: int = ruled(
+        0, None, "Pairs x with z so many rows later (below 0: earlier); for rows in time order."
+    )
+    separator: str | None = ruled(
+        None,
+        or_none(one_of("tab", '[^\\w"]', shown="one character")),
+        "Between the cells of a text file; null: comma, semicolon or tab, as its lines show.",
+    )
+    decimal: str | None = ruled(
+        None,
+        or_none(one_of("[.,]", shown="a point or a comma")),
+        "Decimal sign of a text file; null: as its numbers show.",
+    )
     test_path: Any = ruled(
         None,
         or_none(FILES),

@@ -109,11 +109,11 @@ def _names(value: Any) -> bool:
 
 
 def _is_name(value: Any) -> bool:
-    return isinstance(value, str | int) and not isinstance(value, bool)
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
 FILES = Rule(_files, "must be a file, or a list of two .npy files")
-NAMES = Rule(_names, "must be a name or the number of a column, or a list of these")
+NAMES = Rule(_names, "must be a name, or a list of names; quote what reads otherwise twice")
 FRACTIONS = Rule(_three_shares, "must be three positive shares (fit, select, report) with sum 1")
 MOMENTS = Rule(_two_moments, "must be two shares in [0, 1), Adam's two moving averages")
 FINITE = Rule(math.isfinite, "must be finite")

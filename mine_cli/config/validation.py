@@ -163,9 +163,14 @@ def splitting_faults(cfg: DictConfig) -> Iterator[str]:
 
 def data_faults(cfg: DictConfig) -> Iterator[str]:
     """Yields combinations that the number of rows, or their columns, does not allow."""
+    dataset, option = cfg.get("dataset"), option_of(cfg, "dataset")
+    if option == "arrays" and dataset.lag:
+        if cfg.task.name != "mi-estimate":
+            yield f"dataset.lag={dataset.lag}: only task=mi-estimate pairs rows anew; leave it out"
+        elif cfg.split != "blocks":
+            yield f"dataset.lag={dataset.lag}: is of rows in time order; want split=blocks"
     if cfg.task.name != "mi-estimate":
         return
-    dataset, option = cfg.dataset, option_of(cfg, "dataset")
     if option == "gaussian" and dataset.rho is None and dataset.mi is None:
         yield "dataset.rho=null: want a correlation, or dataset.mi in nats"
     if option == "arrays" and dataset.test_path is not None:

@@ -16,16 +16,20 @@ Beside these it may tell its mutual information (`HasTruth`), the files that it 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from torch import Generator, Tensor
 
 from mine_cli.errors import BadInput
 
+if TYPE_CHECKING:
+    from mine_cli.data.labelled import Labelled
+
 __all__ = [
     "Finite", "HasContent", "HasFiles", "HasSeed", "HasSize", "HasTruth", "HasTruthNote", "Rows",
-    "Sampler", "Samples", "finite_rows",
+    "Sampler", "Samples", "counts", "entropies",
+    "finite_rows",
 ]  # fmt: skip
 
 
@@ -44,6 +48,9 @@ class Rows:
         warnings: One line each: what the user should know about these data.
         x_names: Names of x's columns, where they have any.
         z_names: Names of z's columns.
+        kept: Which of the rows that were read these are, [n]; None: all.
+        read: How many rows were read, those with gaps among them; None: as many as there are.
+        gaps: How many rows lacked a value, for each column in which any did.
     """
 
     x: Tensor
@@ -56,6 +63,9 @@ class Rows:
     warnings: list[str] = field(default_factory=list)
     x_names: list[str] = field(default_factory=list)
     z_names: list[str] = field(default_factory=list)
+    kept: Tensor | None = None
+    read: int | None = None
+    gaps: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         lengths = {"x": len(self.x), "z": len(self.z)}
@@ -67,6 +77,26 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.x)
+
+
+def counts(data: "Rows | Labelled") -> dict[str, Any]:
+    """Returns how many rows were read and are used, and the gaps for which others were left out.
+
+    The keys are those of `rows` in result.json.
+    """
+    read = len(data) if data.read is None else data.read
+    return {"read": read, "used": len(data), "gaps": data.gaps}
+
+
+def entropies(rows: Rows) -> dict[str, float]:
+    """Returns the entropy of x and of z where they are classes, by their shares, in nats."""
+    sides = (("x", rows.x, rows.x_categorical), ("z", rows.z, rows.z_categorical))
+    found = {}
+    for name, values, categorical in sides:
+        if categorical:
+            shares = values.unique(dim=0, return_counts=True)[1].double() / len(values)
+            found[name] = float(-(shares * shares.log()).sum())
+    return found
 
 
 @runtime_checkable

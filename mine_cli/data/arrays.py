@@ -1,20 +1,19 @@
 """A user's own numbers: from files, or from memory."""
 
 import hashlib
-import sys
-from collections.abc import Collection, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from mine_cli.data import Rows
 from mine_cli.data.labelled import Labelled
-from mine_cli.data.tables import Array, Columns
+from mine_cli.data.tables import Columns
 from mine_cli.data.tables.columns import Sheet, group_labels, twins, variable
+from mine_cli.data.tables.csv import is_number
+from mine_cli.data.tables.frames import columns_of, is_table, unlike_indexes
 from mine_cli.data.tables.supervised import labelled_from
-from mine_cli.data.tables.table import Table, files_of, listed, open_table, plain
+from mine_cli.data.tables.table import Table, files_of, listed, open_table
 from mine_cli.errors import BadInput, refuse
 
 __all__ = ["Arrays", "InMemory", "from_memory"]
@@ -23,15 +22,22 @@ Names = str | float | Sequence[str | float] | None
 
 
 class Arrays:
-    """Reads rows of a .npz, a pair of .npy files, a .csv or a .parquet file.
+    """Reads rows of numbers and classes out of the user's files; see `tables.table`.
 
     Arguments:
         path: The file, or [x.npy, z.npy].
         x: Name of the array or column that is x, or a list of those that are its columns. A .npz
             may leave it out: the array x.
         z: The same for z.
-        categorical: Names among these that hold classes, numbers or text, compared as they stand
-            (``007`` and ``7`` are two): one-hot coded, the classes in ascending order.
+        categorical: Names of columns of numbers that hold classes, as columns of text do anyway:
+            one-hot coded, the classes in ascending order, compared as they stand (``007`` and
+            ``7`` are two). Those that are not in x or z change nothing.
+        missing: ``drop`` leaves out the rows that lack a value in a column of x, z or the groups,
+            ``refuse`` raises BadInput for them. None: ``drop`` in a table, ``refuse`` in arrays
+            (.npz, .npy).
+        lag: Row i of x is paired with row i + lag of z, of rows in time order.
+        separator: Between the cells of a text file: a character, or ``tab``. None: recognised.
+        decimal: ``.`` or ``,`` in a text file. None: recognised.
         group_column: Name of a column (text or numbers) whose rows of one value belong together.
         test_path: For a supervised task: the file, or pair of files, of the rows that test, with
             the same columns. None: a random tenth of the rows.
@@ -45,11 +51,17 @@ class Arrays:
         x: Names = None,
         z: Names = None,
         categorical: Names = (),
+        missing: str | None = None,
+        lag: int = 0,
+        separator: str | None = None,
+        decimal: str | None = None,
         group_column: str | None = None,
         test_path: str | Path | Sequence[str | Path] | None = None,
         seed: int = 0,
     ) -> None:
         self.path, self.x, self.z = path, _names(x), _names(z)
+        self.missing, self.lag = missing, lag
+        self.separator, self.decimal = separator, decimal
         self.categorical = _names(categorical) or []
         self.group_column = group_column
         self.test_path, self.seed = test_path, seed
@@ -65,14 +77,14 @@ class Arrays:
     def rows(self) -> Rows:
         """Reads and checks the file once; raises BadInput with every fault found."""
         if self._rows is None:
-            table = open_table(self.path)
+            table = self._opened(self.path)
             self._rows = _rows(self._read(table, *self._chosen(table)), self.categorical)
         return self._rows
 
     def labelled(self) -> Labelled:
         """Reads and checks the files once as features x and labels z, which are classes anyway."""
         if self._labelled is None:
-            table = open_table(self.path)
+            table = self._opened(self.path)
             x, z = self._chosen(table)
             if len(z) != 1:
                 told = f"dataset.z={listed(z)}: several columns"
@@ -82,10 +94,13 @@ class Arrays:
             self._labelled = labelled_from(train, self.categorical, test, self.seed)
         return self._labelled
 
+    def _opened(self, path: str | Path | Sequence[str | Path], key: str = "dataset.path") -> Table:
+        return open_table(path, key, self.separator, self.decimal)
+
     def _tests(self, train: Sheet) -> Table:
         """Opens the test file; raises BadInput where it lacks columns."""
         assert self.test_path is not None
-        table = open_table(self.test_path, "dataset.test_path")
+        table = self._opened(self.test_path, "dataset.test_path")
         missing = [name for name in (*train.x, *train.z) if name not in table.names]
         if missing:
             raise BadInput(
@@ -101,16 +116,21 @@ class Arrays:
         wanted = dict.fromkeys([*x, *z])
         text = [*self.categorical, *(z if labels else ()), *(g for g in groups if g not in wanted)]
         found = table.load(list(wanted | dict.fromkeys(groups)), text)
-        return Sheet(
+        sheet = Sheet(
             table.where,
             {name: found[name] for name in x},
             {name: found[name] for name in z},
-            *(found[name] for name in groups),
+            found[groups[0]] if groups else None,
+            table.place,
         )
+        drop = table.gaps if self.missing is None else self.missing == "drop"
+        return sheet.lagged(self.lag).complete(drop)
 
     def _chosen(self, table: Table) -> tuple[list[str], list[str]]:
         """Returns the names that make x and z; raises BadInput with every fault in the choice."""
         there = f"{table.where} has {listed(table.names)}"
+        if table.gaps and table.names and all(map(is_number, table.names)):
+            there += ", which are numbers (are they the names of the columns?)"
         want = f"{there}: want one or a list of these"
         faults = []
         for key, given in (("x", self.x), ("z", self.z)):
@@ -123,7 +143,10 @@ class Arrays:
                     f"dataset.{key}={given}: a pair of .npy files has no names: want null"
                 )
             elif unknown:
-                faults.append(f"dataset.{key}={listed(unknown)}: not there: {there}")
+                told = [f"{name}: {hint}" for name in unknown if (hint := _misread(name, table))]
+                faults += [f"dataset.{key}={line}" for line in told] or [
+                    f"dataset.{key}={listed(unknown)}: not there: {there}"
+                ]
             elif not names:
                 faults.append(f"dataset.{key}=[]: {want}")
             elif len(set(names)) < len(names):
@@ -132,11 +155,9 @@ class Arrays:
         both = [name for name in x if name in z]
         if both:
             faults.append(f"dataset.x and dataset.z share {listed(both)}: want it in one of them")
-        faults += [
-            f"dataset.categorical={name}: not in x or z ({listed([*x, *z])})"
-            for name in self.categorical
-            if name not in (*x, *z)
-        ]
+        absent = [name for name in self.categorical if name not in (*table.names, *x, *z)]
+        if absent:
+            faults.append(f"dataset.categorical={listed(absent)}: not there: {there}")
         group = self.group_column
         if group is not None and not (table.named and group in table.names):
             faults.append(f"split=groups:{group}: not there: {there}")
@@ -164,35 +185,47 @@ class InMemory:
 
 
 def from_memory(
-    x: object, z: object, categorical: Sequence[str] = (), groups: object = None
+    x: object,
+    z: object,
+    categorical: Sequence[str] = (),
+    groups: object = None,
+    missing: str | None = None,
+    lag: int = 0,
 ) -> InMemory:
-    """Takes NumPy arrays, tensors (or what becomes an array) as x and z, with a file's checks.
+    """Takes arrays, tensors and tables as x and z, with a file's checks.
 
     Arguments:
-        x: [n] or [n, ...]; only as text where `categorical` names it.
+        x: [n] or [n, ...]: NumPy, torch, xarray, a Series or DataFrame of pandas or polars, or
+            what becomes an array. Text is classes.
         z: [n] or [n, ...].
-        categorical: ``["x"]``, ``["z"]`` or both: one-hot coded.
+        categorical: ``x``, ``z``, or columns of these, whose numbers are classes too.
         groups: Labels, [n], of rows that belong together in a split.
+        missing: As of `Arrays`; None: ``drop`` where x or z is a table, else ``refuse``.
+        lag: As of `Arrays`.
 
-    Series and DataFrames must have the same index: their rows are paired by position.
+    What has an index must have the same: rows are paired by position.
     """
     given = {"x": x, "z": z} if groups is None else {"x": x, "z": z, "groups": groups}
-    faults = [f"categorical={name}: want x or z" for name in categorical if name not in ("x", "z")]
-    faults += _unlike_indexes(given)
-    arrays: Columns = {}
+    faults = [*unlike_indexes(given)]
+    found: dict[str, Columns] = {}
     for name, values in given.items():
         try:
-            arrays[name] = _array(values)
+            found[name] = columns_of(name, values)
         except ValueError as fault:
-            faults.append(f"{name}: {fault}: want an array of numbers")
+            faults.append(f"{name}: {fault}")
     refuse(faults)
-    sheet = Sheet("", {"x": arrays["x"]}, {"z": arrays["z"]}, arrays.get("groups"))
-    return InMemory(_rows(sheet, categorical))
+    labels = found.pop("groups", {})
+    names = {"x", "z"}.union(*found.values())
+    refuse(f"categorical={name}: want x or z" for name in categorical if name not in names)
+    sheet = Sheet("", found["x"], found["z"], next(iter(labels.values()), None))
+    drop = is_table(x) or is_table(z) if missing is None else missing == "drop"
+    classes = {c for side in found for c in found[side] if side in categorical or c in categorical}
+    return InMemory(_rows(sheet.lagged(lag).complete(drop), classes))
 
 
 def _rows(sheet: Sheet, categorical: Collection[str]) -> Rows:
     faults = sheet.faults()
-    x, z = (variable(sheet.prefix, side, categorical) for side in (sheet.x, sheet.z))
+    x, z = (variable(sheet, side, categorical) for side in (sheet.x, sheet.z))
     faults += [*x.faults, *x.constant, *z.faults, *z.constant]
     refuse(faults)
     return Rows(
@@ -205,32 +238,20 @@ def _rows(sheet: Sheet, categorical: Collection[str]) -> Rows:
         warnings=[*x.warnings, *z.warnings, *twins(x, z)],
         x_names=x.names,
         z_names=z.names,
+        kept=torch.from_numpy(sheet.kept) if sheet.gaps and sheet.kept is not None else None,
+        read=sheet.read,
+        gaps=sheet.gaps,
     )
 
 
-def _unlike_indexes(given: Mapping[str, object]) -> list[str]:
-    """Says where the rows of Series or DataFrames are not those of the first of these."""
-    if "pandas" not in sys.modules:
-        return []  # then none of them is of pandas, which takes half a second
-    from pandas import DataFrame, Series
-
-    found = {k: v.index for k, v in given.items() if isinstance(v, DataFrame | Series)}
-    return [
-        f"{first}, {name}: rows of another index, or in another order: want the same index, or "
-        "arrays, whose rows are paired by position"
-        for (first, index), (name, other) in pairwise(found.items())
-        if len(index) == len(other) and not index.equals(other)
-    ]
-
-
-def _array(values: object) -> Array:
-    """Makes an array of what the user has, on the CPU, and of text where it is all text."""
-    if isinstance(values, torch.Tensor):
-        kept = values.detach().cpu()
-        return (kept.float() if kept.dtype == torch.bfloat16 else kept).numpy()
-    if np.ma.is_masked(values):
-        raise ValueError("masked values")
-    return plain(values)
+def _misread(name: str, table: Table) -> str:
+    """Says that a name was read as a number, where it is that of a column that writes it."""
+    if not is_number(name):
+        return ""
+    alike = [n for n in table.names if is_number(n) and float(n) == float(name)]
+    if not alike:
+        return ""
+    return f"""read as the number {name}: want it quoted twice, '"{alike[0]}"'"""
 
 
 def _names(names: Names) -> list[str] | None:

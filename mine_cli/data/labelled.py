@@ -26,6 +26,8 @@ class Labelled:
         names: Names of the classes, where they have any.
         bounds: Least and largest value that an input can have, where there are such.
         warnings: One line each: what the user should know about these data.
+        read: How many rows were read, those with gaps among them; None: as many as there are.
+        gaps: How many rows lacked a value, for each column in which any did.
     """
 
     x: Tensor
@@ -36,9 +38,14 @@ class Labelled:
     names: list[str] = field(default_factory=list)
     bounds: tuple[float, float] | None = None
     warnings: list[str] = field(default_factory=list)
+    read: int | None = None
+    gaps: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         refuse(f"dataset: {fault}" for fault in self._faults())
+
+    def __len__(self) -> int:
+        return len(self.x) + len(self.test_x)
 
     def _faults(self) -> Iterator[str]:
         if self.num_classes < 2:

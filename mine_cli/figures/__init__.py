@@ -8,10 +8,13 @@ from mine_cli.figures.infobottleneck.comparison import compare_methods
 from mine_cli.figures.infobottleneck.information_plane import plane, plane_of_sweep
 from mine_cli.figures.infobottleneck.learning import learning
 from mine_cli.figures.infobottleneck.robustness import robustness
-from mine_cli.figures.mi_estimate import curve
+from mine_cli.figures.mi_estimate import curve, scatter
+from mine_cli.figures.report.run import report_of_run
+from mine_cli.figures.report.sweep import report_of_sweep
 from mine_cli.figures.sweep.estimates import compare_jobs
 
 __all__ = [
     "compare_generators", "compare_jobs", "compare_methods", "curve", "density", "histogram",
-    "learning", "plane", "plane_of_sweep", "progress", "robustness", "samples", "training",
+    "learning", "plane", "plane_of_sweep", "progress", "report_of_run", "report_of_sweep",
+    "robustness", "samples", "scatter", "training",
 ]  # fmt: skip

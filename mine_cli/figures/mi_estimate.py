@@ -1,18 +1,21 @@
-"""The picture of a `task=mi-estimate` run: the held-out estimate over the training."""
+"""The pictures of a `task=mi-estimate` run: the held-out estimate over the training, the data."""
 
 from pathlib import Path
 
+import numpy
 from matplotlib.axes import Axes
 
 from mine_cli.figures import style
 from mine_cli.figures.run import Run
 from mine_cli.results.files import Result
+from mine_cli.results.names import swept_of
 from mine_cli.results.numbers import per_nat
 from mine_cli.results.summary import name_of
 
-__all__ = ["curve"]
+__all__ = ["curve", "scatter"]
 
 
+@style.every_letter()
 def curve(folder: Path, units: str = "nats") -> Path:
     """Draws the held-out estimate against the step, with the truth and the final interval.
 
@@ -39,7 +42,9 @@ def curve(folder: Path, units: str = "nats") -> Path:
     axes.set_xlabel("optimisation step")
     axes.set_ylabel(f"mutual information ({units})")
     parts = filter(None, (name_of(run.result.get(key)) for key in ("dataset", "network", "bound")))
-    axes.set_title(f"{', '.join(parts)}: {run.status}", loc="left", fontsize=11)
+    swept = [f"{key}={value}" for key, value in swept_of(folder).items()]
+    title = style.literal(f"{', '.join(swept or parts)}: {run.status}")
+    axes.set_title(title, loc="left", fontsize=11)
     style.quiet(axes)
     axes.margins(x=0.03)
     # An untrained critic may start far below zero; the curve's end is what has to be read.
@@ -61,3 +66,36 @@ def draw_final(axes: Axes, result: Result, factor: float, step: float) -> None:
         color=style.ORANGE, marker="D", markersize=4.5, capsize=6, linewidth=1.6, zorder=5,
         label=label if error is None else f"{label} ± {error * factor:.3f} (bar: 2 SE)",
     )  # fmt: skip
+
+
+@style.every_letter()
+def scatter(folder: Path) -> Path | None:
+    """Draws each column of x against each of z; classes as columns of points.
+
+    Arguments:
+        folder: A run, with `samples/rows.npz`: x and z, [n, columns], with their names, and the
+            names of the classes of a side that is a class, [n, 1].
+
+    Returns:
+        The path of the PNG, `figures/scatter.png` in that folder; None without such rows.
+    """
+    path = folder / "samples" / "rows.npz"
+    if not path.exists():
+        return None
+    with numpy.load(path, allow_pickle=False) as rows:
+        found = {name: rows[name] for name in rows}
+    x, z = found["x"], found["z"]
+    figure = style.paper(1.2 + 3.6 * x.shape[1], 0.6 + 3.2 * z.shape[1])
+    panels = figure.subplots(z.shape[1], x.shape[1], squeeze=False)
+    spread = numpy.random.default_rng(0).uniform(-0.3, 0.3, (2, len(x)))
+    for (row, column), axes in numpy.ndenumerate(panels):
+        across = x[:, column] + (spread[0] if "x_classes" in found else 0)
+        upward = z[:, row] + (spread[1] if "z_classes" in found else 0)
+        axes.plot(across, upward, ".", color=style.BLUE, markersize=3, alpha=0.5)
+        axes.set_xlabel(style.literal(str(found["x_names"][column])))
+        axes.set_ylabel(style.literal(str(found["z_names"][row])))
+        for side, axis in (("x", axes.xaxis), ("z", axes.yaxis)):
+            if (classes := found.get(f"{side}_classes")) is not None:
+                axis.set_ticks(range(len(classes)), [style.literal(str(c)) for c in classes])
+        style.quiet(axes)
+    return style.save(figure, folder / "figures" / "scatter.png")

@@ -1,9 +1,11 @@
 """What all pictures share: colours, quiet axes, lines of a legend, a whole PNG."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, filterwarnings
 
 from matplotlib import rc_context
 from matplotlib.artist import Artist
@@ -14,6 +16,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_rgb
 from matplotlib.container import Container
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
@@ -22,7 +25,8 @@ from mine_cli.results.files import write_atomically
 
 __all__ = [
     "BLACK", "BLUE", "ESTIMATORS", "GREEN", "GREY", "ORANGE", "PINK", "SKY", "TRUTH", "YELLOW",
-    "explain", "handle", "logarithmic", "paler", "panel", "paper", "quiet", "save", "whole",
+    "every_letter", "explain", "handle", "literal", "logarithmic", "paler", "panel", "paper",
+    "quiet", "save", "whole",
 ]  # fmt: skip
 
 # Okabe and Ito's colours, told apart by every kind of colour vision.
@@ -32,6 +36,29 @@ SKY, YELLOW, GREY, BLACK = "#56B4E9", "#E69F00", "#6E6E6E", "#000000"
 # What stands in several figures of the paper has one colour in all of them.
 ESTIMATORS = {"mine": BLUE, "mine_f": ORANGE, "ksg": GREEN}
 TRUTH = BLACK
+
+
+# Fonts that have the letters which DejaVu lacks, of which a machine has some or none.
+FALLBACK = (
+    "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans", "Noto Sans Devanagari", "Noto Sans Thai",
+    "WenQuanYi Zen Hei", "Hiragino Sans", "PingFang SC", "Yu Gothic", "Microsoft YaHei",
+    "Malgun Gothic", "Arial Unicode MS", "Noto Emoji",
+)  # fmt: skip
+
+
+@contextmanager
+def every_letter() -> Iterator[None]:
+    """Lets text of every alphabet be drawn for which this machine has a font; boxes elsewhere."""
+    there = {font.name for font in fontManager.ttflist}
+    fonts = ["DejaVu Sans", *(name for name in FALLBACK if name in there)]
+    with rc_context({"font.family": fonts}), catch_warnings():
+        filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        yield
+
+
+def literal(text: str) -> str:
+    """Returns text that matplotlib shows as it stands: no dollar sign begins a formula."""
+    return text.replace("$", r"\$")
 
 
 def paper(
@@ -107,7 +134,7 @@ def logarithmic(axes: Axes, horizontal: bool = False, close: float = 50.0) -> No
 def handle(label: str, **looks: Any) -> Line2D:
     """Returns a line of a legend: with the looks of a line of matplotlib, most often a marker."""
     every: dict[str, Any] = {"linestyle": "None", "markersize": 5.5} | looks
-    return Line2D([], [], label=label, **every)
+    return Line2D([], [], label=literal(label), **every)
 
 
 def save(figure: Figure, path: Path, shared: bool = False) -> Path:

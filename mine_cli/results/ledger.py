@@ -15,6 +15,7 @@ import yaml
 
 from mine_cli.results.files import Result, read_json, write_csv
 from mine_cli.results.metrics import NUMBERS, Metric, compared
+from mine_cli.results.names import key_and_value, swept_keys
 from mine_cli.results.numbers import WITH_OWN, known, standard_error
 
 __all__ = ["UNFINISHED", "WITHOUT_NUMBERS", "Ledger", "Row", "Setting", "counted"]
@@ -191,14 +192,17 @@ class Ledger:
 
     Arguments:
         folder: The sweep's. Without `sweep.json`, or with one that lists no jobs (Optuna's are
-            not known beforehand), its jobs are the folders that are there.
+            not known beforehand), its jobs are the folders that are there. Runs that are set side
+            by side have a `sweep.json` too, whose schema is "comparison".
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
         path = self.folder / "sweep.json"
-        self.resumable = path.exists()
-        jobs = (read_json(path)["jobs"] if self.resumable else []) or present(self.folder)
+        saved = read_json(path) if path.exists() else {}
+        self.comparison = saved.get("schema") == "comparison"
+        self.resumable = bool(saved) and not self.comparison
+        jobs = saved.get("jobs") or present(self.folder)
         self.rows = [
             Row.read(number, job["folder"], self.folder, job["overrides"])
             for number, job in enumerate(jobs)
@@ -207,9 +211,7 @@ class Ledger:
     @cached_property
     def keys(self) -> list[str]:
         """What was swept, the seed apart: the keys whose values are not the same in all jobs."""
-        every = dict.fromkeys(key for row in self.rows for key in row.overrides)
-        every.pop("seed", None)
-        return [key for key in every if len({row.overrides.get(key) for row in self.rows}) > 1]
+        return [key for key in swept_keys([row.overrides for row in self.rows]) if key != "seed"]
 
     @cached_property
     def numbers(self) -> list[str]:
@@ -283,11 +285,3 @@ def recorded_overrides(folder: Path) -> list[str]:
     """What Hydra wrote down of the job's command line."""
     path = folder / ".hydra" / "overrides.yaml"
     return (yaml.safe_load(path.read_text(encoding="utf-8")) or []) if path.exists() else []
-
-
-def key_and_value(override: str) -> tuple[str, str]:
-    """The two sides of an override: without Hydra's `+`, `++` and quotes about the value."""
-    key, _, value = override.partition("=")
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
-        value = value[1:-1]
-    return key.lstrip("+"), value

@@ -49,12 +49,15 @@ def summary(result: Result, units: str = "nats", folder: Path | str | None = Non
     task, status = str(result.get("task")), str(result.get("status"))
     first, *others = NUMBERS.get(task, numbers)(result, units)
     lines = [heading(result), "", first, *explained(STATUS_ADVICE.get(status, "")), *others]
+    lines += rows_read(result)
     if units != "nats" and task != "classifier":
         lines += explained(f"Shown in {units}; result.json and metrics.csv are in nats.")
     lines += [*references(result, units), *warnings(result), "", row("run", cost(result))]
     if folder is not None:
         shown = as_typed(Path(folder))
         lines.append(row("folder", shown))
+        if (Path(folder) / "report.html").exists():
+            lines.append(row("to read", as_typed(Path(folder) / "report.html")))
         lines.append(row("look at it", f"tensorboard --logdir {shlex.quote(shown)}"))
     return "\n".join(lines)
 
@@ -98,6 +101,19 @@ def numbers(result: Result, units: str) -> list[str]:
         beside = "" if rows is None else f"worth {rows:,.0f} independent rows"
         lines.append(row("marginal pairs", f" {pairs:,.0f}", beside))
     return lines
+
+
+def rows_read(result: Result) -> list[str]:
+    """How many rows the data have, and how many of them were left out for a gap."""
+    rows = result.get("rows") or {}
+    read, used, gaps = known(rows, "read"), known(rows, "used"), rows.get("gaps") or {}
+    if read is None or used is None:
+        return []
+    if not gaps:
+        return [row("rows read", f" {read:,.0f}")]
+    columns = ", ".join(f"{name} in {count:,}" for name, count in gaps.items())
+    told = row("rows read", f" {read:,.0f}", f"{read - used:,.0f} left out, with a gap")
+    return [told, *explained(f"no value: {columns}")]
 
 
 def scores(result: Result, units: str, **told: object) -> list[str]:

@@ -39,6 +39,8 @@ def table(ledger: Ledger, units: str = "nats") -> str:
 def heading(ledger: Ledger) -> str:
     """How many jobs there are, and how they ended."""
     count = len(ledger.rows)
+    if ledger.comparison:
+        return f"{count} runs side by side: {counted(ledger.rows)}"
     jobs = "1 job" if count == 1 else f"{count} jobs"
     return f"sweep of {jobs}: {counted(ledger.rows)}" if count else "sweep: no job has started"
 
@@ -170,6 +172,8 @@ def places(ledger: Ledger) -> list[str]:
     """The files of the sweep, and the command that goes on with it where a job is missing."""
     lines = listed("results", ledger.folder, "results.csv")
     lines += listed("pictures", ledger.folder, "sweep.png")
+    if (ledger.folder / "report.html").exists():
+        lines.append(row("to read", f" {as_typed(ledger.folder / 'report.html')}"))
     if ledger.rows and sum(bool(point.averaged) for point in ledger.points) < 2:
         lines.append(row("no sweep.png", " fewer than two settings have numbers to compare"))
     if ledger.resumable and ledger.of(*UNFINISHED):

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
+from omegaconf import DictConfig
 
 from mine_cli.errors import BadInput
 from mine_cli.results.files import write_json
@@ -14,7 +15,7 @@ from mine_cli.sweep.planning import PlannedJob
 from mine_cli.sweep.records import read_mapping
 from mine_cli.training.device import device
 
-__all__ = ["GROUPS_JSON", "constant", "grouped", "portions", "subject"]
+__all__ = ["GROUPS_JSON", "constant", "divided", "grouped", "portions", "processors", "subject"]
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +47,18 @@ def grouped(
             before.setdefault(known[name], []).append(job)
         else:
             new.append(job)
-    groups = [group for alike in alike_ones(new) for group in portions(alike, processes, memory)]
+    groups = divided(new, processes, memory)
     if new:
         names = [[job.folder.name for job in group] for group in groups]
         write_json(sweep / GROUPS_JSON, {"groups": [*saved(sweep), *names]})
     return [*before.values(), *groups]
+
+
+def divided(
+    jobs: Sequence[PlannedJob], processes: int, memory: float | None
+) -> list[list[PlannedJob]]:
+    """Returns jobs that none has trained yet in groups, with the arguments of `grouped`."""
+    return [group for alike in alike_ones(jobs) for group in portions(alike, processes, memory)]
 
 
 def saved(sweep: Path) -> list[list[str]]:
@@ -99,6 +107,14 @@ def subject(jobs: Sequence[PlannedJob], unsaid: set[str]) -> str:
         return f"{len(jobs)} jobs are"
     swept = " ".join(o for o in jobs[0].cfg.hydra.overrides.task if o not in unsaid)
     return f"job {jobs[0].number} ({swept}) is" if swept else f"job {jobs[0].number} is"
+
+
+def processors(cfg: DictConfig) -> int:
+    """Returns how many groups train at a time: one a core on a CPU, one on any other device."""
+    if device(cfg.trainer.device).type != "cpu":
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, (cores or 1) // (cfg.trainer.threads or cores or 1))
 
 
 def portions(

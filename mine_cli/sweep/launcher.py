@@ -13,26 +13,27 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import open_dict, read_write
 from tqdm import tqdm
 
 from mine_cli.config.compose import import_from, own_config_folders, without_hydra
 from mine_cli.errors import RunFailed
 from mine_cli.results import locks
 from mine_cli.results.ledger import Ledger, Row
+from mine_cli.results.pace import SILENCE, in_words
 from mine_cli.sweep import forkserver, records
 from mine_cli.sweep.compose import Composer
-from mine_cli.sweep.grouping import constant, grouped, subject
+from mine_cli.sweep.grouping import constant, grouped, processors, subject
 from mine_cli.sweep.planning import PlannedJob, Planner, at_work
 from mine_cli.sweep.worker import Kept, work_on
 from mine_cli.tasks.objective import worst
-from mine_cli.training.device import device
 
 __all__ = ["launch"]
 
 log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_TABLES = 5.0
+SECONDS_BETWEEN_NEWS = 30.0  # where no bar moves, as in a file
 
 
 def launch(
@@ -81,14 +82,6 @@ def planned(
     return jobs
 
 
-def processors(cfg: DictConfig) -> int:
-    """Returns how many groups train at a time: one a core on a CPU, one on any other device."""
-    if device(cfg.trainer.device).type != "cpu":
-        return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, (cores or 1) // (cfg.trainer.threads or cores or 1))
-
-
 def returned(job: PlannedJob, objective: float | None) -> JobReturn:
     """Returns what Hydra's sweepers want to know of a job."""
     if objective is None:  # finished in an earlier attempt, or without a number
@@ -134,7 +127,7 @@ class WorkerPool:
         self.workers: list[Worker] = []
         jobs = [job for group in groups for job in group]
         self.constant = constant(jobs)
-        self.written = time.monotonic()
+        self.began = self.spoken = self.written = time.monotonic()
         self.context = forkserver.context()
         # What ended in an earlier attempt is no part of what there is to do.
         self.steps = {w.number: int(w.cfg.trainer.steps) for w in jobs if w.unfinished}
@@ -174,7 +167,9 @@ class WorkerPool:
 
     def listen(self) -> None:
         """Waits for messages from the processes, and notices which have ended."""
-        ready = wait([worker.news for worker in self.workers])
+        ready = wait([worker.news for worker in self.workers], timeout=1.0)
+        if not ready:
+            self.still_at_work()
         for worker in [worker for worker in self.workers if worker.news in ready]:
             try:
                 self.hear(worker, *worker.news.recv())
@@ -224,6 +219,17 @@ class WorkerPool:
         if self.bar.disable and 5 * taken // total > 5 * before // total:
             self.say(f"{100 * taken // total} % of {total:,} steps")
 
+    def still_at_work(self) -> None:
+        """Moves the clock of the bar; without one, says now and then how far the sweep is."""
+        self.bar.refresh()
+        taken, now = sum(self.taken.values()), time.monotonic()
+        silence = SILENCE if not taken else SECONDS_BETWEEN_NEWS
+        if self.bar.disable and self.steps and now - self.spoken > silence:
+            total = sum(self.steps.values())
+            rate = taken / (now - self.began)
+            left = f", about {in_words((total - taken) / rate)} left" if taken else ""
+            self.say(f"at work, {100 * taken // total} % done{left}")
+
     def missing(self, worker: Worker) -> None:
         """Records the jobs of a process that was killed, or had to stop, as failed."""
         code = worker.process.exitcode or 0
@@ -253,5 +259,6 @@ class WorkerPool:
         tqdm.write(f"mine-run: {shown}: {complaint.splitlines()[0]}", file=sys.stderr)
 
     def say(self, line: str) -> None:
+        self.spoken = time.monotonic()
         with tqdm.external_write_mode():
             log.info("%s", line)

@@ -9,14 +9,18 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mine_cli.config.hydra_errors import refusal
+from mine_cli.config.overrides import quoted
 from mine_cli.errors import BadInput, RunFailed, error_lines, tell
 from mine_cli.results.locks import check_place
+from mine_cli.results.names import job_names
+from mine_cli.results.pace import Pace
 from mine_cli.sweep import records
 from mine_cli.sweep.compose import Composer
-from mine_cli.sweep.folder import claim, release
+from mine_cli.sweep.folder import claim, release, saved_sweep
+from mine_cli.sweep.outlook import outlook
 from mine_cli.sweep.planning import PlannedJob, Planner
 
 __all__ = ["launch", "plan", "sweep"]
@@ -32,6 +36,9 @@ def sweep(sweeper: BasicSweeper, arguments: list[str]) -> list[Sequence[JobRetur
     assert sweeper.config is not None
     try:
         jobs = plan(sweeper, arguments)
+        if sweeper.config.dry_run:
+            print(outlook(jobs, sweeper.launcher if fuses(sweeper) else None))
+            return []
         folder = Path(sweeper.config.hydra.sweep.dir)
         listed = [{"folder": str(job.subfolder), "overrides": job.overrides} for job in jobs]
         claim(folder, listed, sweeper.config.units)
@@ -72,17 +79,25 @@ def plan(sweeper: BasicSweeper, arguments: list[str]) -> list[PlannedJob]:
     loader = sweeper.hydra_context.config_loader
     parser = OverridesParser.create(config_loader=loader)
     parsed = parser.parse_overrides([*sweeper._parse_config(), *arguments])
+    parsed = [override for override in parsed if override.key_or_group != "dry_run"]
     (every,) = sweeper.split_arguments(parsed, None)
     if not every:
         raise BadInput("the sweep has no jobs: want at least one value for each key")
     composer, planner = Composer(loader, sweeper.config), Planner(sizes=fuses(sweeper))
     folder = Path(sweeper.config.hydra.sweep.dir)
     check_place("sweep_dir", folder)
+    names = folder_names(sweeper.config, every)
     jobs: list[PlannedJob] = []
     faults: dict[str, list[int]] = {}
+    pace = Pace(f"composing and checking {len(every)} jobs")
     for number, overrides in enumerate(every):
+        pace.reached(f"{number} of {len(every)} jobs composed and checked")
         try:
-            jobs.append(PlannedJob(number, overrides, composer.job(overrides, number), folder))
+            cfg = composer.job(overrides, number)
+            if names:
+                with open_dict(cfg):
+                    cfg.hydra.sweep.subdir = names[number]
+            jobs.append(PlannedJob(number, overrides, cfg, folder))
             planner.check(jobs[-1])
         except (HydraException, RunFailed, OSError) as stop:
             for fault in fault_lines(stop):
@@ -90,6 +105,18 @@ def plan(sweeper: BasicSweeper, arguments: list[str]) -> list[PlannedJob]:
     if faults:
         raise BadInput(*(f"{told(every, who)}: {fault}" for fault, who in faults.items()))
     return jobs
+
+
+def folder_names(config: DictConfig, every: Sequence[Sequence[str]]) -> list[str]:
+    """Returns the names of the jobs' folders; none where the user has said how they are called.
+
+    A sweep that was begun goes on in the folders that it has.
+    """
+    subdir = OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"]  # type: ignore
+    if subdir != "${hydra.job.num}":
+        return []
+    begun = (saved_sweep(Path(config.hydra.sweep.dir)) or {}).get("jobs") or []
+    return [job["folder"] for job in begun] if len(begun) == len(every) else job_names(every)
 
 
 def check_results(jobs: Sequence[PlannedJob], folder: Path) -> None:
@@ -123,9 +150,15 @@ def launch(sweeper: BasicSweeper, jobs: Sequence[PlannedJob]) -> list[Sequence[J
     for batch in (jobs[start : start + size] for start in range(0, len(jobs), size)):
         if fuses(sweeper):  # need not compose them again
             launcher.planned = batch
-        overrides = [job.overrides for job in batch]
+        # Another launcher composes them itself, and has to be told where they go.
+        overrides = [job.overrides if fuses(sweeper) else placed(job) for job in batch]
         returns.append(launcher.launch(overrides, initial_job_idx=batch[0].number))
     return returns
+
+
+def placed(job: PlannedJob) -> list[str]:
+    """Returns the overrides of a job with that of its folder."""
+    return [*job.overrides, f"hydra.sweep.subdir={quoted(str(job.subfolder))}"]
 
 
 def fault_lines(stop: Exception) -> list[str]:

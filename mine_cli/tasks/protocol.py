@@ -66,9 +66,12 @@ class Experiment(Protocol):
     cfg: DictConfig
     dataset: object
     warnings: list[str]
+    inputs: list[Path]
 
     def __init__(self, cfg: DictConfig, dataset: object) -> None:
         self.cfg, self.dataset, self.warnings = cfg, dataset, []
+        # Before a run changes its working directory, as `hydra.job.chdir` lets it.
+        self.inputs = [Path(file).absolute() for file in getattr(dataset, "files", [])]
 
     def check(self) -> None:
         """Raises BadInput with whatever would stop this run; nothing has been written yet."""
@@ -99,7 +102,7 @@ class Experiment(Protocol):
 
     def files(self) -> list[Path]:
         """Returns the input files that decide the numbers."""
-        return list(getattr(self.dataset, "files", []))
+        return self.inputs
 
     def content(self) -> str | None:
         """Returns what a fingerprint knows of data that come from no file."""

@@ -3,7 +3,7 @@
 import logging
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,14 @@ import numpy
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from mine_cli import figures
 from mine_cli.config.trust import SEAL_JSON, reaches_out, seal_of_run
 from mine_cli.errors import BadInput, Diverged, RunFailed, error_lines, say
 from mine_cli.results import checkpoint
+from mine_cli.results.commands import as_typed
 from mine_cli.results.files import write_json
 from mine_cli.results.folder import SCHEMA, RunFolder
+from mine_cli.results.names import swept_of
 from mine_cli.results.provenance import commit, fingerprints, own_targets, peak_memory, versions
 from mine_cli.results.summary import summary
 from mine_cli.tasks.objective import objective
@@ -47,7 +50,7 @@ def check_inputs(experiment: Experiment, folder: Path) -> None:
         said = "its checkpoint does not say on which data; that they are the same is not checked"
         say(f"resume={folder}: {said}")
     elif known != fingerprints_of(experiment)[1]:
-        inputs = [*own_targets(resolved(experiment.cfg)), *map(str, experiment.files())]
+        inputs = [*own_targets(resolved(experiment.cfg)), *map(as_typed, experiment.files())]
         raise BadInput(
             f"resume={folder}: {', '.join(inputs)}: not as when the run was trained; put back "
             "what was changed, or start a run in another folder"
@@ -176,10 +179,13 @@ class Run:
         if self.files is None:
             return
         with self._beside("TensorBoard"):
-            self.files.hparams(self.experiment.settings(), self.experiment.compared(self.result))
+            settings = self.experiment.settings() | numbered(swept_of(self.files.path))
+            self.files.hparams(settings, self.experiment.compared(self.result))
         with self._beside("figures"):
             for tag, picture in self.experiment.pictures(self.files.path).items():
                 self.files.picture(tag, picture, self.training.record.steps)
+        with self._beside("report.html"):
+            figures.report_of_run(self.files.path, self.experiment.cfg.units)
         self._save({})
         with self._beside("summary"):
             log.info("%s", summary(self.result, self.experiment.cfg.units, self.files.path))
@@ -260,6 +266,17 @@ def fingerprints_of(experiment: Experiment) -> tuple[str, str]:
     return fingerprints(
         {**resolved(experiment.cfg), "memory": experiment.content()}, experiment.files()
     )
+
+
+def numbered(swept: Mapping[str, str]) -> dict[str, float | str]:
+    """Returns what was swept of a job, numbers as numbers, for TensorBoard's table."""
+    found: dict[str, float | str] = {}
+    for key, value in swept.items():
+        try:
+            found[key] = float(value)
+        except ValueError:
+            found[key] = value
+    return found
 
 
 def resolved(cfg: DictConfig) -> Any:

@@ -66,7 +66,7 @@ def speeds(folder: Path, key: str) -> DataFrame:
 
 def steps_per_epoch(n: int, folder: Path) -> float:
     """How many batches the rows make that train."""
-    conf: Any = OmegaConf.load(folder / "0" / ".hydra" / "config.yaml")
+    conf: Any = OmegaConf.load(next(folder.glob("*/.hydra/config.yaml")))
     return float(n * conf.task.fractions[0] / conf.trainer.batch_size)
 
 

@@ -124,7 +124,7 @@ FAULTS = {
     "has a test set; leave it out",
     f"{ARRAYS}short.csv {COLUMNS}": "short.csv line 3: 1 cells: want 2, as in line 1",
     f"{ARRAYS}word.csv {COLUMNS}": "word.csv line 3, column a: 'many' is no number: want a number",
-    f"{ARRAYS}latin.csv {COLUMNS}": "latin.csv: not a readable .csv file: ",
+    f"{ARRAYS}latin.csv {COLUMNS}": "latin.csv: its text is not UTF-8, but perhaps Latin-1",
     f"{ARRAYS}empty.csv {COLUMNS}": "empty.csv line 1: empty: want a line of column names",
     f"{ARRAYS}folder.csv {COLUMNS}": f"dataset.path=folder.csv: not a file: want {KINDS}",
     f"{ARRAYS}bad.parquet {COLUMNS}": "bad.parquet: not a readable .parquet file: ",

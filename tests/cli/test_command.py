@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
@@ -202,12 +203,32 @@ def test_dry_run_writes_nothing(command: Command, tmp_path: Path) -> None:
     assert made(tmp_path) == []
 
 
-def test_dry_run_of_a_sweep_or_from_a_file_is_refused(command: Command, tmp_path: Path) -> None:
-    done = command("-m", "dry_run=true", "seed=1,2")
-    assert (done.returncode, done.stderr) == (
-        2,
-        "mine-run: dry_run=true: looks at one run; leave out -m\n",
-    )
+def test_dry_run_of_a_sweep_lists_its_jobs(command: Command, tmp_path: Path) -> None:
+    done = command("-m", *SMOKE, "dry_run=true", "seed=1,2")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "composing and checking 2 jobs"
+    assert [line.split() for line in lines if "seed=" in line] == [
+        ["0", "seed=1"],
+        ["1", "seed=2"],
+    ]
+    assert lines[-1] == "Nothing was written."
+    assert made(tmp_path) == []
+    done = command("-m", "dry_run=true", "seed=1,2", "bound=none")
+    assert done.returncode == 2
+
+
+def test_a_working_directory_of_the_run_s_own(command: Command, tmp_path: Path) -> None:
+    """What was read before the run changed it is found after it as well."""
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "be.npz", x=rng.normal(size=300), z=rng.normal(size=300))
+    data = ("dataset=arrays", "dataset.path=be.npz", "trainer.batch_size=64")
+    done = command(*SMOKE, *data, "hydra.job.chdir=true", "hydra.run.dir=run")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "result.json").exists()
+
+
+def test_dry_run_from_a_file_is_refused(command: Command, tmp_path: Path) -> None:
     (tmp_path / "my_conf" / "experiment").mkdir(parents=True)
     (tmp_path / "my_conf" / "experiment" / "dry.yaml").write_text(
         "# @package _global_\ndry_run: true\n"
@@ -292,7 +313,7 @@ def test_an_experiment_starts_both_arms_and_draws_them(
     assert [result["gan"]["average"] for result in results] == [None, None]
 
     (tmp_path / "sweep" / "compare.png").unlink()
-    done = command("resume=sweep/0")
+    done = command("resume=sweep/beta=0")
     assert done.returncode == 0, done.stderr
     check_arms(tmp_path / "sweep", 0, 0.5)
 

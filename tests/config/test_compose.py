@@ -280,6 +280,23 @@ def test_a_bad_value_is_told_in_one_line(override: str, composed: Composer) -> N
             "dataset.test_path: only task=infobottleneck has a test set; leave it out",
         ),
         (
+            ["dataset=arrays", "dataset.path=a.npz", "dataset.lag=2"],
+            "dataset.lag=2: is of rows in time order; want split=blocks",
+        ),
+        (
+            ["task=infobottleneck", "dataset=arrays", "dataset.path=a.npz", "dataset.lag=-1"],
+            "dataset.lag=-1: only task=mi-estimate pairs rows anew; leave it out",
+        ),
+        (
+            ["dataset=arrays", "dataset.path=a", "dataset.missing=no"],
+            "dataset.missing=no: must",
+        ),
+        (
+            ["dataset=arrays", "dataset.path=a", "dataset.separator=ab"],
+            "dataset.separator=ab:",
+        ),
+        (["dataset=arrays", "dataset.path=a", "dataset.decimal=x"], "dataset.decimal=x: must be"),
+        (
             ["dataset=arrays", "dataset.path=a.npz", "dataset.seed=-1"],
             "dataset.seed=-1: must lie between 0 and 2^32 - 1",
         ),

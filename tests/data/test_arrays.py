@@ -83,18 +83,21 @@ def test_parquet_faults(tmp_path: Path) -> None:
     pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is an extra")
     path = tmp_path / "t.parquet"
     gap = [1.0, 2.0, None, *range(N - 3)]
-    lists = [[1.0, 2.0]] * N
-    pq.write_table(pa.table({"a": TABLE[:, 0], "gap": gap, "lists": lists}), path)
-    assert "column gap: 1 missing values, the first in row 3" in fault(path=path, x="a", z="gap")
-    assert "lists: values of type object" in fault(path=path, x="a", z="lists")
-    assert "has a, gap, lists" in fault(path=path, x="a", z="nil")
+    lists = [[1.0, 2.0]] * (N - 1) + [[3.0]]
+    pair = [{"one": 1, "two": 2}] * N
+    pq.write_table(pa.table({"a": TABLE[:, 0], "gap": gap, "lists": lists, "pair": pair}), path)
+    refused: dict[str, Any] = {"path": path, "x": "a", "missing": "refuse"}
+    assert "gap: missing in row 3: want a value in every row" in fault(z="gap", **refused)
+    assert "lists: lists of 1 to 2 values: want as many" in fault(path=path, x="a", z="lists")
+    assert "pair: values of type struct" in fault(path=path, x="a", z="pair")
+    assert "has a, gap, lists, pair" in fault(path=path, x="a", z="nil")
     path.write_bytes(path.read_bytes()[:200])
     assert "not a readable .parquet file" in fault(path=path, x="a", z="gap")
 
 
 def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "t.parquet").write_bytes(b"PAR1")
-    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.dataset", None)
     assert "pip install 'mine-run[parquet]'" in fault(path=tmp_path / "t.parquet", x="a", z="b")
 
 
@@ -243,15 +246,16 @@ def test_memory_with_classes() -> None:
         (TABLE * [1, 0, 1, 0], TABLE, "x[1], x[3]: the same value in every row"),
         (np.zeros((N, 3, 3)), TABLE, "x: the same value in every row"),
         (TABLE * 1e300, TABLE, "x: beyond 3e38"),
-        (TABLE.astype(object), TABLE, "x: values of type object"),
+        (np.array([{}] * N, object), TABLE, "x: values of type object"),
         (TABLE + 1j, TABLE, "x: values of type complex128"),
         (TABLE.astype("datetime64[s]"), TABLE, "x: values of type datetime64[s]"),
-        (["a"] * N, TABLE, "x: text: want numbers, or its name in categorical"),
+        (["a"] * N, TABLE, "x: the same class in every row"),
+        (np.arange(N).astype(str), TABLE, "x: 150 classes: want at most 50; an identifier"),
         (np.zeros((N, 0)), TABLE, "no columns: want at least one"),
         (3.0, TABLE, "x: a single value"),
         (None, TABLE, "x: a single value"),
         ([[1, 2], [3]], TABLE, "x: "),
-        (np.ma.masked_invalid(TABLE * [1, np.nan, 1, 1]), TABLE, "x: masked values"),
+        (np.ma.masked_invalid(TABLE * [1, np.nan, 1, 1]), TABLE, "x: missing in row 1 and"),
     ],
 )
 def test_faults_in_memory(x: Any, z: Any, told: str) -> None:
@@ -311,8 +315,8 @@ def test_choices_from_a_csv(tmp_path: Path) -> None:
     assert "a name twice" in fault(path=path, x=["a", "a"], z="b")
     assert "dataset.x=2020.1: not there" in fault(path=path, x=2020.1, z="b")
     assert "dataset.z=[]" in fault(path=path, x="a", z=[])
-    assert "dataset.categorical=d" in fault(path=path, x="a", z="b", categorical=["d"])
-    many = faults(path=path, x="no", z=["a", "a"], categorical="d", group_column="who")
+    assert "dataset.categorical=no" in fault(path=path, x="a", z="b", categorical=["no", "d"])
+    many = faults(path=path, x="no", z=["a", "a"], categorical="e", group_column="who")
     assert len(many) == 4
 
 
@@ -340,25 +344,25 @@ def test_several_arrays_of_a_npz_are_joined(tmp_path: Path) -> None:
     ("text", "told"),
     [
         ("", "line 1: empty"),
-        ("1,2\n3,4\n", "line 1: numbers, no names"),
+        ("1,2\n3,4\n", "has 1, 2, which are numbers"),
         ("a,b,a\n1,2,3\n", "line 1: 'a' more than once"),
-        ("a;b\n1;2\n", "line 1: one column 'a;b': want commas"),
+        ("a|b\n1|2\n", "line 1: one column 'a|b': want dataset.separator='|'"),
         ("a,b\n" + "1,2\n" * 3 + "1,2,3\n", "line 5: 3 cells: want 2, as in line 1"),
         ("a,b\n" + "1,2\n" * 3 + "\n\n1\n", "line 7: 1 cells: want 2"),
         ("a,b\n1,2\n3,four\n5,six\n", "line 3, column b: 'four' is no number (and 1 more"),
-        ("a,b\n1,2\n\n\n3,\n", "line 5, column b: empty cell: want a number"),
+        ("a,b\n1,\n\n\n3,\n", "b: no value in any row"),
         ("a,b\n1_000,2\n", "line 2, column a: '1_000' is no number"),
         ("a,b\n", "0 rows: want at least 100"),
         ('a,b\n"1,2\n', "line 2: a quote opens here and takes in all to line 2"),
-        ("a,b\n1,nan\n" + "1,2\n2,3\n" * 99, "b: NaN or infinite in row 1"),
+        ("a,b\n1,nan\n\n" + "1,2\n2,inf\n" * 99, "b: NaN or infinite in line 5 and 98 more"),
     ],
 )
 def test_faults_in_a_csv(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "t.csv"
     path.write_text(text)
-    found = fault(path=path, x="a", z="b")
-    assert found.startswith(str(path))
-    assert told in found
+    found = faults(path=path, x="a", z="b")
+    assert all(str(path) in line for line in found)
+    assert told in found[0]
 
 
 @pytest.mark.parametrize("closed", [80, 12, None])
@@ -414,7 +418,7 @@ def test_cells_of_several_lines_and_literal_quotes_are_read(tmp_path: Path) -> N
 
 def test_a_bad_cell_is_quoted_shortened(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    path.write_text(f"a,b\n1,{'long ' * 100}\n")
+    path.write_text(f"a,b\n1,{'long ' * 100}\n1,2\n")
     assert fault(path=path, x="a", z="b") == (
         f"{path} line 2, column b: '{('long ' * 8)}...' is no number: want a number, or the "
         "column in dataset.categorical"
@@ -428,10 +432,10 @@ def test_names_that_nobody_chose_may_be_empty_or_stand_twice(tmp_path: Path) -> 
 
 def test_faults_of_several_columns_come_at_once(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    path.write_text("a,b,c\none,2,\n1,two,\n")
+    path.write_text("a,b,c\none,2,?\n1,two,?\n2,3,4\n")
     found = faults(path=path, x=["a", "b"], z="c")
     assert [told.split(": ")[0].rsplit(" ", 1)[1] for told in found] == ["a", "b", "c"]
-    assert "column c: empty cell (and 1 more such cells)" in found[2]
+    assert "column c: '?' is no number (and 1 more such cells)" in found[2]
 
 
 def test_a_csv_with_a_byte_mark_blank_lines_quotes_and_unused_text(tmp_path: Path) -> None:
@@ -463,8 +467,6 @@ def test_missing_and_malformed_files(tmp_path: Path) -> None:
     assert "not a file" in fault(path=tmp_path / "d.npz")
     (tmp_path / "t.npz").write_bytes(b"not a zip")
     assert "not a readable .npz file" in fault(path=tmp_path / "t.npz")
-    (tmp_path / "latin.csv").write_bytes("größe,b\n1,2\n".encode("latin-1"))
-    assert "not a readable .csv file" in fault(path=tmp_path / "latin.csv", x="a", z="b")
     (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00")
     np.save(tmp_path / "z.npy", TABLE)
     assert "x.npy: not a readable .npy file" in fault(

@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -505,6 +506,16 @@ def test_summary_says_what_was_found() -> None:
     ):
         assert part in text
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_summary_counts_the_rows_and_those_that_were_left_out() -> None:
+    assert "rows read" not in summary(RESULT)
+    whole = summary(RESULT | {"rows": {"read": 3000, "used": 3000, "gaps": {}}})
+    assert "rows read        3,000\n" in whole
+    lacking = {"read": 3000, "used": 2940, "gaps": {"age": 40, "cell_type": 30}}
+    text = summary(RESULT | {"rows": lacking})
+    assert re.search(r"rows read        3,000 +60 left out, with a gap\n", text)
+    assert "no value: age in 40, cell_type in 30" in text
 
 
 def test_summary_aligns_decimal_points() -> None:

@@ -80,13 +80,13 @@ def test_other_launchers_find_the_same_bit_for_bit(
     assert rows(tmp_path / "sweep") == by_hydras_own
     assert "sweep of 4 jobs" in done.stdout
 
-    (tmp_path / "sweep" / "1" / "result.json").unlink()
-    (tmp_path / "sweep" / "1" / "checkpoints" / "last.pt").unlink()
-    before = (tmp_path / "sweep" / "0" / "result.json").stat().st_mtime_ns
+    (tmp_path / "sweep" / "bound=mine,seed=1" / "result.json").unlink()
+    (tmp_path / "sweep" / "bound=mine,seed=1" / "checkpoints" / "last.pt").unlink()
+    before = (tmp_path / "sweep" / "bound=mine,seed=0" / "result.json").stat().st_mtime_ns
     done = alone(tmp_path, "resume=sweep")
     assert done.returncode == 0, done.stderr
     assert rows(tmp_path / "sweep") == by_hydras_own
-    assert (tmp_path / "sweep" / "0" / "result.json").stat().st_mtime_ns == before
+    assert (tmp_path / "sweep" / "bound=mine,seed=0" / "result.json").stat().st_mtime_ns == before
 
 
 def test_a_search_of_ten_trials_names_the_best(tmp_path: Path) -> None:

@@ -10,12 +10,16 @@ import pytest
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
+from mine_cli.config.overrides import unquoted
 from mine_cli.errors import BadInput
+from mine_cli.results.files import write_json
 from mine_cli.sweep.planning import PlannedJob, but_for_seed
 from mine_cli.sweep.sweeper import (
     fault_lines,
+    folder_names,
     launch,
     missing,
+    placed,
     ranges,
     told,
 )
@@ -121,3 +125,29 @@ def test_batches_keep_their_numbers(size: int | None, starts: list[int]) -> None
     assert [job for batch in returned for job in batch] == [["seed=2"], ["seed=3"], ["seed=4"]]
     assert all(composed == len(jobs) for jobs, _, composed in sweeper.launcher.given)
     assert launch(sweeper, []) == []
+
+
+def sweep_config(folder: Path, subdir: str = "${hydra.job.num}") -> Any:
+    return OmegaConf.create({"hydra": {"sweep": {"dir": str(folder), "subdir": subdir}}})
+
+
+def test_jobs_folders_are_called_by_what_was_swept_unless_told_otherwise(tmp_path: Path) -> None:
+    names = ["bound=mine,seed=0", "bound=mine,seed=1", "bound=dv,seed=0", "bound=dv,seed=1"]
+    assert folder_names(sweep_config(tmp_path / "new"), JOBS) == names
+    assert folder_names(sweep_config(tmp_path / "new", "job_${hydra.job.num}"), JOBS) == []
+
+
+def test_a_sweep_that_was_begun_keeps_its_folders(tmp_path: Path) -> None:
+    """As of before they had names, or in names that would be others by now."""
+    jobs = [{"folder": str(n), "overrides": job} for n, job in enumerate(JOBS)]
+    write_json(tmp_path / "sweep.json", {"schema": 1, "arguments": [], "cwd": "", "jobs": jobs})
+    assert folder_names(sweep_config(tmp_path), JOBS) == ["0", "1", "2", "3"]
+
+
+def test_another_launcher_is_told_where_a_job_goes() -> None:
+    (job,) = planned(1)
+    job.subfolder = Path("x='a',y=[1,2]")
+    (_, where) = placed(job)
+    key, _, value = where.partition("=")
+    assert key == "hydra.sweep.subdir"
+    assert unquoted(value) == "x='a',y=[1,2]"

@@ -91,7 +91,7 @@ def test_faults_of_all_jobs_are_told_before_there_is_a_folder(
         "mine-run: jobs 8 to 9 (dataset.rho=1.5 bound=mine): dataset.rho=1.5: must lie strictly "
         "between -1 and 1, or null",
     ]
-    assert done.stdout == ""
+    assert done.stdout.splitlines()[0] == "composing and checking 12 jobs"
     assert [path.name for path in tmp_path.iterdir()] == ["my_conf"]
 
 
@@ -145,15 +145,17 @@ def test_a_job_that_fails_and_one_that_diverges_are_named_and_run_again(
     assert statuses(folder) == [*others[:3], "failed", *others[3:6], "diverged", *others[6:]]
     assert "absent.txt: No such file" in done.stderr
     assert "Traceback" not in done.stderr
-    assert done.stderr == "mine-run: sweep/3: absent.txt: No such file\n"
+    assert done.stderr == "mine-run: sweep/number=3: absent.txt: No such file\n"
     assert "FileNotFoundError" not in done.stdout
     table = done.stdout[done.stdout.rindex("sweep of 12 jobs") :]
-    assert "sweep/3/mine-run.log" in table
-    assert "sweep/7/mine-run.log" in table
+    assert "sweep/number=3/mine-run.log" in table
+    assert "sweep/number=7/mine-run.log" in table
     assert "mine-run resume=sweep" in table
-    assert "Traceback (most recent call last)" in (folder / "3" / "mine-run.log").read_text()
-    assert record(folder / "3")["status"] == "failed"
-    assert record(folder / "3")["error"] == "absent.txt: No such file"
+    assert (
+        "Traceback (most recent call last)" in (folder / "number=3" / "mine-run.log").read_text()
+    )
+    assert record(folder / "number=3")["status"] == "failed"
+    assert record(folder / "number=3")["error"] == "absent.txt: No such file"
 
     logs = {path: path.read_bytes() for path in folder.glob("*/mine-run.log")}
     results = {path: path.read_bytes() for path in folder.glob("*/result.json")}
@@ -161,9 +163,9 @@ def test_a_job_that_fails_and_one_that_diverges_are_named_and_run_again(
     assert done.returncode == 0, done.stderr
     assert statuses(folder) == ["ok"] * 12
     changed = {p.parent.name for p in results if p.read_bytes() != results[p]}
-    assert changed == {"7"}
+    assert changed == {"number=7"}
     trained = {p.parent.name for p in logs if b"step 20/20" in p.read_bytes()[len(logs[p]) :]}
-    assert trained == {"3", "7"}
+    assert trained == {"number=3", "number=7"}
     assert (folder / "sweep.png").exists()
 
 
@@ -197,11 +199,11 @@ def test_another_command_or_other_files_are_not_overwritten(sweep: Sweep, tmp_pa
     (line,) = done.stderr.splitlines()
     assert line.startswith("mine-run: sweep_dir=sweep: holds another sweep, mine-run -m trainer=")
     # The same overrides, but of jobs that are made otherwise.
-    (folder / "1" / "result.json").write_text('{"status": "ok", "fingerprint": "other"}')
+    (folder / "seed=1" / "result.json").write_text('{"status": "ok", "fingerprint": "other"}')
     done = sweep("resume=sweep")
     assert done.returncode == 2
     assert "what job 1 (seed=1) left there is of another configuration" in done.stderr
-    (folder / "1" / "result.json").write_bytes(before[folder / "1" / "result.json"])
+    (folder / "seed=1" / "result.json").write_bytes(before[folder / "seed=1" / "result.json"])
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
 
     done = sweep("-m", *QUIET, "seed=0,1", "sweep_dir=my_conf")
@@ -226,12 +228,12 @@ def test_an_interrupted_sweep_goes_on_to_the_same_end(
 ) -> None:
     first, second = undisturbed(tmp_path, *THREE)
     with started(second, *THREE) as program:
-        saved = second / "sweep" / "1" / "checkpoints" / "last.pt"
+        saved = second / "sweep" / "seed=1" / "checkpoints" / "last.pt"
         program.wait_until(saved.exists)
         program.signal(number)
         assert program.wait() == code, program.stderr
         assert "mine-run resume=sweep" in program.stdout
-    assert record(second / "sweep" / "1")["status"] == "interrupted"
+    assert record(second / "sweep" / "seed=1")["status"] == "interrupted"
     assert set(statuses(second / "sweep")) == {"interrupted"}
     done = run(second, "resume=sweep")
     assert done.returncode == 0, done.stderr
@@ -259,7 +261,7 @@ def test_a_sweep_killed_with_all_its_processes_goes_on_to_the_same_end(
     )  # fmt: skip
     first, second = undisturbed(tmp_path, *command)
     with started(second, *command) as program:
-        metrics = second / "sweep" / "1" / "metrics.csv"
+        metrics = second / "sweep" / "seed=1" / "metrics.csv"
         program.wait_until(lambda: metrics.exists() and metrics.read_text().count("\n") > row)
         killed(second)
         program.wait()
@@ -296,7 +298,7 @@ def test_a_sweep_killed_anywhere(seed: int, three: list[dict[str, str]], tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("job", ["0", "2"])
+@pytest.mark.parametrize("job", ["seed=0", "seed=2"])
 def test_a_killed_sweep_goes_on_to_the_same_end(job: str, tmp_path: Path) -> None:
     first, second = undisturbed(tmp_path, *THREE)
     with started(second, *THREE) as program:
@@ -322,7 +324,9 @@ def test_fused_bottlenecks_are_drawn_in_one_table(tmp_path: Path) -> None:
     )  # fmt: skip
     done = run(tmp_path, "-m", *options, "method.beta=1e-3,1e-1")
     assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "s" / "groups.json").read_text())["groups"] == [["0", "1"]]
+    assert json.loads((tmp_path / "s" / "groups.json").read_text())["groups"] == [
+        ["beta=0.001", "beta=0.1"]
+    ]
     assert statuses(tmp_path / "s") == ["ok", "ok"]
     for name in ("results.csv", "summary.csv", "sweep.png", "table.png", "plane.png"):
         assert f" s/{name}\n" in done.stdout
@@ -334,7 +338,11 @@ def test_a_sweep_has_one_folder_that_its_time_names(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (folder,) = (tmp_path / "outputs" / "multirun").iterdir()
     assert statuses(folder) == ["ok"] * 3
-    assert {path.name for path in folder.iterdir() if path.is_dir()} == {"0", "1", "2"}
+    assert {path.name for path in folder.iterdir() if path.is_dir()} == {
+        "seed=0",
+        "seed=1",
+        "seed=2",
+    }
 
 
 def test_a_sweep_s_folder_is_of_no_use_to_a_single_run(tmp_path: Path) -> None:
@@ -348,7 +356,8 @@ def test_what_a_job_takes_from_hydra_is_its_own(tmp_path: Path) -> None:
     """Also where jobs are trained as one model."""
     done = run(tmp_path, "-m", *QUIET, "bound=mine,dv", "seed=${hydra:job.num}", "sweep_dir=sweep")
     assert done.returncode == 0, done.stderr
-    results = [json.loads((tmp_path / f"sweep/{job}/result.json").read_text()) for job in (0, 1)]
+    folders = (tmp_path / "sweep" / f"bound={bound}" for bound in ("mine", "dv"))
+    results = [json.loads((folder / "result.json").read_text()) for folder in folders]
     assert [result["seed"] for result in results] == [0, 1]
     assert [result["dataset"]["seed"] for result in results] == [0, 1]
 
@@ -357,7 +366,7 @@ def test_what_a_job_takes_from_hydra_is_its_own(tmp_path: Path) -> None:
 def test_two_sweeps_do_not_share_a_folder(tmp_path: Path) -> None:
     command = ("-m", *QUIET, "seed=0,1", "hydra.sweep.dir=sweep", "trainer.steps=2000")
     with started(tmp_path, *command) as program:
-        program.wait_until((tmp_path / "sweep" / "0" / "job.json").exists)
+        program.wait_until((tmp_path / "sweep" / "seed=0" / "job.json").exists)
         done = run(tmp_path, *command)
         assert done.returncode == 2
         assert "a sweep is running in it" in done.stderr

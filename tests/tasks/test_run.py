@@ -13,6 +13,7 @@ from mine_cli.results.folder import RunFolder
 from mine_cli.sweep import records
 from mine_cli.tasks import run as runs
 from mine_cli.tasks.mi_estimate import baselines
+from mine_cli.tasks.run import numbered
 from tests.program import run
 
 SMALL = (
@@ -79,7 +80,7 @@ def test_a_variable_that_is_constant_in_its_first_rows(first: int, tmp_path: Pat
 def test_a_job_killed_between_result_and_figures_is_not_finished(tmp_path: Path) -> None:
     words = ("-m", "seed=0,1", *SMALL[:-1], "sweep_dir=sweep")
     assert run(tmp_path, *words).returncode == 0
-    job = tmp_path / "sweep" / "1"
+    job = tmp_path / "sweep" / "seed=1"
     whole = json.loads((job / "result.json").read_text())
     (job / "result.json").write_text(json.dumps({**whole, "references": {}, "complete": False}))
     (job / "figures" / "curve.png").unlink()
@@ -93,3 +94,9 @@ def test_a_job_killed_between_result_and_figures_is_not_finished(tmp_path: Path)
     again = json.loads((job / "result.json").read_text())
     assert again["estimate"] == whole["estimate"]
     assert again["references"] == whole["references"]
+
+
+def test_what_was_swept_is_a_number_where_it_writes_one() -> None:
+    swept = {"dataset.rho": "0.5", "trainer.lr": "1e-3", "bound": "mine", "dataset.x": "[a,b]"}
+    found = numbered(swept)
+    assert found == {"dataset.rho": 0.5, "trainer.lr": 1e-3, "bound": "mine", "dataset.x": "[a,b]"}

@@ -7,14 +7,17 @@ import numpy as np
 
 from mine_cli.data.tables import Array
 
-__all__ = ["class_names", "classes", "numbered"]
+__all__ = ["MOST_CLASSES", "MOST_UNNAMED", "class_names", "classes", "numbered"]
 
 # More classes than this are taken for an identifier.
 MOST_CLASSES = 1000
 
+# The same where nobody said that a column of text holds classes.
+MOST_UNNAMED = 50
 
-def classes(column: Array) -> tuple[Array, Array, str]:
-    """Finds the classes in a column, [n], of numbers or text.
+
+def classes(column: Array, most: int = MOST_CLASSES) -> tuple[Array, Array, str]:
+    """Finds the classes in a column, [n], of numbers or text, `most` of them.
 
     Text is compared as text: ``007`` and ``7`` are two classes.
 
@@ -31,8 +34,11 @@ def classes(column: Array) -> tuple[Array, Array, str]:
     if texts and len(numbers) == len(texts):
         order = sorted(range(len(values)), key=numbers.__getitem__)
         values, index = values[order], np.argsort(order)[index]
-    many = len(values) > MOST_CLASSES
-    fault = f"{len(values)} classes: want at most {MOST_CLASSES}" if many else ""
+    fault = ""
+    if len(values) > most:
+        fault = f"{len(values)} classes: want at most {most}"
+        if most < MOST_CLASSES:
+            fault += "; an identifier, perhaps? If not, name it in dataset.categorical"
     return values, index.astype(np.int64), fault
 
 

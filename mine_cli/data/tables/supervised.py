@@ -1,5 +1,6 @@
 """From a user's columns to features and labels, coded alike in training and test rows."""
 
+from collections import Counter
 from collections.abc import Collection
 
 import torch
@@ -47,13 +48,18 @@ def labelled_from(
     else:
         test_x, test_y = _coded_alike(test, categorical, sheet, known, found)
     scale = Standardise.fit(x, known.categorical)
-    return Labelled(scale(x), y, scale(test_x), test_y, len(names), names, warnings=warnings)
+    read = sum(part.read or 0 for part in (sheet, test) if part is not None)
+    gaps = Counter(sheet.gaps) + Counter({} if test is None else test.gaps)
+    return Labelled(
+        scale(x), y, scale(test_x), test_y, len(names), names,
+        warnings=warnings, read=read or None, gaps=dict(gaps),
+    )  # fmt: skip
 
 
 def _coded(sheet: Sheet, categorical: Collection[str]) -> tuple[Variable, Tensor, Array]:
     """Returns features, the number of each row's class, and the classes; refuses every fault."""
     faults = sheet.faults()
-    x = variable(sheet.prefix, sheet.x, categorical)
+    x = variable(sheet, sheet.x, categorical)
     faults += x.faults
     if not faults and (x.values == x.values[0]).all():
         same = "the same in every row: want features that vary"
@@ -88,7 +94,7 @@ def _coded_alike(
                 "want the same"
             )
     refuse(faults)
-    x = variable(sheet.prefix, sheet.x, categorical, known.classes)
+    x = variable(sheet, sheet.x, categorical, known)
     index, unknown = numbered(labels.reshape(-1), found)
     faults += x.faults
     if unknown:

@@ -1,5 +1,6 @@
 """The picture of a sweep: estimates against the truth, or a result against what was swept."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from mine_cli.figures import style
+from mine_cli.figures.sweep.ranking import ranked
 from mine_cli.figures.sweep.series import (
     APART,
     AT_LEAST,
@@ -23,6 +25,7 @@ from mine_cli.figures.sweep.series import (
 )
 from mine_cli.results.ledger import Ledger, Setting
 from mine_cli.results.metrics import METRICS, Metric
+from mine_cli.results.names import brief
 from mine_cli.results.numbers import in_words, per_nat
 
 __all__ = ["compare_jobs"]
@@ -32,12 +35,16 @@ MOST_NUMBERS = 3
 MOST_LETTERS = 60  # of the names that fit level under an axis
 TRUTH: dict[str, Any] = {"color": style.GREY, "linestyle": "--", "linewidth": 1.2}
 LOGARITHMIC = 20.0  # from this ratio of the largest swept value to the smallest
+LOGARITHMIC_RATE = 4.0  # the same of a learning rate
+NEAR_ZERO = 0.6  # of the highest value that the axes show: where the lowest is below, 0 is shown
+ROW = 0.24  # inches of a row, where names stand one below the other
 NEAREST_TICKS = 1 / 15  # of the axis between two swept values that are both named
 ESTIMATE, ERROR = (METRICS["mi-estimate"][key] for key in ("estimate", "error"))
 
 Points = Sequence[Setting]
 
 
+@style.every_letter()
 def compare_jobs(folder: Path, units: str = "nats") -> Path | None:
     """Draws the jobs of a sweep, with two standard errors to each side of each mean over seeds.
 
@@ -107,7 +114,7 @@ def against_truth(
     figure = style.paper(7.4 if len(panels) == 1 else 0.8 + 4.4 * len(panels), 6.8)
     grid = figure.subplots(2, len(panels), sharex="col", squeeze=False, height_ratios=[2.2, 1])
     for (above, below), (name, shown) in zip(grid.T, panels.items(), strict=True):
-        above.set_title(name, loc="left", fontsize=10)
+        above.set_title(style.literal(name), loc="left", fontsize=10)
         there = [truth for point in shown if (truth := place(point)) is not None]
         ends, third = [min(there), max(there)], max(there) / 3
         above.plot(ends, ends, **TRUTH)
@@ -118,7 +125,8 @@ def against_truth(
         below.set_xlabel(f"true mutual information ({units})")
     grid[0, 0].set_ylabel(f"estimate ({units})")
     grid[1, 0].set_ylabel(f"error ({units})")
-    figure.suptitle("Estimate against truth")
+    scales = "; each panel has its own scale" if len(panels) > 1 else ""
+    figure.suptitle(f"Estimate against truth{scales}")
     return figure, [*series.handles(), style.handle("estimate = truth", **TRUTH)]
 
 
@@ -151,21 +159,29 @@ def against_key(
     swept = longest(points, numeric or keys)
     series = Series(points, [key for key in keys if key != swept], CLOSE if numeric else APART)
     shown = [m for m in metrics if m.column not in ("true_mi", "error")][:MOST_NUMBERS]
-    figure = style.paper(7.4 if len(shown) == 1 else 0.8 + 4.4 * len(shown), 4.8)
+    names = brief(values_of(points, swept))
+    rows = swept not in numeric and sum(map(len, names.values())) > MOST_LETTERS
+    height = 1.6 + ROW * len(names) * max(1.0, len(series.looks) / 3) if rows else 4.8
+    figure = style.paper(7.4 if len(shown) == 1 else 0.8 + 4.4 * len(shown), height)
     truths = {round(point.truth, 9) for point in points if point.truth is not None}
     truth = truths.pop() if len(truths) == 1 else None
     for axes, metric in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
         beside = []
         if metric is ESTIMATE and truth is not None:
             beside = [metric.factor(units) * truth]
-            axes.axhline(beside[0], **TRUTH)
-        draw_number(axes, series, points, swept, metric, units, beside)
+            (axes.axvline if rows else axes.axhline)(beside[0], **TRUTH)
+        if rows:
+            ranked(axes, series, points, swept, shown[0], metric, units)
+        else:
+            draw_number(axes, series, points, swept, metric, units, beside)
+        if metric.kind == "nats":
+            zero_line(axes, upright=rows)
     handles = [] if truth is None else [style.handle("truth", **TRUTH)]
     if any(point.known(m.column) and m.or_more(point.mean) for m in shown for point in points):
         label = "at its ceiling: so much or more"
         handles.append(style.handle(label, color=style.GREY, **AT_LEAST))
     name = shown[0].title if len(shown) == 1 else "results"
-    figure.suptitle(f"{name.capitalize()} against {swept}")
+    figure.suptitle(style.literal(f"{name.capitalize()} against {swept}"))
     return figure, [*series.handles(), *handles]
 
 
@@ -183,23 +199,35 @@ def draw_number(
 
     series.draw(axes, points, place, metric, units, beside, joined=numeric and swept != "seed")
     if numeric:
-        scale(axes, values)
+        scale(axes, values, is_rate(swept))
     else:
-        axes.set_xticks(range(len(values)), [value or "none" for value in values])
-        if sum(map(len, values)) > MOST_LETTERS:
-            axes.tick_params(axis="x", labelrotation=25)
+        names = brief(values).values()
+        axes.set_xticks(range(len(values)), [style.literal(name or "none") for name in names])
         axes.set_xlim(-0.5, len(values) - 0.5)
-    axes.set_xlabel(swept)
+    axes.set_xlabel(style.literal(swept))
     axes.set_ylabel(metric.headed(units))
     if metric.kind == "count":
         style.whole(axes.yaxis)
 
 
-def scale(axes: Axes, values: Sequence[str]) -> None:
+def zero_line(axes: Axes, upright: bool) -> None:
+    """A line where there is no information, which is brought into view where it is near."""
+    low, high = axes.get_xlim() if upright else axes.get_ylim()
+    if low <= NEAR_ZERO * high:
+        (axes.axvline if upright else axes.axhline)(0, color=style.BLACK, linewidth=0.8, zorder=1)
+
+
+def is_rate(key: str) -> bool:
+    """Whether a key is a learning rate or the like, whose values are compared by their ratios."""
+    return re.search(r"(^|[._])(lr|rate|decay)$", key) is not None
+
+
+def scale(axes: Axes, values: Sequence[str], rate: bool) -> None:
     """An axis of numbers, logarithmic where they span decades, with the swept ones named."""
     numbers = [float(value) for value in values]
     positive = [number for number in numbers if number > 0]
-    if positive and min(numbers) >= 0 and max(positive) >= LOGARITHMIC * min(positive):
+    wide = LOGARITHMIC_RATE if rate else LOGARITHMIC
+    if positive and min(numbers) >= 0 and max(positive) >= wide * min(positive):
         if min(numbers) > 0:
             axes.set_xscale("log")
         else:  # linear about 0, which has no logarithm

@@ -12,6 +12,7 @@ from torch import Generator
 
 from mine_cli import figures
 from mine_cli.config.schemas import InfoBottleneckConf, MethodConf, TrainerConf
+from mine_cli.data import counts
 from mine_cli.data.labelled import labelled_data
 from mine_cli.errors import BadInput
 from mine_cli.estimator.term import MutualInformation
@@ -200,6 +201,7 @@ class InfoBottleneckExperiment(Experiment):
             "true_mi_note": NOT_KNOWN,
             **sections(self.cfg, *PARTS, "trainer"),
             "infobottleneck": sections(self.cfg, "task")["task"],
+            "rows": counts(self.data),
         }
 
     def pictures(self, folder: Path) -> Mapping[str, Path]:

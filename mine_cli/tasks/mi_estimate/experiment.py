@@ -17,7 +17,7 @@ from mine_cli.bounds import DV, as_bound
 from mine_cli.config.processes import count as process_count
 from mine_cli.config.schemas import MIEstimateConf, TrainerConf
 from mine_cli.config.validation import FOLDS, SMALLEST_BATCH
-from mine_cli.data import Rows, finite_rows
+from mine_cli.data import Rows, counts, entropies, finite_rows
 from mine_cli.data.margins import MARGINS, heavy_tailed
 from mine_cli.data.split import Split
 from mine_cli.errors import BadInput
@@ -36,6 +36,7 @@ from mine_cli.training.rng import stream
 __all__ = ["MIEstimateExperiment", "Pairs"]
 
 PARTS = ("dataset", "network", "bound", "marginals")
+DRAWN, DRAWN_CLASSES = 2000, 30  # rows and classes in the picture of the data
 FEWEST_ROWS = 20  # to cross with one another in an evaluation
 # Where batch and steps are left to the data: rows that train to one of the batch, and epochs.
 ROWS_TO_BATCH, LARGEST_BATCH = 5, 256
@@ -187,18 +188,23 @@ class MIEstimateExperiment(Experiment):
             "portfolio": self.portfolio,
             "margins": self.kinds,
             "split": self.cfg.split,
+            "rows": None if (rows := self.data.rows) is None else counts(rows),
+            "entropies": {} if rows is None else entropies(rows),
             "references": {},
         }
 
     def begin(self, files: RunFolder) -> None:
-        """The row numbers of each part."""
-        rows = {
-            f"{name}_{k}": rows.numpy()
+        """The row numbers of each part, in the data as they were read."""
+        kept = None if self.data.rows is None else self.data.rows.kept
+        rows: dict[str, Any] = {
+            f"{name}_{k}": (rows if kept is None else kept[rows]).numpy()
             for k, split in enumerate(self.splits)
             for name, rows in vars(split).items()
         }
         if rows:
             numpy.savez_compressed(files.path / "split.npz", **rows)
+        if some := to_draw(self.data):
+            files.keep("rows", some)
 
     def after(self, result: Result) -> Result:
         """KSG and Gaussian estimates of the same data, beside the estimate, never mixed in."""
@@ -223,7 +229,8 @@ class MIEstimateExperiment(Experiment):
         return {"status": "below_reference"} if found_below else {}
 
     def pictures(self, folder: Path) -> Mapping[str, Path]:
-        return {"curve": figures.curve(folder, self.cfg.units)}
+        found = {"curve": figures.curve(folder, self.cfg.units), "data": figures.scatter(folder)}
+        return {name: path for name, path in found.items() if path is not None}
 
     def settings(self) -> Result:
         return {name: build.type_name(self.cfg[name]) for name in PARTS} | super().settings()
@@ -248,6 +255,32 @@ def has_portfolio(cfg: DictConfig, data: Pairs) -> bool:
     """Whether critics are to be weighed: finite vectors, and a bound that is concave in T."""
     concave = isinstance(as_bound(build.make(cfg.bound, "bound")), DV)
     return cfg.portfolio == "auto" and data.vectors and concave and process_count() == 1
+
+
+def to_draw(data: Pairs) -> dict[str, Any]:
+    """Returns some rows to look at, where each side has at most two columns or is a class."""
+    rows = data.rows
+    if rows is None:
+        assert data.sampler is not None
+        rows = Rows(*data.sampler.sample(DRAWN, torch.Generator().manual_seed(0)))
+    chosen = torch.linspace(0, len(rows) - 1, min(len(rows), DRAWN)).long()
+    found: dict[str, Any] = {}
+    for side, values, names, classes in (
+        ("x", rows.x, rows.x_names, rows.x_categorical),
+        ("z", rows.z, rows.z_names, rows.z_categorical),
+    ):
+        values = values[chosen].float().cpu()
+        if values.dim() != 2 or (values.shape[1] > 2 and not classes):
+            return {}
+        names = names or [f"{side}[{i}]" for i in range(values.shape[1])]
+        if classes:
+            column = {name.partition("=")[0] for name in names}
+            found[f"{side}_classes"] = numpy.array([name.rpartition("=")[2] for name in names])
+            values, names = values.argmax(1, keepdim=True), [", ".join(sorted(column))]
+            if len(column) > 1 or len(found[f"{side}_classes"]) > DRAWN_CLASSES:
+                return {}
+        found |= {side: values.numpy(), f"{side}_names": numpy.array(names)}
+    return found
 
 
 def check_memory(cfg: DictConfig, *shapes: tuple[int, ...]) -> None:

@@ -1,0 +1,1 @@
+"""report.html: what was found, in plain words, in one file that needs no other."""
