@@ -53,7 +53,7 @@ class Touch:
 def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the program's own parts alone, with what Hydra would leave beside it."""
     folder = tmp_path_factory.mktemp("honest") / "run"
-    x = np.random.default_rng(0).normal(size=(200, 1))
+    x = np.random.default_rng(0).normal(size=(500, 1))
     estimate(x, x**2, folder=folder, **QUICK)
     config = OmegaConf.load(folder / ".hydra" / "config.yaml")
     np.savez(folder.parent / "rows.npz", x=x, z=x**2)
@@ -205,13 +205,13 @@ def own(desk: Path) -> Path:
     there.mkdir()
     (there / "own_parts.py").write_text(OWN)
     sys.path.append(str(there))
-    x = np.random.default_rng(0).normal(size=(200, 1))
+    x = np.random.default_rng(0).normal(size=(500, 1))
     estimate(x, x**2, folder=desk / "run", **QUICK, **{"network._target_": "own_parts.Own"})
     return desk / "run"
 
 
 def test_ones_own_parts_are_loaded_without_a_word(own: Path) -> None:
-    assert type(load(own).network.network.networks[0]).__name__ == "Own"
+    assert any(type(module).__name__ == "Own" for module in load(own).modules())
     kept = json.loads((own / ".hydra" / "seal.json").read_text())
     assert [*kept["sources"]] == ["own_parts.Own"]
     assert len(kept["seal"]) == len(kept["sources"]["own_parts.Own"]) == 64

@@ -71,7 +71,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import numpy as np
 
     folder = tmp_path_factory.mktemp("sound") / "run"
-    x = np.random.default_rng(0).normal(size=(200, 1))
+    x = np.random.default_rng(0).normal(size=(500, 1))
     estimate(x, x**2, folder=folder, **QUICK)
     return folder
 
