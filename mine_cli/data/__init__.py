@@ -38,8 +38,8 @@ class Rows:
     """Holds finite data: row i of `x` belongs to row i of `z`.
 
     Arguments:
-        x: First variable, [n, ...], float32.
-        z: Second variable, [n, ...], float32.
+        x: First variable, [n, ...], float32; float64 where float32 would lose detail.
+        z: Second variable, the same.
         true_mi: Their mutual information in nats, None where it is not known.
         true_mi_note: Why it is known, or not.
         x_categorical: Every column of x is part of a one-hot code.

@@ -205,7 +205,11 @@ def _hashes(*variables: Tensor) -> Tensor:
         for start in range(0, len(flat), step):
             # Adding 0 turns -0.0 into 0.0; the shift spreads the leading bits, in which small
             # whole numbers differ, over the rest of the word.
-            bits = (flat[start : start + step].float() + 0.0).view(torch.int32).long()
+            block = flat[start : start + step]
+            if block.dtype == torch.float64:
+                bits = (block + 0.0).view(torch.int64)
+            else:
+                bits = (block.float() + 0.0).view(torch.int32).long()
             total[start : start + step] += ((bits ^ (bits >> 17)) * factors).sum(1)
     return total
 

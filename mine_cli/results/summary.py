@@ -92,7 +92,7 @@ def numbers(result: Result, units: str) -> list[str]:
             beside = f"{value(fit - estimate, units, sign='+')} against the held-out estimate"
         lines.append(row("on fitted rows", value(fit, units), beside))
     if (p := known(result, "p_value")) is not None:
-        beside = "of independence, by permuting z among the reported rows"
+        beside = "of independence, by permuting rows of z"
         lines.append(row("p-value", f" {p:.3f}" if p >= 0.0015 else " 0.001 or less", beside))
     if (folds := known(result, "fold_sd")) is not None:
         lines.append(row("between folds", value(folds, units), "standard deviation"))

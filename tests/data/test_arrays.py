@@ -10,6 +10,8 @@ import torch
 
 from mine_cli.data import Rows, finite_rows
 from mine_cli.data.arrays import Arrays, from_memory
+from mine_cli.data.margins import Standardise
+from mine_cli.data.split import identical_rows
 from mine_cli.errors import BadInput
 
 N = 150
@@ -184,9 +186,17 @@ def test_a_column_on_both_sides_draws_a_warning() -> None:
     assert "x[2] of x is z[0] of z in every row" in warning
 
 
-def test_values_that_float32_loses_draw_a_warning() -> None:
-    (warning,) = from_memory(TABLE[:, :2] + [0, 1e6], TABLE[:, 2]).rows().warnings
-    assert warning.startswith("x[1]: far from 0")
+@pytest.mark.parametrize(("factor", "offset"), [(1.0, 1e6), (1.0, 1.7e9), (1e-50, 0.0)])
+def test_values_that_float32_loses_stay_as_they_are(factor: float, offset: float) -> None:
+    """A clock's reading, a likelihood: the margins take offset and scale off in float64."""
+    moved = np.random.default_rng(0).normal(size=(400, 2)) * [1, factor] + [0, offset]
+    rows = from_memory(moved, TABLE[:, 2].repeat(400 // len(TABLE) + 1)[:400]).rows()
+    assert rows.warnings == []
+    assert rows.x.dtype == torch.float64
+    seen = Standardise.fit(rows.x)(rows.x)
+    expected = Standardise.fit(torch.from_numpy(moved))(torch.from_numpy(moved))
+    assert torch.allclose(seen, expected)
+    assert len(identical_rows(rows.x[:, 1:]).unique()) == 400
 
 
 def test_groups(tmp_path: Path) -> None:

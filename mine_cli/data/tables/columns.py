@@ -28,7 +28,7 @@ MIN_ROWS = 100
 # At most so many different whole numbers in a column look like classes.
 FEW_VALUES = 20
 
-# A column whose steps in float32 are larger than this share of its spread draws a warning.
+# A column whose steps in float32 are larger than this share of its spread stays in float64.
 COARSE = 1e-3
 
 
@@ -246,28 +246,28 @@ def _columns(name: str, array: Array) -> Columns:
 def _numbers(
     made: Variable, name: str, names: list[str], array: Array, place: Callable[[int], str]
 ) -> Array:
-    """Returns numbers, [n, columns] or [n, ...], in float32, and notes what is wrong with them."""
+    """Returns numbers, [n, columns] or [n, ...], and notes what is wrong with them.
+
+    They are float32, or float64 where float32 would lose detail: far from 0 for their spread, or
+    below its smallest number.
+    """
     flat = array if array.ndim == 2 else array.reshape(-1, 1)
     narrow = flat.astype(np.float32)
-    low, high = narrow.min(axis=0), narrow.max(axis=0)
+    low, high = flat.min(axis=0), flat.max(axis=0)
     unfit = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
     same = listed(list(compress(names, low == high)))
     if len(unfit):
         more = f" and {len(unfit) - 1} more" if len(unfit) > 1 else ""
         made.faults.append(f"{name}: NaN or infinite in {place(unfit[0])}{more}: want numbers")
-    elif not np.isfinite([low, high]).all():
+    elif not np.isfinite([narrow.min(axis=0), narrow.max(axis=0)]).all():
         made.faults.append(f"{name}: beyond 3e38, the largest float32: want it rescaled")
     elif same:
         made.constant.append(f"{same}: the same value in every row: want it left out")
-    steps = np.spacing(np.maximum(-low, high)) * (flat.max(axis=0) > flat.min(axis=0))
-    coarse = listed(list(compress(names, steps > COARSE * flat.std(axis=0, dtype=np.float64))))
-    if coarse and (array.dtype.kind != "f" or array.dtype.itemsize > 4):
-        made.warnings.append(
-            f"{coarse}: far from 0 for its spread, so that float32 loses detail: better with an "
-            "offset taken off"
-        )
+    steps = np.spacing(np.abs(narrow).max(axis=0)) * (high > low)
+    coarse = bool((steps > COARSE * flat.std(axis=0, dtype=np.float64)).any())
+    kept = flat.astype(np.float64) if coarse and array.dtype.itemsize > 4 else narrow
     made.names += names
-    return narrow.reshape(len(array), *array.shape[1:] or [1])
+    return kept.reshape(len(array), *array.shape[1:] or [1])
 
 
 def _code(made: Variable, name: str, column: Array, most: int, known: Variable | None) -> Array:

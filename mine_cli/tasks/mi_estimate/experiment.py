@@ -66,7 +66,7 @@ class Pairs:
     def few(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Up to four rows of x and of z."""
         if self.rows is not None:
-            return self.rows.x[:4], self.rows.z[:4]
+            return self.rows.x[:4].float(), self.rows.z[:4].float()
         assert self.sampler is not None
         return self.sampler.sample(4, torch.Generator().manual_seed(0))
 
@@ -142,7 +142,7 @@ class MIEstimateExperiment(Experiment):
     def listing(self) -> dict[str, str]:
         cfg, data, found = self.cfg, self.data, self.term()
         x_shape, z_shape = data.shapes()
-        count = sum(p.numel() for p in found.parameters())
+        count = sum(p.numel() for p in found.network.parameters())
         truth = "not known" if data.true_mi is None else f"{data.true_mi:.4f} nats"
         rows = "fresh draws" if data.rows is None else f"{len(data.rows)} rows"
         pairs = found.marginals.pairs(cfg.trainer.batch_size)
