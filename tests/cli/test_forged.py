@@ -206,7 +206,8 @@ def own(desk: Path) -> Path:
     (there / "own_parts.py").write_text(OWN)
     sys.path.append(str(there))
     x = np.random.default_rng(0).normal(size=(500, 1))
-    estimate(x, x**2, folder=desk / "run", **QUICK, **{"network._target_": "own_parts.Own"})
+    own = {"network._target_": "own_parts.Own", "portfolio": "none"}
+    estimate(x, x**2, folder=desk / "run", **QUICK, **own)
     return desk / "run"
 
 
