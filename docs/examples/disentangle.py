@@ -53,7 +53,7 @@ def trained(weight: float, x: Tensor, y: Tensor, steps: int) -> tuple[TwoCodes, 
         what, how = model.encode(x[rows])
         mi.step(what, how)
         error = (model.decoder(torch.cat([what, how], 1)) - x[rows]).square()
-        loss = error.sum(1).mean() + cross_entropy(model.label(what), y[rows])
+        loss = error.sum(1).mean() + 10 * cross_entropy(model.label(what), y[rows])
         loss = loss + weight * mi.minimise(what, how)
         optimizer.zero_grad()
         loss.backward()
@@ -75,7 +75,7 @@ def read(codes: Tensor, y: Tensor, test_codes: Tensor, test_y: Tensor, steps: in
 
 
 def main(smoke: bool = False) -> dict[str, float]:
-    steps = 10 if smoke else 2000
+    steps = 10 if smoke else 1500
     images, y, test, test_y = load_parts("mnist", Path(os.environ.get("MINE_RUN_DATA", "data")))
     x, test = (avg_pool2d(part, 2).flatten(1).add(1).div(2) for part in (images, test))
     found, models = {}, {}

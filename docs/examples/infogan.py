@@ -82,7 +82,7 @@ def trained(weight: float, steps: int) -> tuple[float, Tensor, Tensor]:
 
 
 def main(smoke: bool = False) -> dict[str, float]:
-    steps = 20 if smoke else 2500
+    steps = 20 if smoke else 4000
     runs = {"without the term": trained(0.0, steps), "with the term": trained(1.0, steps)}
     for name, (nats, _, _) in runs.items():
         print(f"I(code; mode), {name:16} {nats:.2f} of {math.log(MODES):.2f} nats")

@@ -174,7 +174,7 @@ class MutualInformation(nn.Module):
         ``torch.no_grad`` and autocast, and leaves no gradient behind.
 
         Raises:
-            Diverged: the loss is not finite, and ``on_nonfinite="raise"``; nothing has changed.
+            Diverged: the loss is not finite, and ``on_nonfinite="raise"``; no weight has changed.
         """
         with torch.inference_mode(False), torch.enable_grad(), full_precision(x):
             rows = self._rows(x, z, z_extra)

@@ -15,7 +15,7 @@ from mine_cli.networks.layers import inner
 
 __all__ = ["MOST_VALUES", "Contingency"]
 
-MOST_VALUES = 64  # of either side
+MOST_VALUES, ROWS_A_VALUE = 64, 5  # of either side: at most, and at least
 STRENGTHS = np.geomspace(0.1, 1e5, 25)  # of the prior, in rows
 
 
@@ -50,10 +50,10 @@ class Contingency(StatisticsNetwork):
 
     @classmethod
     def fit(cls, x: Tensor, z: Tensor) -> "Contingency | None":
-        """Fits it to rows x ``[n, ...]`` and z ``[n, ...]``; None for more than 64 values."""
+        """Fits it to rows x ``[n, ...]`` and z ``[n, ...]``; None where their values are many."""
         (x_values, i), (z_values, j) = (v.unique(dim=0, return_inverse=True) for v in (x, z))
         shape = len(x_values), len(z_values)
-        if max(shape) > MOST_VALUES:
+        if max(shape) > min(MOST_VALUES, len(x) // ROWS_A_VALUE):
             return None
         pairs = (i * shape[1] + j).bincount(minlength=math.prod(shape)).reshape(shape)
         scores = torch.from_numpy(log_ratios(pairs.cpu().numpy().astype(np.float64)))

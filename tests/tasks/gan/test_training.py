@@ -499,7 +499,7 @@ def test_a_resumed_training_is_the_same_bit_for_bit(conf: GANConf) -> None:
 # Recorded and compiled
 
 
-@NEEDS_GPU
+@pytest.mark.parametrize("device", [pytest.param("cuda", marks=NEEDS_GPU)])
 @pytest.mark.parametrize(
     "conf",
     [
@@ -509,10 +509,10 @@ def test_a_resumed_training_is_the_same_bit_for_bit(conf: GANConf) -> None:
     ],
     ids=lambda conf: conf.loss,
 )
-def test_steps_of_a_cuda_graph_are_the_plain_ones(conf: GANConf) -> None:
+def test_steps_of_a_cuda_graph_are_the_plain_ones(conf: GANConf, device: str) -> None:
     found = []
     for compile in (False, True):
-        gan = made(conf, device="cuda", compile=compile)
+        gan = made(conf, device=device, compile=compile)
         metrics = [gan.train_step(step) for step in range(1, 9)][-1]
         found.append([*metrics.values(), *(p.detach().clone() for p in gan.parameters())])
     for plain, recorded in zip(*found, strict=True):
