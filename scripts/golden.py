@@ -23,7 +23,7 @@ import numpy as np
 
 COMMANDS = {
     "default": ["trainer.steps=600"],
-    "folds": ["dataset.n=2000", "folds=2", "trainer.steps=300"],
+    "folds": ["dataset.n=2000", "folds=2", "portfolio=none", "trainer.steps=300"],
     "gan": ["task=gan", "trainer.steps=60", "trainer.evaluate_every=30", "task.samples=500"],
     "bottleneck": [
         "task=infobottleneck", "method=mine_additive", "dataset=arrays", "dataset.path=digits.npz",

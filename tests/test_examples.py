@@ -53,7 +53,7 @@ FULL = {
 }  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_each_in_full_does_what_it_is_for(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

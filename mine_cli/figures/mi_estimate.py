@@ -15,6 +15,9 @@ from mine_cli.results.summary import name_of
 __all__ = ["curve", "scatter"]
 
 
+DASHES = ("-", "--", ":", "-.")  # of single critics, in their order
+
+
 @style.every_letter()
 def curve(folder: Path, units: str = "nats") -> Path:
     """Draws the held-out estimate against the step, with the truth and the final interval.
@@ -35,6 +38,12 @@ def curve(folder: Path, units: str = "nats") -> Path:
         steps, values, color=style.BLUE, marker="o", markersize=3.5, linewidth=1.4,
         label="during training (held-out rows)",
     )  # fmt: skip
+    for tag, dashes in zip(critics_of(run), DASHES, strict=False):
+        at, alone = run.curve(tag)
+        axes.plot(
+            at, [value * factor for value in alone], color=style.GREY, linestyle=dashes,
+            linewidth=1.0, alpha=0.7, label=tag.removeprefix("critic/").replace("_", ", "),
+        )  # fmt: skip
     if truth is not None:
         label = f"truth {truth * factor:.3f}"
         axes.axhline(truth * factor, color=style.GREY, linestyle="--", linewidth=1.4, label=label)
@@ -53,6 +62,11 @@ def curve(folder: Path, units: str = "nats") -> Path:
         axes.set_ylim(bottom=-0.5 * highest, top=1.2 * highest)
     axes.legend(frameon=False, fontsize=9, loc="best")
     return style.save(figure, folder / "figures" / "curve.png")
+
+
+def critics_of(run: Run) -> list[str]:
+    """Returns the columns of metrics.csv that hold a single critic's value, where there are."""
+    return [tag for tag in (run.rows[0] if run.rows else {}) if tag.startswith("critic/")]
 
 
 def draw_final(axes: Axes, result: Result, factor: float, step: float) -> None:

@@ -59,7 +59,7 @@ def test_a_sweep_on_a_full_disk_names_it_once_a_job(size: int, tmp_path: Path) -
     check_sweep(tmp_path, size)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("size", [*range(1500, 9000, 1500), *range(10_000, 60_000, 10_000)])
 def test_disks_that_fill_anywhere(size: int, tmp_path: Path) -> None:
     for name, check in (("a", check_run), ("b", check_sweep)):

@@ -167,7 +167,7 @@ def test_what_a_forged_folder_names_is_not_run(seed: int, honest: Path, desk: Pa
     refuses(honest, desk, seed)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(100, 150))
 def test_what_fifty_forged_folders_name_is_not_run(seed: int, honest: Path, desk: Path) -> None:
     refuses(honest, desk, seed)

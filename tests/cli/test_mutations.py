@@ -116,7 +116,7 @@ def test_mutated_command_lines(
     check(arguments, images)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @given(arguments=command_lines())
 @settings(ANY, max_examples=10_000, derandomize=False, database=None)
 def test_ten_thousand_mutated_command_lines(

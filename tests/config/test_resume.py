@@ -127,7 +127,7 @@ def test_kill_then_resume_equals_an_uninterrupted_run(tmp_path: Path, uninterrup
     assert resumed(tmp_path) == uninterrupted("fresh")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(70))
 def test_kill_anywhere(seed: int, tmp_path: Path, uninterrupted: Any) -> None:
     """At a moment drawn from all of a run, its start and its pictures included."""

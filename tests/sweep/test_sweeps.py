@@ -278,7 +278,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
     return rows(folder / "sweep")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs /proc to find processes")
 @pytest.mark.parametrize("seed", range(30))
 def test_a_sweep_killed_anywhere(seed: int, three: list[dict[str, str]], tmp_path: Path) -> None:

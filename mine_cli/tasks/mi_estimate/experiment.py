@@ -171,6 +171,7 @@ class MIEstimateExperiment(Experiment):
             make_term=partial(build.term, cfg, *self.data.shapes()),
             views=self.views,
             portfolio=self.portfolio,
+            grouped=cfg.split.startswith("groups:"),
             seed=cfg.seed,
             true_mi=self.data.true_mi,
             autocast=partial(autocast, where, cfg.trainer.dtype),

@@ -34,6 +34,10 @@ __all__ = ["MIEstimate", "StackedEstimates"]
 
 log = logging.getLogger("mine_cli")
 
+SIGNIFICANT = 0.05
+# Times rows: the information that such a test finds four times out of five. A small information I
+# has a log-ratio of mean I and variance 2 I, so that 1.64 + 0.84 = sqrt(n I / 2).
+DETECTABLE = 12.4
 CONTRASTIVE_NEGATIVES = 4096  # of InfoNCE at the end: its ceiling is then log 4097 = 8.3 nats
 
 
@@ -103,6 +107,7 @@ class MIEstimate:
         make_term: makes a fold's term from its seed.
         views: each fold's data on the device, once for each of the margins that a network sees.
         portfolio: whether critics in closed form take part.
+        grouped: whether rows belong together in groups, so that they cannot be permuted.
         seed: of every random stream.
         true_mi: in nats, for the display and the error; None where it is not known.
         autocast: makes the context that the networks are called in.
@@ -118,9 +123,10 @@ class MIEstimate:
         true_mi: float | None = None,
         autocast: Autocast = nullcontext,
         portfolio: bool = False,
+        grouped: bool = False,
     ) -> None:
         self.conf, self.trainer, self.true_mi = conf, trainer, true_mi
-        self.portfolio = portfolio
+        self.portfolio, self.grouped = portfolio, grouped
 
         def member(r: int, parts: Parts) -> Member:
             seeds = stream(seed, "training", r), stream(seed, "noise", r)
@@ -276,7 +282,7 @@ class MIEstimate:
         return {
             "status": status(self.bound, pooled, self.curve),
             **pooled.reported(),
-            "p_value": p_value(report),
+            **self._chance(report),
             "true_mi": self.true_mi,
             "error": None if self.true_mi is None else pooled.value - self.true_mi,
             "fit_value": pool(fit).value if fit else None,
@@ -292,6 +298,16 @@ class MIEstimate:
                 else [fold.named_weights() for fold in self.folds],
             },
         }
+
+    def _chance(self, report: list[Evaluation]) -> Result:
+        """The p-value of independence, and a word where chance explains what was found."""
+        if self.grouped:
+            return {"p_value": None}
+        found, rows = p_value(report), sum(part.rows for part in report)
+        if found <= SIGNIFICANT:
+            return {"p_value": found}
+        least = f"a perfect critic finds {DETECTABLE / rows:.1g} nats in {rows:,} rows"
+        return {"p_value": found, "note": f"nothing found beyond chance; {least}"}
 
     @torch.no_grad()
     def _reported(

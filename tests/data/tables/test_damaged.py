@@ -159,7 +159,7 @@ def test_damaged_files(tmp_path: Path, name: str, what: list[Damage]) -> None:
     check(tmp_path, name, damaged(sound(name), what))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @given(st.sampled_from(FORMATS), damages())
 @settings(ANY, max_examples=10_000, derandomize=False, database=None)
 def test_ten_thousand_damaged_files(tmp_path: Path, name: str, what: list[Damage]) -> None:
