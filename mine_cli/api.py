@@ -52,7 +52,9 @@ class Overrides(TypedDict, total=False):
     deterministic: bool
     units: str
     references: str
-    folds: int
+    folds: int | None
+    portfolio: str
+    margins: str
     split: str
     objective: str | None
     retry_diverged: bool

@@ -140,11 +140,8 @@ def test_a_loaded_committee_of_folds_is_the_mean_of_its_networks(tmp_path: Path)
     assert scores.shape == (7,)
     assert torch.allclose(scores, term.pointwise(x_row[:, None], z_row[:, None]), atol=1e-6)
     committee = term.network.network
-    each = [
-        network(committee.scaled(x_row, "x", r), committee.scaled(z_row, "z", r))
-        - committee.constants[r]
-        for r, network in enumerate(committee.networks)
-    ]
+    each = [scorer(x_row[:, None], z_row[:, None]) for scorer in committee.scorers]
+    assert len(each) == 3
     assert torch.allclose(scores.double(), torch.stack(each).double().mean(0), atol=1e-6)
 
 
@@ -222,7 +219,7 @@ def test_bad_shapes_are_bad_input(x: Any, z: Any, fault: str) -> None:
         ({"dataset": "gaussian"}, "x and z are the data"),
         ({"dataset.path": "my.npz"}, "x and z are the data"),
         ({"resume": "somewhere"}, "resume"),
-        ({"trainer.batch_size": 5000}, "larger than the 800 rows"),
+        ({"trainer.batch_size": 5000}, "larger than the 711 rows"),
         ({"split": "groups:subject"}, "no groups"),
     ],
 )

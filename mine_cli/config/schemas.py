@@ -310,20 +310,19 @@ class Run:
     folds: int | None = ruled(
         None,
         or_none(at_least(1)),
-        "Folds of cross-fitting, each reported by critics that never saw its rows; null: five "
-        "where x and z are finite rows of numbers, else one.",
+        "Folds of cross-fitting, none reported by what saw its rows; null: 5 for finite rows of "
+        "numbers, else 1.",
     )
     portfolio: str = ruled(
         "auto",
         one_of("auto", "none"),
-        "Several critics in place of the network alone, weighed on select rows, where x and z are "
-        "finite rows of numbers and the bound is Donsker-Varadhan's; none: the network alone.",
+        "Whether several critics, weighed on select rows, judge finite rows of numbers; none: one "
+        "network.",
     )
     margins: str = ruled(
         "standard",
         one_of("standard", "rank"),
-        "How a network alone sees the columns of finite rows: standardised, or as normal scores "
-        "of their ranks. Of a portfolio there is one network for each.",
+        "How a network alone sees the columns of finite rows: standardised, or by their ranks.",
     )
     split: str = ruled(
         "random",

@@ -93,11 +93,11 @@ class Elliptical(StatisticsNetwork):
         r, nu = self.correlations.to(a), self.nu
         m, n = len(self.to_u), len(self.to_v)
         scale = 1 - r.square()
-        # Of the sum over k, the parts that each side brings, and the one product of both.
-        own = (r.square() / scale).sqrt()
-        cross = (a[..., :-1] * (2 * r / scale) * b[..., :-1]).sum(-1)
         squares_u, squares_v = a[..., -1], b[..., -1]
-        added = (a[..., :-1] * own).square().sum(-1) + (b[..., :-1] * own).square().sum(-1) - cross
+        # The sum over k, by differences: where r is near 1 its terms would cancel.
+        apart = (a[..., :-1] - b[..., :-1]).square() @ (r / scale)
+        own = [side[..., :-1].square() @ (r / (1 + r)) for side in (a, b)]
+        added = apart - own[0] - own[1]
         base = self.constant - 0.5 * scale.log().sum()
         if math.isinf(nu):
             return base - 0.5 * added

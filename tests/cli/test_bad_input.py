@@ -93,12 +93,12 @@ STACKS = "task=gan dataset=stacked_mnist data_dir=images dataset.classifier="
 FAULTS = {
     "dataset.rho=1": "dataset.rho=1.0: must lie strictly between -1 and 1, or null",
     "dataset.rho=-2": "dataset.rho=-2.0: must lie strictly between -1 and 1, or null",
-    "dataset.n=500": "trainer.batch_size=512: must be at most 400, the rows that dataset.n=500 "
+    "dataset.n=500": "trainer.batch_size=512: must be at most 355, the rows that dataset.n=500 "
     "leaves for fitting",
     "dataset.n=900 folds=2": "trainer.batch_size=512: must be at most 400, the rows that "
     "dataset.n=900 leaves for fitting",
-    f"{ARRAYS}good.npz": "trainer.batch_size=512: larger than the 400 rows that train; want at "
-    "most 400",
+    f"{ARRAYS}good.npz trainer.batch_size=512 folds=1": "trainer.batch_size=512: larger than the "
+    "400 rows that train; want at most 400",
     "trainer.device=cuda:77": "trainer.device=cuda:77: there is no such device here; one of "
     "auto, ",
     "trainer.device=tpu": "trainer.device=tpu: must be one of auto, cpu, mps, cuda, cuda:N",
@@ -199,7 +199,7 @@ HYDRAS = {
     "-m sweepdir=a seed=1,2": "; did you mean sweep_dir?\n",
     "sede=1": "mine-run: sede: no such key; want one of seed, deterministic, ",
     "network=resnet": "mine-run: network=resnet: no such option; want one of bilinear, "
-    "conditioned_conv, conv, conv_mlp, mlp, mlp_shallow, mlp_wide, noisy_mlp, separable, ",
+    "conditioned_conv, conv, conv_mlp, mlp, mlp_deep, mlp_shallow, mlp_wide, noisy_mlp, ",
     "bound=minef": "of dv, infonce, js, mine, mine_f, smile, tuba; did you mean mine_f?\n",
     "-m bound=minef seed=1,2": "mine-run: bound=minef: no such option; want one of dv",
     "experiment=gan/spirals": "mnist_labels, null_check, paper/ablations_clipping, ",
@@ -223,7 +223,7 @@ def test_several_faults_are_told_at_once(folder: Path) -> None:
     arguments = "dataset.rho=3 trainer.lr=0 folds=0 split=odd task.fractions=[1,1,1]"
     said = refused(folder, 2, *arguments.split(), "network.widths=[]")
     assert said.splitlines() == [
-        "mine-run: folds=0: must be at least 1",
+        "mine-run: folds=0: must be at least 1, or null",
         "mine-run: split=odd: must be random, blocks or groups:COLUMN",
         "mine-run: task.fractions=[1.0, 1.0, 1.0]: must be three positive shares (fit, select, "
         "report) with sum 1",

@@ -110,7 +110,8 @@ def test_help_shows_examples_groups_and_keys_without_torch(
     assert "schema" not in done.stdout
     assert sum(line.startswith("  mine-run") for line in done.stdout.splitlines()) == 7
     networks = (
-        "bilinear, conditioned_conv, conv, conv_mlp, mlp, mlp_shallow, mlp_wide, noisy_mlp, own"
+        "bilinear, conditioned_conv, conv, conv_mlp, mlp, mlp_deep, mlp_shallow, mlp_wide, "
+        "noisy_mlp, own"
     )
     assert networks in " ".join(done.stdout.split())  # as they are wrapped
     assert 'eval "$(mine-run -sc install=bash)"' in done.stdout

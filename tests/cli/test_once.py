@@ -52,7 +52,7 @@ def count() -> None:
 
         task.train_step = train_step
 
-    counted(parts, "three_way", "splits")
+    counted(parts, "folds", "splits")
     counted(rows, "validation_split", "splits")
     counted(Arrays, "__init__", "data sets")
     counted(validation, "splitting_faults", "validations")

@@ -23,7 +23,9 @@ seed: 0
 deterministic: false
 units: nats
 references: auto
-folds: 1
+folds: null
+portfolio: auto
+margins: standard
 split: random
 resume: null
 trust: false
@@ -91,6 +93,7 @@ OPTIONS = [
 VARIANTS = {
     ("network", "mlp_wide"): "mlp",
     ("network", "mlp_shallow"): "mlp",
+    ("network", "mlp_deep"): "mlp",
     ("encoder", "deterministic_dropout"): "deterministic",
     ("encoder", "gaussian_additive"): "gaussian",
     ("encoder", "gaussian_quiet"): "gaussian",
@@ -192,7 +195,7 @@ BAD = {
     "seed=-1": "seed=-1: must lie between 0 and 2^32 - 1",
     "units=bytes": "units=bytes: must be one of nats, bits",
     "references=some": "references=some: must be one of auto, none",
-    "folds=0": "folds=0: must be at least 1",
+    "folds=0": "folds=0: must be at least 1, or null",
     "split=groups:": "split=groups:: must be random, blocks or groups:COLUMN",
     "task.select_rows=2": "task.select_rows=2: must be at least 10",
     "task.fractions=[1,0,0]": "task.fractions=[1.0, 0.0, 0.0]: must be three positive shares "
@@ -216,8 +219,8 @@ BAD = {
     "network.activation=sine": "network.activation=sine: must be one of elu, gelu, leaky_relu, "
     "relu, silu, tanh",
     "marginals.num=0": "marginals.num=0: must be at least 1",
-    "trainer.steps=0": "trainer.steps=0: must be at least 1",
-    "trainer.batch_size=1": "trainer.batch_size=1: must be at least 2",
+    "trainer.steps=0": "trainer.steps=0: must be at least 1, or null",
+    "trainer.batch_size=1": "trainer.batch_size=1: must be at least 2, or null",
     "trainer.lr=inf": "trainer.lr=inf: must be positive and finite",
     "trainer.warmup=1": "trainer.warmup=1.0: must be a share of the steps in [0, 1)",
     "trainer.weight_decay=-1": "trainer.weight_decay=-1.0: must be at least 0",
@@ -241,7 +244,7 @@ BAD = {
     "folds=5": "folds=5: fresh draws have no folds; fix the rows with dataset.n",
     "marginals.num=512": "marginals.num=512: a row has only trainer.batch_size - 1 = 511 other "
     "partners",
-    "dataset.n=600": "trainer.batch_size=512: must be at most 480, the rows that dataset.n=600 "
+    "dataset.n=600": "trainer.batch_size=512: must be at most 426, the rows that dataset.n=600 "
     "leaves for fitting",
 }
 
@@ -329,7 +332,8 @@ def test_a_bad_option_or_combination(overrides: list[str], fault: str, composed:
         ["split=groups:site", "dataset=arrays", "dataset.path=[x.npy,z.npy]"],
         ["dataset.n=10000", "folds=5", "split=blocks"],
         ["dataset.rho=null", "dataset.mi=2.5"],
-        ["dataset.n=640"],
+        ["dataset.n=640", "folds=1"],
+        ["dataset.n=720"],
         ["bound=dv", "marginals=all_pairs"],
         ["marginals.num=511"],
     ],
@@ -372,7 +376,12 @@ def test_an_own_option_without_target_is_a_fault(tmp_path: Path, composed: Compo
 
 @pytest.mark.parametrize(
     ("overrides", "rows"),
-    [(["dataset.n=1000"], 800), (["dataset.n=900", "folds=5"], 640), (["dataset.n=105"], 84)],
+    [
+        (["dataset.n=1000", "folds=1"], 800),
+        (["dataset.n=900", "folds=5"], 640),
+        (["dataset.n=900"], 640),
+        (["dataset.n=105", "folds=1"], 84),
+    ],
 )
 def test_fit_rows(overrides: list[str], rows: int, composed: Composer) -> None:
     assert fit_rows(composed(*overrides)) == rows

@@ -70,7 +70,11 @@ def test_values_are_shown_as_they_are_typed_and_rules_without_must() -> None:
     assert (keys["task.negatives"].value, keys["task.patience"].value) == ("null", "4")
     assert keys["task.pairs"].range == "At least 1"
     root = {key.name: key for key in root_keys(OmegaConf.structured(Run))}
-    assert (root["seed"].value, root["folds"].value, root["dry_run"].value) == ("0", "1", "false")
+    assert (root["seed"].value, root["folds"].value, root["dry_run"].value) == (
+        "0",
+        "null",
+        "false",
+    )
     assert root["seed"].in_words == "Seed of every random stream. Between 0 and 2^32 - 1."
     assert not root.keys() & SECTIONS.keys()
 

@@ -88,7 +88,8 @@ BESIDE = {
 }
 SHOWN = {
     "deterministic_dropout": "deterministic", "gaussian_additive": "gaussian",
-    "js": "jensenshannon", "mlp_wide": "mlp", "mlp_shallow": "mlp", "mnist": "labelledimages",
+    "js": "jensenshannon", "mlp_wide": "mlp", "mlp_shallow": "mlp", "mlp_deep": "mlp",
+    "mnist": "labelledimages",
     "fashion_mnist": "labelledimages",
 }  # fmt: skip
 """Options whose class has another name."""

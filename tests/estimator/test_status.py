@@ -10,7 +10,14 @@ import torch
 
 from mine_cli.bounds import DV, InfoNCE
 from mine_cli.estimator.evaluation import Evaluation
-from mine_cli.estimator.status import NOT_OK, at_ceiling, high_variance, status, still_rising
+from mine_cli.estimator.status import (
+    NOT_OK,
+    at_ceiling,
+    below,
+    high_variance,
+    status,
+    still_rising,
+)
 from tests.program import run
 
 RISING = [0.1 * i for i in range(20)]
@@ -27,7 +34,8 @@ def evaluation(**changes: Any) -> Evaluation:
     n = 100
     influence = torch.tensor([1.0, -1.0], dtype=torch.float64).repeat(n // 2)
     given = {
-        "value": 1.0, "joint_mean": 1.0, "log_partition": 0.0, "lower_bound": 0.95,
+        "value": 1.0, "joint_mean": 1.0, "shift_means": torch.zeros(99), "log_partition": 0.0,
+        "lower_bound": 0.95,
         "influence": influence, "sampling_variance": 0.0, "row_weight": torch.ones(n),
         "column_weight": torch.ones(n), "marginal_pairs": 99 * n, "negatives": 99,
     }  # fmt: skip
@@ -71,7 +79,19 @@ def test_the_first_that_applies(
 
 
 def test_the_words_are_in_the_order_of_their_precedence() -> None:
-    assert NOT_OK == ("diverged", "high_variance", "at_ceiling", "not_converged")
+    assert NOT_OK == (
+        "diverged", "high_variance", "at_ceiling", "not_converged", "below_reference",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("reference", "trusted", "said"),
+    [(1.04, 0, False), (1.06, 0, True), (1.3, 0.2, False), (1.5, 0.2, True), (0.5, 0, False)],
+)
+def test_a_reference_is_above_by_more_than_both_are_off(
+    reference: float, trusted: float, said: bool
+) -> None:
+    assert below(1.0, 0.01, reference, trusted) is said
 
 
 @pytest.mark.parametrize("side", ["row_weight", "column_weight"])

@@ -190,7 +190,13 @@ def cwd(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "options", [(), ("dataset.n=600", "task.patience=1"), ("trainer.dtype=bfloat16",)], ids=str
+    "options",
+    [
+        (),
+        ("dataset.n=600", "folds=1", "portfolio=none", "task.patience=1"),
+        ("trainer.dtype=bfloat16",),
+    ],
+    ids=str,
 )
 def test_an_estimate_is_that_of_a_lone_run(options: tuple[str, ...], cwd: Path) -> None:
     """Fresh draws, rows that are stopped early, and bfloat16; one folder is written."""

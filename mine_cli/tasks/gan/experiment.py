@@ -122,7 +122,7 @@ class GANExperiment(Experiment):
         cfg, models = self.cfg, self.models()
         count = {
             name: f"{sum(p.numel() for p in model.parameters()):,} parameters"
-            for name, model in models.items()
+            for name, model in {**models, "term": models["term"].network}.items()
         }
         pairs = models["term"].marginals.pairs(cfg.trainer.batch_size)
         return {

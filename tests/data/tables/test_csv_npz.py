@@ -40,7 +40,8 @@ def ran(folder: Path, *arguments: str) -> tuple[str, dict[str, Any]]:
     done = run(folder, *SETTINGS, "hydra.run.dir=run", *arguments)
     assert done.returncode == 0, done.stderr
     metrics, result = found(folder / "run")
-    return metrics, {k: v for k, v in result.items() if k not in ("dataset", "fingerprint")}
+    named = ("dataset", "fingerprint", "samples")  # which hold the names of columns
+    return metrics, {k: v for k, v in result.items() if k not in named}
 
 
 COLUMNS = ("dataset.x=[height,age]", "dataset.z=weight")
