@@ -68,6 +68,18 @@ def test_curve_shows_estimate_truth_and_interval(tmp_path: Path, drawn: list[Any
     assert list(axes.lines[0].get_xdata()) == list(range(0, 101, 10))
 
 
+def test_curve_shows_each_critic_faintly(tmp_path: Path, drawn: list[Any]) -> None:
+    run = finished_run(tmp_path)
+    table = (run / "metrics.csv").read_text().splitlines()
+    wider = [f"{table[0]},critic/network_rank,critic/elliptical"]
+    (run / "metrics.csv").write_text("\n".join([*wider, *(f"{row},0.7,0.9" for row in table[1:])]))
+    curve(run)
+    [axes] = drawn
+    assert {"network, rank", "elliptical"} <= set(labels(axes))
+    assert [line.get_color() for line in axes.lines[1:3]] == [style.GREY] * 2
+    assert set(axes.lines[2].get_ydata()) == {0.9}
+
+
 def test_curve_in_bits(tmp_path: Path, drawn: list[Any]) -> None:
     curve(finished_run(tmp_path), units="bits")
     assert drawn[0].get_ylabel() == "mutual information (bits)"

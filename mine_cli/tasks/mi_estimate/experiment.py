@@ -27,7 +27,7 @@ from mine_cli.results.folder import RunFolder
 from mine_cli.tasks import build
 from mine_cli.tasks.common import UNKNOWN, forward_pass, options, sections, trained_alike
 from mine_cli.tasks.mi_estimate import baselines
-from mine_cli.tasks.mi_estimate.parts import Parts, of_law, part_of, split_rows
+from mine_cli.tasks.mi_estimate.parts import FEWEST_ROWS, Parts, of_law, part_of, split_rows
 from mine_cli.tasks.mi_estimate.training import MIEstimate
 from mine_cli.tasks.protocol import Experiment, PairSampler, Result
 from mine_cli.training.device import autocast, device, physical_memory
@@ -37,7 +37,6 @@ __all__ = ["MIEstimateExperiment", "Pairs"]
 
 PARTS = ("dataset", "network", "bound", "marginals")
 DRAWN, DRAWN_CLASSES = 2000, 30  # rows and classes in the picture of the data
-FEWEST_ROWS = 20  # to cross with one another in an evaluation
 # Where batch and steps are left to the data: rows that train to one of the batch, and epochs.
 ROWS_TO_BATCH, LARGEST_BATCH = 5, 256
 EPOCHS, MOST_STEPS = 72, 3000
@@ -254,7 +253,8 @@ def settled(cfg: DictConfig, data: Pairs) -> DictConfig:
 
 def has_portfolio(cfg: DictConfig, data: Pairs) -> bool:
     """Whether critics are to be weighed: finite vectors, and a bound that is concave in T."""
-    concave = isinstance(as_bound(build.make(cfg.bound, "bound")), DV)
+    bound = as_bound(build.make(cfg.bound, "bound"))
+    concave = isinstance(bound, DV) and bound.is_lower_bound
     return cfg.portfolio == "auto" and data.vectors and concave and process_count() == 1
 
 

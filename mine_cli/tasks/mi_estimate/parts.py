@@ -12,9 +12,11 @@ from mine_cli.data.split import Split, copies, folds, straddling, three_way
 from mine_cli.tasks.protocol import PairSampler
 from mine_cli.training.rng import stream
 
-__all__ = ["Parts", "of_law", "part_of", "split_rows"]
+__all__ = ["FEWEST_ROWS", "Parts", "of_law", "part_of", "split_rows"]
 
 Pair = tuple[Tensor, Tensor]
+
+FEWEST_ROWS = 20  # to cross with one another in an evaluation
 
 
 @dataclass
@@ -50,7 +52,8 @@ def split_rows(
 ) -> tuple[list[Split], list[str]]:
     """Splits finite data for each fold; warns of rows that were torn apart.
 
-    Copies of a row stay together in a random split; see `split.copies`.
+    Of folds, the select rows are at least as many as can be crossed. Copies of a row stay together
+    in a random split; see `split.copies`.
     """
     generator = torch.Generator().manual_seed(stream(seed, "split"))
     copied, warnings = copies(rows.x, rows.z), []
@@ -58,7 +61,9 @@ def split_rows(
     if num_folds == 1:
         splits = [three_way(len(rows), fractions, how, groups, generator)]
     else:
-        select_share = fractions[1] / (fractions[0] + fractions[1])
+        rest = len(rows) * (1 - 1 / num_folds)
+        fewest = min(0.5, (FEWEST_ROWS + 1) / rest)
+        select_share = max(fractions[1] / (fractions[0] + fractions[1]), fewest)
         splits = folds(len(rows), num_folds, select_share, how, groups, generator)
     torn = 0 if copied is None else sum(straddling(copied, split) for split in splits)
     if copied is not None and how == "random":
