@@ -20,7 +20,7 @@ __all__ = ["Combination", "Critic", "best_weights", "columns"]
 
 Floats = NDArray[np.float64]
 
-PULL = 10.0  # towards the best critic alone, in rows: see `best_weights`
+PULL = 30.0  # towards the best critic alone, in rows: see `best_weights`
 
 
 class Critic(nn.Module):
@@ -96,10 +96,10 @@ def best_weights(t_joint: Tensor, t_marginal: Tensor) -> Floats:
     r"""Returns the weights w ``[m]``, at least 0, that raise the bound on held-out rows the most.
 
     .. math:: \max_{w \ge 0} \; \frac1n \sum_i w^\top t_{ii}
-        - \log \operatorname{mean} e^{w^\top t} - \frac{10}{2 n} |w - e_b|^2
+        - \log \operatorname{mean} e^{w^\top t} - \frac{30}{2 n} |w - e_b|^2
 
     The last term pulls towards the best critic b alone, so that few rows do not mix in noise: it
-    weighs as much as ten rows of n.
+    weighs as much as thirty rows of n.
 
     Arguments:
         t_joint: scores of the joint pairs ``[m, n]`` of n rows that no critic was trained on.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from mine_cli.bounds import Bound
+from mine_cli.bounds import Bound, log_mean_exp
 from mine_cli.estimator.combination import Combination, Critic, best_weights, columns
 from mine_cli.estimator.ensemble import EnsembleMember
 from mine_cli.estimator.evaluation import Crossed, Evaluation, assess, cross, random_shifts
@@ -31,6 +31,7 @@ SEEN_BY = {"contingency": "standard", "elliptical": "rank"}  # the margins that 
 # Rows and shifts of the fit part that tell the range of a network's scores, and the share of
 # these that lies beyond it on either side: what few rows say alone counts for no more than that.
 LIMIT_ROWS, LIMIT_SHIFTS, BEYOND = 2000, 5, 1e-3
+DEEPEST = 7.0  # nats below the log-partition: lower scores add less than 0.001 to E e^T
 NO_LIMITS = (-math.inf, math.inf)
 
 
@@ -76,7 +77,7 @@ class Member:
             training_negatives = crossing.get("training_negatives")
             found = assess(self.term.bound, crossed, training_negatives=training_negatives)
             if self.select(step, found, patience) and self.parts.law is None:
-                self.limits = limits_of(self.network, self.parts.fit)
+                self.limits = limits_of(self.network, self.parts.fit, BEYOND)
                 self.scores = within(self.limits, crossed)
         return found
 
@@ -147,7 +148,7 @@ def fitted_critics(views: Sequence[Parts], bound: Bound, crossing: dict[str, int
         parts = next((view for view in views if view.kind == SEEN_BY[name]), None)
         network = None if parts is None else form.fit(*parts.fit)
         if parts is not None and network is not None:
-            limits = torch.tensor(NO_LIMITS)
+            limits = limits_of(network, parts.fit, beyond=0.0)
             crossed = crossed_with(network, parts.select, crossing)
             found, scores = assess(bound, crossed), within(limits, crossed)
             critics.append(Fitted(name, parts, network, found, scores, limits))
@@ -260,11 +261,15 @@ def within(limits: Tensor, crossed: Crossed) -> Tensor:
     return scores.clamp(limits[0].to(scores), limits[1].to(scores))
 
 
-def limits_of(network: StatisticsNetwork, fit: Pair) -> Tensor:
-    """Returns the range of all but the outermost scores on fit rows ``[2]``."""
+def limits_of(network: StatisticsNetwork, fit: Pair, beyond: float) -> Tensor:
+    """Returns the range of all but a share of the outermost scores on fit rows ``[2]``.
+
+    Nothing is scored so low that one row could cost the estimate more than it can tell.
+    """
     x, z = (side[:LIMIT_ROWS] for side in fit)
     found = cross(network, x, z, pairs=1, negatives=LIMIT_SHIFTS)
-    shares = torch.tensor([BEYOND, 1 - BEYOND]).to(found.t_joint)
+    shares = torch.tensor([beyond, 1 - beyond]).to(found.t_joint)
     ranges = [scores.flatten().quantile(shares) for scores in (found.t_joint, found.t_marginal)]
     low, high = torch.stack(ranges).T
-    return torch.stack([low.min(), high.max()]).cpu()
+    floor = log_mean_exp(found.t_marginal).float() - DEEPEST
+    return torch.stack([torch.maximum(low.min(), floor), high.max()]).cpu()
