@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mine_cli.estimator.evaluation import Evaluation
 
-__all__ = ["p_value"]
+__all__ = ["least_p_value", "p_value"]
 
 PERMUTATIONS = 999
 
@@ -41,6 +41,11 @@ def p_value(parts: Sequence[Evaluation], seed: int = 0) -> float:
         drawn = sum((drawn_sums(part, generator) for part in parts), torch.zeros(PERMUTATIONS))
     slack = 1e-12 * (1 + abs(observed))  # equal scores, such as a constant T's, are ties
     return (1 + int((drawn >= observed - slack).sum())) / (1 + len(drawn))
+
+
+def least_p_value(parts: Sequence[Evaluation]) -> float:
+    """Returns the smallest p-value that as many comparisons can give."""
+    return 1 / (1 + (len(parts[0].shift_means) if len(parts) == 1 else PERMUTATIONS))
 
 
 def drawn_sums(part: Evaluation, generator: torch.Generator) -> Tensor:

@@ -8,7 +8,7 @@ from mine_cli.results.numbers import is_loose, per_nat
 
 __all__ = ["METRICS", "NUMBERS", "Metric", "compared"]
 
-NUMBERS = ("estimate", "standard_error", "true_mi", "error")
+NUMBERS = ("estimate", "standard_error", "p_value", "true_mi", "error")
 """The numbers at the top of a result, in nats; all others are among its metrics."""
 
 ENDLESS = 1e6  # from here on nobody reads digits

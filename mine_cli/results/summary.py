@@ -93,7 +93,8 @@ def numbers(result: Result, units: str) -> list[str]:
         lines.append(row("on fitted rows", value(fit, units), beside))
     if (p := known(result, "p_value")) is not None:
         beside = "of independence, by permuting rows of z"
-        lines.append(row("p-value", f" {p:.3f}" if p >= 0.0015 else " 0.001 or less", beside))
+        least = " or less" if p == known(result, "least_p_value") else ""
+        lines.append(row("p-value", f" {p:.3f}{least}", beside))
     if (folds := known(result, "fold_sd")) is not None:
         lines.append(row("between folds", value(folds, units), "standard deviation"))
     if (pairs := known(result, "marginal_pairs")) is not None:

@@ -130,7 +130,7 @@ class WorkerPool:
         self.began = self.spoken = self.written = time.monotonic()
         self.context = forkserver.context()
         # What ended in an earlier attempt is no part of what there is to do.
-        self.steps = {w.number: int(w.cfg.trainer.steps) for w in jobs if w.unfinished}
+        self.steps = {w.number: w.steps for w in jobs if w.unfinished}
         self.taken = dict.fromkeys(self.steps, 0)
         total, shown = sum(self.steps.values()), bool(self.steps) and sys.stderr.isatty()
         shown = shown and all(job.cfg.trainer.progress for job in jobs)
@@ -201,7 +201,7 @@ class WorkerPool:
             self.say(f"{ended}: {swept}" if swept else ended)
             if row.status == "failed" and row.complaint:  # of `diverged` the table's end tells why
                 self.complain(job, row.complaint)
-            self.reached(job.cfg.trainer.steps, [number])
+            self.reached(job.steps, [number])
         if time.monotonic() - self.written > SECONDS_BETWEEN_TABLES:
             with suppress(OSError, RunFailed):
                 Ledger(self.sweep).write()
@@ -243,7 +243,7 @@ class WorkerPool:
                 with suppress(RunFailed):  # a full disk
                     records.write_record(job.folder, **{**record, **lost})
                 self.complain(job, error)
-            self.reached(job.cfg.trainer.steps, [job.number])
+            self.reached(job.steps, [job.number])
 
     def stop(self) -> None:
         """Terminates the processes, which finish their step and save."""

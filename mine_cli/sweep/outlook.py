@@ -79,7 +79,7 @@ def seconds_of(group: Sequence[PlannedJob]) -> float | None:
         with suppress(Exception):  # told where the job runs
             built = [registry.experiment_of(j.resolved(), datasets) for j in group[:MOST_TIMED]]
             share = len(group) / len(built)
-            return share * int(cfg.trainer.steps) * seconds_a_step(built, where)
+            return share * built[0].cfg.trainer.steps * seconds_a_step(built, where)
         return None
     finally:
         torch.set_num_threads(threads)

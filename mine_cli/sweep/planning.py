@@ -54,6 +54,7 @@ class PlannedJob:
         shape: What it shares with the jobs that it can be trained with; None for none.
         reason: Why it is trained alone.
         fingerprint: Of its configuration, data and code, where its folder holds a job already.
+        steps: Of its training, where the data decide them.
     """
 
     number: int
@@ -63,8 +64,10 @@ class PlannedJob:
     shape: Shape | None = None
     reason: str = ""
     fingerprint: str | None = None
+    steps: int = 0
 
     def __post_init__(self) -> None:
+        self.steps = self.cfg.trainer.steps or 0
         # The names are the user's to choose, also by the time of day: they are read once.
         with at_work(self.cfg):
             self.subfolder = Path(self.cfg.hydra.sweep.subdir)
@@ -113,6 +116,7 @@ class Planner:
         self.sizes = sizes
         self.datasets: Datasets | None = None
         self.verdicts: dict[str, Exception | Shape | str] = {}
+        self.steps: dict[str, int] = {}
         self.shapes: dict[str, Shape] = {}
         self.folders: dict[Path, int] = {}
 
@@ -130,8 +134,8 @@ class Planner:
                 raise BadInput(*faults)
             key = but_for_seed(cfg)
             if key not in self.verdicts or self.wants_size(self.verdicts[key]) or is_taken(job):
-                self.verdicts[key] = self.verdict(cfg, job)
-        found = self.verdicts[key]
+                self.verdicts[key] = self.verdict(cfg, job, key)
+        found, job.steps = self.verdicts[key], self.steps.get(key, 0)
         if isinstance(found, Exception):
             raise found
         if isinstance(found, Shape):
@@ -157,7 +161,7 @@ class Planner:
         """Whether a job is the second of its shape, or a later one if none could be measured."""
         return self.sizes and isinstance(shape, Shape) and shape.jobs > 0 and shape.own is None
 
-    def verdict(self, cfg: DictConfig, job: PlannedJob) -> Exception | Shape | str:
+    def verdict(self, cfg: DictConfig, job: PlannedJob, key: str) -> Exception | Shape | str:
         """Builds a job and lets go of it; returns its fault, its shape, or why it trains alone."""
         if cfg.resume is not None or cfg.dry_run:
             return BadInput("resume and dry_run look at one run; leave them out of a sweep")
@@ -172,6 +176,7 @@ class Planner:
         torch.set_num_threads(1)  # a few rows: to wake other threads takes longer than to score
         try:
             experiment = prepared(cfg, self.datasets)
+            self.steps[key] = experiment.cfg.trainer.steps
             if is_taken(job):
                 job.fingerprint = fingerprint_of(experiment)
             return self.shape_of(experiment)

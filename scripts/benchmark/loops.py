@@ -233,7 +233,7 @@ class Ours(Trained):
             OmegaConf.to_object(cfg.task),
             OmegaConf.to_object(cfg.trainer),
             partial(term, cfg, *shapes),
-            [part] * networks,
+            [[part]] * networks,
         )
         super().__init__(cfg, task, str(x.device))
 

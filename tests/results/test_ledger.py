@@ -57,7 +57,8 @@ def test_results_have_a_line_for_each_job(tmp_path: Path) -> None:
     Ledger(sweep).write()
     rows = rows_of(sweep / "results.csv")
     assert list(rows[0]) == [
-        "job", "bound", "dataset.rho", "seed", "status", "estimate", "standard_error", "true_mi",
+        "job", "bound", "dataset.rho", "seed", "status", "estimate", "standard_error", "p_value",
+        "true_mi",
         "error", "seconds", "metrics.report_rows", "metrics.negatives", "task", "folder",
     ]  # fmt: skip
     assert [row["job"] for row in rows] == [str(number) for number in range(12)]

@@ -74,6 +74,16 @@ def test_of_jobs_that_differ_in_the_seed_two_are_built(tmp_path: Path) -> None:
     assert jobs[0].shape.own is not None
 
 
+def test_a_job_knows_its_steps_where_the_data_decide_them(tmp_path: Path) -> None:
+    planner = Planner()
+    words = ("trainer.steps=null", "trainer.steps=null", "trainer.steps=7")
+    jobs = [planned(n, tmp_path, word, f"seed={n}") for n, word in enumerate(words)]
+    for job in jobs:
+        planner.check(job)
+    assert jobs[0].steps == jobs[1].steps > 7
+    assert jobs[2].steps == 7
+
+
 def test_a_job_whose_folder_holds_one_has_a_fingerprint(tmp_path: Path) -> None:
     jobs = [planned(number, tmp_path) for number in range(2)]
     write_json(jobs[1].folder / "result.json", {"status": "ok", "fingerprint": "other"})

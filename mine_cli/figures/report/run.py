@@ -161,7 +161,10 @@ def verdict(result: Result, low: float, units: str) -> Iterator[str]:
     if (truth := known(result, "true_mi")) is not None:
         yield f"The truth is known: {truth * factor:.3f} {units}."
     if (p := known(result, "p_value")) is not None:
-        yield f"Were x and z independent, as much would be seen with a probability of {p:.2g}."
+        most = "at most " if p == known(result, "least_p_value") else ""
+        yield (
+            f"Were x and z independent, as much would be seen with a probability of {most}{p:.2g}."
+        )
     fit = known(result, "fit_value")
     if fit is not None and fit - value > max(SEES_MORE, abs(value) / 5):
         yield (

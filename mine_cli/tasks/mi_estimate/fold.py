@@ -72,7 +72,7 @@ class Member:
 
     def look(self, step: int, crossing: dict[str, int], patience: int | None) -> Evaluation:
         """Evaluates the bound on the select rows, and keeps the network if it is the best yet."""
-        with evaluating(self.term):
+        with evaluating(self.network):
             crossed = crossed_with(self.network, self.parts.select, crossing)
             training_negatives = crossing.get("training_negatives")
             found = assess(self.term.bound, crossed, training_negatives=training_negatives)

@@ -16,7 +16,7 @@ from torch import Tensor
 from mine_cli.config.schemas import MIEstimateConf, TrainerConf
 from mine_cli.estimator.ensemble import Ensemble, EnsembleMember, same
 from mine_cli.estimator.evaluation import Evaluation, evaluate, pool
-from mine_cli.estimator.independence import p_value
+from mine_cli.estimator.independence import least_p_value, p_value
 from mine_cli.estimator.status import status
 from mine_cli.estimator.term import MutualInformation, evaluating
 from mine_cli.tasks.batches import FixedRows, FreshDraws, Prefetched, StackedBatches
@@ -305,9 +305,9 @@ class MIEstimate:
             return {"p_value": None}
         found, rows = p_value(report), sum(part.rows for part in report)
         if found <= SIGNIFICANT:
-            return {"p_value": found}
-        least = f"a perfect critic finds {DETECTABLE / rows:.1g} nats in {rows:,} rows"
-        return {"p_value": found, "note": f"nothing found beyond chance; {least}"}
+            return {"p_value": found, "least_p_value": least_p_value(report)}
+        told = f"less than {DETECTABLE / rows:.1g} nats would not show in {rows:,} rows"
+        return {"p_value": found, "note": f"nothing found beyond chance; {told}"}
 
     @torch.no_grad()
     def _reported(
@@ -318,7 +318,7 @@ class MIEstimate:
         network, rows = fold.network(), fold.part("report")
         term = fold.members[0].term
         constant = float(term.log_partition) if fold.alone else fold.log_partition
-        with evaluating(term):
+        with evaluating(network):
             report = evaluate(network, term.bound, *rows, constant=constant, **options)
             if fold.members[0].parts.law is not None:
                 return report, None

@@ -17,7 +17,7 @@ from mine_cli.data import Rows
 from mine_cli.data.gaussian import Gaussian
 from mine_cli.estimator.evaluation import Crossed, Evaluation
 from mine_cli.estimator.term import MutualInformation
-from mine_cli.networks.mlp import MLP
+from mine_cli.networks.mlp import MLP, NoisyMLP
 from mine_cli.tasks.mi_estimate import fold
 from mine_cli.tasks.mi_estimate.parts import Parts, of_law, part_of, split_rows
 from mine_cli.tasks.mi_estimate.training import MIEstimate
@@ -265,6 +265,24 @@ def test_a_value_that_is_no_lower_bound_does_not_choose() -> None:
     assert member.best_quality == pytest.approx(found.joint_mean - found.log_partition)
     assert member.best_quality != pytest.approx(found.value, abs=1e-6)
     assert before >= member.best_quality
+
+
+def test_an_evaluation_leaves_a_network_s_noise_on() -> None:
+    """And a training that goes on draws the noise that the uninterrupted one draws."""
+
+    def noisy(seed: int) -> MutualInformation:
+        torch.manual_seed(seed % 2**32)
+        return MutualInformation(NoisyMLP((2,), (2,), widths=[8]), "dv", seed=seed)
+
+    task = MIEstimate(CONF, TRAINER, noisy, [[part] for part in finite(2)])
+    task.evaluate(0)
+    assert all(m.term.network.training for m in task.members)
+    task.train_step(1)
+    other = MIEstimate(CONF, TRAINER, noisy, [[part] for part in finite(2)])
+    other.load_state_dict(copy.deepcopy(task.state_dict()))
+    for each in (task, other):
+        each.train_step(2)
+    assert same(state(task), state(other))
 
 
 # The numbers
