@@ -67,7 +67,7 @@ class PlannedJob:
     steps: int = 0
 
     def __post_init__(self) -> None:
-        self.steps = self.cfg.trainer.steps or 0
+        self.steps = OmegaConf.select(self.cfg, "trainer.steps") or 0
         # The names are the user's to choose, also by the time of day: they are read once.
         with at_work(self.cfg):
             self.subfolder = Path(self.cfg.hydra.sweep.subdir)
