@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import nn
 
 from mine_cli.bounds import Bound, as_bound
@@ -57,7 +57,19 @@ def make(node: DictConfig, what: str, *args: Any, **options: Any) -> Any:
         told = error if "Error loading" in str(error) else error.__cause__ or error
         lines = [line.strip() for line in str(told).splitlines() if "full_key:" not in line]
         reason = " ".join(line for line in lines if line)
+        if "allocate" in reason:
+            raise BadInput(f"{what}.{largest(node)}: more than the memory can hold") from error
         raise BadInput(f"{what}: {node.get('_target_')}: {reason}") from error
+
+
+def largest(node: DictConfig) -> str:
+    """Returns the setting of an object that holds the largest number, as it is typed."""
+    sizes: dict[str, float] = {}
+    for key, value in node.items():
+        numbers = list(value) if isinstance(value, ListConfig) else [value]
+        sizes[str(key)] = max((n for n in numbers if isinstance(n, int | float)), default=0)
+    key = max(sizes, key=lambda name: sizes[name])
+    return f"{key}={node[key]}".replace(" ", "")
 
 
 def module(node: DictConfig, what: str, seed: int, *args: Any) -> nn.Module:

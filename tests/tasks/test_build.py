@@ -5,6 +5,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from mine_cli.config.compose import conf_dir
+from mine_cli.errors import BadInput
 from mine_cli.tasks import build
 
 BOUNDS = ("mine", "dv", "mine_f", "tuba", "js", "smile")
@@ -32,3 +33,19 @@ def test_a_learned_baseline_starts_where_t_does() -> None:
     with torch.no_grad():
         t = mi.network(torch.randn(50, 1, 8, 8), torch.randn(50, 3))
     assert float(t.mean()) == pytest.approx(2.5, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["network.widths=[64,30000000000000]"],
+        ["network=separable", "network.features=30000000000000"],
+    ],
+)
+def test_what_no_memory_holds_is_named(overrides: list[str]) -> None:
+    with initialize_config_dir(conf_dir(), version_base="1.3"):
+        cfg = compose("config", overrides)
+    key, _, value = overrides[-1].partition("=")
+    with pytest.raises(BadInput) as caught:
+        build.make(cfg.network, "network", (2,), (2,))
+    assert str(caught.value) == f"{key}={value}: more than the memory can hold"
