@@ -177,11 +177,12 @@ def copies(x: Tensor, z: Tensor) -> Tensor | None:
 
     Rows of discrete or rounded values repeat by their law, and each is an observation of its own.
     A repeated row is a copy where its x, or its z, always comes with the same partner, and comes
-    no more than sqrt(n) times.
+    no more than sqrt(n) times; unless most rows have the same partner anyway.
     """
     pairs, of_x, of_z = (identical_rows(*sides) for sides in ((x, z), (x,), (z,)))
     times, times_x, times_z = (labels.bincount()[labels] for labels in (pairs, of_x, of_z))
-    alone = (times == times_x) | (times == times_z)
+    telling_x, telling_z = (float((t / len(t)).mean()) < 0.5 for t in (times_x, times_z))
+    alone = (times == times_x) & telling_z | (times == times_z) & telling_x
     copied = (times > 1) & alone & (times <= len(pairs) ** 0.5)
     if not copied.any():
         return None

@@ -239,3 +239,9 @@ def test_cells_of_a_table_are_no_copies() -> None:
     x = torch.arange(900).remainder(9)[:, None].float()
     assert copies(x, x) is None
     assert copies(x, (x * 2).remainder(3)) is None
+
+
+def test_a_rare_label_makes_no_copies_of_rounded_values() -> None:
+    z = torch.randn(5000, 1, generator=seeded()).mul(100).round()
+    x = (torch.arange(5000) < 50)[:, None].float()
+    assert copies(x, z) is None
