@@ -70,7 +70,8 @@ class Estimate:
         mi: the bound on the report rows; None when training diverged.
         standard_error: of ``mi``, for these networks.
         lower_bound: a lower bound in expectation, which ``mi`` itself may not be.
-        status: ``ok``, ``not_converged``, ``at_ceiling``, ``high_variance`` or ``diverged``.
+        status: ``ok``, ``below_reference``, ``not_converged``, ``at_ceiling``, ``high_variance``
+            or ``diverged``.
         curve: the bound on the select rows at each evaluation.
         result: everything that result.json holds.
     """
