@@ -190,6 +190,8 @@ def test_groups_and_classes(tmp_path: Path) -> None:
     assert sum(map(len, parts)) == len(set.union(*parts)) == 100
     assert found.mi is not None
     assert found.mi > 0.2  # the truth is log 2
+    assert found.result["groups"] == 100
+    assert 0 < found.result["p_value"] < 1
 
 
 @pytest.mark.parametrize(

@@ -92,14 +92,16 @@ def numbers(result: Result, units: str) -> list[str]:
             beside = f"{value(fit - estimate, units, sign='+')} against the held-out estimate"
         lines.append(row("on fitted rows", value(fit, units), beside))
     if (p := known(result, "p_value")) is not None:
-        beside = "of independence, by permuting rows of z"
+        of_what = "rows" if known(result, "groups") is None else "whole groups"
+        beside = f"of independence, by permuting {of_what} of z"
         least = " or less" if p == known(result, "least_p_value") else ""
         lines.append(row("p-value", f" {p:.3f}{least}", beside))
     if (folds := known(result, "fold_sd")) is not None:
         lines.append(row("between folds", value(folds, units), "standard deviation"))
     if (pairs := known(result, "marginal_pairs")) is not None:
         rows = known(result, "effective_sample_size")
-        beside = "" if rows is None else f"worth {rows:,.0f} independent rows"
+        of_what = "rows" if known(result, "groups") is None else "groups"
+        beside = "" if rows is None else f"worth {rows:,.0f} independent {of_what}"
         lines.append(row("marginal pairs", f" {pairs:,.0f}", beside))
     return lines
 
