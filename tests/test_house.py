@@ -44,7 +44,7 @@ WITHOUT_TORCH = (
     "mine_cli.sweep.folder", "mine_cli.sweep.plugins.hydra_plugins.mine_run.launcher",
     "mine_cli.sweep.plugins.hydra_plugins.mine_run.sweeper",
 )  # fmt: skip
-SLICES = ("mi_estimate", "gan", "infobottleneck")
+SLICES = ("mi_estimate", "gan", "infobottleneck", "screen")
 
 Graph = dict[str, dict[str, bool]]
 """Module -> the modules that it imports -> whether already when it is imported itself."""

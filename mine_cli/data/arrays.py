@@ -8,6 +8,7 @@ import torch
 
 from mine_cli.data import Rows
 from mine_cli.data.labelled import Labelled
+from mine_cli.data.observations import Observations, choose, observations
 from mine_cli.data.tables import Columns
 from mine_cli.data.tables.columns import Sheet, group_labels, twins, variable
 from mine_cli.data.tables.csv import is_number
@@ -67,6 +68,7 @@ class Arrays:
         self.test_path, self.seed = test_path, seed
         self._rows: Rows | None = None
         self._labelled: Labelled | None = None
+        self._observations: Observations | None = None
 
     @property
     def files(self) -> list[Path]:
@@ -93,6 +95,29 @@ class Arrays:
             test = None if self.test_path is None else self._read(self._tests(train), x, z, True)
             self._labelled = labelled_from(train, self.categorical, test, self.seed)
         return self._labelled
+
+    def observations(self) -> Observations:
+        """Reads and checks the file once as columns that are screened one by one.
+
+        `x` and `z` may hold patterns; without z every pair of x is meant, without x every column.
+        """
+        if self._observations is None:
+            table = self._opened(self.path)
+            once = [n for n in dict.fromkeys(table.names) if n and table.names.count(n) == 1]
+            twice = sorted({n for n in table.names if n and n not in once})
+            x, z = choose(once, self.x, self.z, table.where)
+            absent = [name for name in self.categorical if name not in table.names]
+            refuse(
+                f"dataset.categorical={name}: not there: {table.where} has {listed(table.names)}"
+                for name in absent
+            )
+            found = table.load([*x, *z], self.categorical)
+            drop = self.missing != "refuse"
+            self._observations = observations(
+                {name: found[name] for name in (*x, *z)},
+                z, self.categorical, table.where, drop, [n for n in twice if self.x is None],
+            )  # fmt: skip
+        return self._observations
 
     def _opened(self, path: str | Path | Sequence[str | Path], key: str = "dataset.path") -> Table:
         return open_table(path, key, self.separator, self.decimal)

@@ -1,0 +1,96 @@
+"""The page of a screen: which columns tell of which, how much, how sure one may be."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mine_cli.figures.report.page import bullets, paragraph, section, table
+from mine_cli.results.files import Result
+from mine_cli.results.numbers import chance, known, per_nat
+from mine_cli.results.summary import STATUS_ADVICE
+
+__all__ = ["of_screen", "screen_in_notebook", "screened"]
+
+HEAD = ("x", "z", "", "between", "p", "q", "rows", "status")
+
+
+def screened(result: Result) -> str:
+    """What the screen asks."""
+    outcomes = ", ".join(result.get("outcomes") or [])
+    return f"Which columns tell of {outcomes}" if outcomes else "Which columns tell of which"
+
+
+def of_screen(result: Result, units: str) -> Iterator[str]:
+    """What a screen has found, how far it is to be trusted, and what it cannot see."""
+    metrics = result.get("metrics") or {}
+    tested, found = (int(known(metrics, key) or 0) for key in ("tested", "found"))
+    yield f'<p class="number">{found:,} <small>of {tested:,} pairs share information</small></p>'
+    yield paragraph(
+        "Found with a q-value of at most 0.05: among all that are, one in twenty at most is "
+        "expected to be chance.",
+        "soft",
+    )
+    yield section("The largest", table_of(result, units), paragraph(
+        f"Mutual information of x and z in {units}, with two standard errors to each side; p of "
+        "independence; q, the share of chance among all with as small a q, or a smaller one. "
+        "Every pair stands in screen.csv.", "soft"))  # fmt: skip
+    yield section("Can it be believed?", bullets([*cautions(result)]))
+    left = [f"{column['name']}: {column['why']}" for column in result.get("left_out") or []]
+    yield section("Left out", bullets(left))
+    yield section("What to try next", bullets([*to_try(result)]))
+
+
+def screen_in_notebook(result: Result, units: str = "nats") -> str:
+    """Returns a screen as a notebook shows it."""
+    return "\n".join(["<div>", *of_screen(result, units), "</div>"])
+
+
+def table_of(result: Result, units: str) -> str:
+    """The first rows of the table."""
+    factor = per_nat(units)
+    rows = [
+        [
+            str(row["x"]),
+            str(row["z"]),
+            f"{row['estimate'] * factor:z.3f}",
+            f"{row['low'] * factor:z.3f} to {row['high'] * factor:z.3f}",
+            chance(row["p_value"]),
+            chance(row["q_value"]),
+            f"{row['rows']:,}",
+            str(row["status"]),
+        ]
+        for row in result.get("top") or []
+    ]
+    return table([*HEAD[:2], units, *HEAD[3:]], rows, text=2)
+
+
+def cautions(result: Result) -> Iterator[str]:
+    """What speaks for the numbers and against them, a sentence each."""
+    yield (
+        "Every number is of rows that fitted nothing. It is a lower bound: the truth may be larger."
+    )
+    yield (
+        "A column that tells something only together with another, as the two of an exclusive or "
+        "do, is not seen here."
+    )
+    yield "A large number is no cause: it may be another column behind both, or an effect of z."
+    words = [str(row["status"]) for row in result.get("top") or []]
+    for word, advice in STATUS_ADVICE.items():
+        if word in words:
+            yield f"{words.count(word)} of these with status {word}: {advice}"
+    yield from result.get("warnings") or []
+
+
+def to_try(result: Result) -> Iterator[str]:
+    """What the reader may do now."""
+    top: list[Mapping[str, Any]] = list(result.get("top") or [])
+    path = (result.get("dataset") or {}).get("path")
+    if not top:
+        return
+    where = f"dataset.path={path} " if isinstance(path, str) and path != "memory" else ""
+    x, z = top[0]["x"], top[0]["z"]
+    yield (
+        f"`mine-run dataset=arrays {where}dataset.x={x} dataset.z={z}`: the largest pair with "
+        "larger networks and more folds."
+    )
+    if len(top) > 1 and top[1]["z"] == z:
+        yield f"`dataset.x=[{x},{top[1]['x']}]`: how much two columns tell together."
