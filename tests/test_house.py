@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "sweep": {"errors", "config", "results", "training", "tasks"},
     "api": {"errors", "config", "data", "tasks", "sweep.folder", "figures.report.run"},
+    "screening": {"errors", "api", "data", "tasks", "figures.report.screen"},
 }  # fmt: skip
 # Single modules that may do more than their room.
 BESIDES = {

@@ -244,7 +244,9 @@ class ScreenConf:
 @dataclass
 class TrainerConf:
     steps: Settled = ruled(
-        6000, or_none(at_least(1)), "Training steps; null: 72 epochs, at most 3,000; of task=screen 200."
+        6000,
+        or_none(at_least(1)),
+        "Training steps; null: 72 epochs, at most 3,000; of task=screen 200.",
     )
     batch_size: Settled = ruled(
         512,

@@ -1,14 +1,14 @@
 """A user's own numbers: from files, or from memory."""
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from mine_cli.data import Rows
 from mine_cli.data.labelled import Labelled
-from mine_cli.data.observations import Observations, choose, observations
+from mine_cli.data.observations import Observations, choose, flat, observations
 from mine_cli.data.tables import Columns
 from mine_cli.data.tables.columns import Sheet, group_labels, twins, variable
 from mine_cli.data.tables.csv import is_number
@@ -17,7 +17,7 @@ from mine_cli.data.tables.supervised import labelled_from
 from mine_cli.data.tables.table import Table, files_of, listed, open_table
 from mine_cli.errors import BadInput, refuse
 
-__all__ = ["Arrays", "InMemory", "from_memory"]
+__all__ = ["Arrays", "Frame", "InMemory", "frame_of", "from_memory"]
 
 Names = str | float | Sequence[str | float] | None
 
@@ -207,6 +207,62 @@ class InMemory:
             digest.update(f"{tuple(side.shape)}".encode())
             digest.update(side.contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+
+class Frame:
+    """Holds columns that are in memory already, to be screened; made by `frame_of`."""
+
+    def __init__(self, found: Observations) -> None:
+        self._observations = found
+
+    def observations(self) -> Observations:
+        return self._observations
+
+    @property
+    def content(self) -> str:
+        """Returns a SHA-256 of the numbers, for the run's fingerprint."""
+        digest = hashlib.sha256()
+        for column in self._observations.columns:
+            digest.update(f"{column.name}: {column.classes}".encode())
+            digest.update(column.values.tobytes())
+        return digest.hexdigest()
+
+
+def frame_of(
+    frame: object,
+    x: Sequence[str] | None = None,
+    z: Sequence[str] = (),
+    categorical: Sequence[str] = (),
+    missing: str | None = None,
+) -> Frame:
+    """Takes a table that is in memory, or a mapping of arrays, as columns to be screened.
+
+    Arguments:
+        frame: A DataFrame of pandas or polars, a Dataset of xarray, an array [n, d], or a mapping
+            of names to arrays [n] or [n, d].
+        x, z, categorical, missing: As of `Arrays.observations`.
+    """
+    arrays: Columns = {}
+    parts = frame.items() if isinstance(frame, Mapping) and not is_table(frame) else [("x", frame)]
+    for name, values in parts:
+        try:
+            found = columns_of(str(name), values)
+        except ValueError as fault:
+            raise BadInput(f"frame: {fault}") from fault
+        twice = [key for key in found if key in arrays]
+        refuse(f"frame: {key} twice: want each name once" for key in twice)
+        arrays |= found
+    if not arrays:
+        raise BadInput("frame: no columns: want at least two")
+    arrays = {n: part for name, array in arrays.items() for n, part in flat(name, array).items()}
+    refuse(
+        f"categorical={name}: not there: the frame has {listed(list(arrays))}"
+        for name in categorical
+        if name not in arrays
+    )
+    chosen, outcomes = choose(list(arrays), x, z, "frame")
+    kept = {name: arrays[name] for name in (*chosen, *outcomes)}
+    return Frame(observations(kept, outcomes, categorical, "frame", missing != "refuse"))
 
 
 def from_memory(

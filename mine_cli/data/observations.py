@@ -103,8 +103,7 @@ def choose(
 def matched(
     side: str, names: Sequence[str], given: Sequence[str], where: str, faults: list[str]
 ) -> list[str]:
-    """Returns the columns that names and patterns stand for; adds what stands for none to faults.
-    """
+    """Returns the columns that names and patterns stand for; adds to faults where none is."""
     found: dict[str, None] = {}
     for name in given:
         pattern = re.escape(name).replace(r"\*", ".*").replace(r"\?", ".")

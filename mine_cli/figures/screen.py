@@ -70,6 +70,7 @@ def heat_map(folder: Path, units: str = "nats") -> Path | None:
     names, values = [names[i] for i in order], values[np.ix_(order, order)] * per_nat(units)
     side = 2.6 + 0.19 * len(names)
     figure = style.paper(side + 0.8, side)
+    figure.set_layout_engine("compressed")  # else long names are cut beside a square
     axes = figure.subplots()
     np.fill_diagonal(values, np.nan)
     image = axes.imshow(values, cmap="viridis", vmin=0.0)
@@ -94,8 +95,7 @@ def write_numbers(axes: Axes, values: np.ndarray) -> None:
 
 
 def matrix(rows: list[Row], names: list[str]) -> np.ndarray:
-    """Returns the estimates of pairs of these columns in nats, symmetric; NaN where there is none.
-    """
+    """Returns the estimates of pairs of these columns in nats, symmetric; NaN for none."""
     place = {name: i for i, name in enumerate(names)}
     found = np.full((len(names), len(names)), np.nan)
     for row in rows:

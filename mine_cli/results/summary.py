@@ -201,8 +201,14 @@ def of_screen(result: Result, units: str) -> list[str]:
     lines = [row("found", f" {found:,.0f}", beside), ""]
     if top:
         lines += aligned([*SCREEN_HEAD[:2], units, *SCREEN_HEAD[2:]], top, units)
-        lines += ["", *explained("q: the share of chance among all that have as small a q, or a "
-                  "smaller one. What tells only together with another column is not seen.", 2)]
+        lines += [
+            "",
+            *explained(
+                "q: the share of chance among all that have as small a q, or a "
+                "smaller one. What tells only together with another column is not seen.",
+                2,
+            ),
+        ]
     if left := result.get("left_out") or []:
         shown = "; ".join(f"{column['name']}: {column['why']}" for column in left[:SHOWN])
         more = f"; and {len(left) - SHOWN} more, see screen.csv" if len(left) > SHOWN else ""

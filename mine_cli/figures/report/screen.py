@@ -66,7 +66,7 @@ def table_of(result: Result, units: str) -> str:
 def cautions(result: Result) -> Iterator[str]:
     """What speaks for the numbers and against them, a sentence each."""
     yield (
-        "Every number is of rows that fitted nothing. It is a lower bound: the truth may be larger."
+        "Every number is of rows that fitted nothing, and a lower bound: the truth may be larger."
     )
     yield (
         "A column that tells something only together with another, as the two of an exclusive or "

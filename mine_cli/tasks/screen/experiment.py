@@ -141,7 +141,7 @@ def splits_of(data: Observations, number: int, seed: int) -> tuple[list[Split], 
     values = np.nan_to_num(np.stack([c.values for c in data.columns if not c.fault], 1), nan=1e30)
     labels = identical_rows(torch.from_numpy(values))
     more = len(labels) - len(labels.unique())
-    copied = 0 < more and bool((labels.bincount() <= len(labels) ** 0.5).all())
+    copied = more > 0 and bool((labels.bincount() <= len(labels) ** 0.5).all())
     warnings = []
     if copied:
         warnings.append(

@@ -13,7 +13,7 @@ from mine_cli.data.observations import Observations
 from mine_cli.data.split import Split
 from mine_cli.data.tables.columns import MIN_ROWS
 from mine_cli.estimator.evaluation import Evaluation, pool
-from mine_cli.estimator.status import CEILING_MARGIN, status
+from mine_cli.estimator.status import status
 from mine_cli.tasks.protocol import Result
 from mine_cli.tasks.screen.cells import cells_of
 from mine_cli.tasks.screen.networks import trained_tables
@@ -29,6 +29,7 @@ COLUMNS = (
     "x", "z", "estimate", "low", "high", "p_value", "q_value", "status", "rows", "note",
 )  # fmt: skip
 FOUND = 0.05  # q-values up to it are counted as found
+NEAR = 1.5  # nats below the most that cells can tell, within which they tell too little
 FEWEST = 5  # rows of a pair in the smallest part of a fold
 Row = dict[str, Any]
 
@@ -121,7 +122,7 @@ class Screen:
         return int((x & z).sum())
 
     def _train(self, lot: int) -> dict[int, list[Tensor | None]]:
-        """Trains the networks of a lot: for each pair of numbers the T of each fold, over cells."""
+        """Returns what the networks of a lot have learned: of each pair of numbers, a T a fold."""
         pairs = range(lot * self.size, min((lot + 1) * self.size, len(self.pairs)))
         parts = {pair: of for pair in pairs if (of := self.parts(pair)) and of[0].ordered}
         flat = [part for of in parts.values() for part in of]
@@ -189,7 +190,7 @@ def verdict(parts: Sequence[Part], found: Evaluation, p: float) -> Row:
         return {"status": word, "note": "not finite"}
     note, cut = "", all(part.x.cut and part.z.cut for part in parts)
     ceiling = min(math.log(min(len(part.x), len(part.z))) for part in parts)
-    if word == "ok" and cut and found.value > ceiling - CEILING_MARGIN:
+    if cut and found.value > ceiling - NEAR:
         word, note = "at_ceiling", f"cells of a screen cannot tell more than {ceiling:.2f} nats"
     return {
         "estimate": found.value,
