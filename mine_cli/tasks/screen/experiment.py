@@ -17,8 +17,9 @@ from mine_cli.data.split import Split, folds, identical_rows, three_way
 from mine_cli.data.tables.columns import MIN_ROWS
 from mine_cli.errors import BadInput
 from mine_cli.results.files import write_csv
-from mine_cli.tasks.common import options, sections
+from mine_cli.tasks.common import forward_pass, options, sections
 from mine_cli.tasks.protocol import Experiment, Result
+from mine_cli.tasks.screen.networks import term_of
 from mine_cli.tasks.screen.training import COLUMNS, Row, Screen
 from mine_cli.training.rng import stream
 
@@ -50,7 +51,9 @@ class ScreenExperiment(Experiment):
         self.task: Screen | None = None
 
     def check(self) -> None:
-        """Raises BadInput where no pair has enough rows."""
+        """Raises BadInput where no pair has enough rows, or no network can be made."""
+        few = torch.zeros(4, 1)
+        forward_pass(term_of(options(self.cfg.task, ScreenConf).widths, self.cfg.seed), few, few)
         values = [~np.isnan(column.values) for column in self.data.columns]
         most = max(int((values[i] & values[j]).sum()) for i, j in self.data.pairs)
         if most < MIN_ROWS:

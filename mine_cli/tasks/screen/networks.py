@@ -16,7 +16,7 @@ from mine_cli.networks.mlp import MLP
 from mine_cli.tasks.screen.tables import Part, held_out, over_cells
 from mine_cli.training.optim import set_rate
 
-__all__ = ["trained_tables"]
+__all__ = ["term_of", "trained_tables"]
 
 LOOKS = 3  # at the select rows while they are trained
 STEPS_AT_ONCE = 64  # whose batches are drawn in one go
