@@ -11,7 +11,7 @@ from mine_cli.results.files import Result
 from mine_cli.results.metrics import METRICS
 from mine_cli.results.numbers import chance, known, per_nat
 
-__all__ = ["STATUS_ADVICE", "summary"]
+__all__ = ["SCREEN_ADVICE", "STATUS_ADVICE", "summary"]
 
 STATUS_ADVICE = {
     "diverged": "A loss or score became infinite; the last good checkpoint was kept. "
@@ -33,6 +33,13 @@ STATUS_ADVICE = {
     "mutual information never is. Try a larger task.statistics_lr or task.statistics_steps.",
     "inaccurate": "Too many test images are taken for something else, so it was not kept. "
     "Try a larger trainer.steps.",
+}
+SCREEN_ADVICE = {
+    "at_ceiling": "The cells of a screen cannot tell more, and the information is larger. "
+    "Ask task=mi-estimate of these two columns.",
+    "high_variance": "Few rows carry the whole average, so the value may be far off. "
+    "Try more rows, or task=mi-estimate of these two columns.",
+    "diverged": "The number is not finite. Try a smaller trainer.lr.",
 }
 LABEL = 16  # characters before the numbers
 WIDTH = 84  # of what explains them
@@ -209,6 +216,9 @@ def of_screen(result: Result, units: str) -> list[str]:
                 2,
             ),
         ]
+    for word, advice in SCREEN_ADVICE.items():
+        if any(line["status"] == word for line in top[:SHOWN]):
+            lines += explained(f"{word}: {advice}", 2)
     if left := result.get("left_out") or []:
         shown = "; ".join(f"{column['name']}: {column['why']}" for column in left[:SHOWN])
         more = f"; and {len(left) - SHOWN} more, see screen.csv" if len(left) > SHOWN else ""

@@ -1,16 +1,19 @@
 """The page of a screen: which columns tell of which, how much, how sure one may be."""
 
+import re
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mine_cli.figures.report.page import bullets, paragraph, section, table
 from mine_cli.results.files import Result
 from mine_cli.results.numbers import chance, known, per_nat
-from mine_cli.results.summary import STATUS_ADVICE
+from mine_cli.results.summary import SCREEN_ADVICE
 
 __all__ = ["of_screen", "screen_in_notebook", "screened"]
 
-HEAD = ("x", "z", "", "between", "p", "q", "rows", "status")
+
+PLAIN = re.compile(r"(?!(?:null|true|false)$)[A-Za-z_/][\w./-]*")  # what Hydra takes for text
 
 
 def screened(result: Result) -> str:
@@ -46,21 +49,23 @@ def screen_in_notebook(result: Result, units: str = "nats") -> str:
 
 def table_of(result: Result, units: str) -> str:
     """The first rows of the table."""
-    factor = per_nat(units)
+    factor, names = per_nat(units), ["x", "z"]
+    if len(result.get("outcomes") or []) == 1:
+        names = ["x"]  # z stands in the title
     rows = [
         [
-            str(row["x"]),
-            str(row["z"]),
+            *(str(row[name]) for name in names),
             f"{row['estimate'] * factor:z.3f}",
+            chance(row["q_value"]),
             f"{row['low'] * factor:z.3f} to {row['high'] * factor:z.3f}",
             chance(row["p_value"]),
-            chance(row["q_value"]),
             f"{row['rows']:,}",
             str(row["status"]),
         ]
         for row in result.get("top") or []
     ]
-    return table([*HEAD[:2], units, *HEAD[3:]], rows, text=2)
+    head = [*names, units, "q", "between", "p", "rows", "status"]
+    return table(head, rows, text=len(names))
 
 
 def cautions(result: Result) -> Iterator[str]:
@@ -74,7 +79,7 @@ def cautions(result: Result) -> Iterator[str]:
     )
     yield "A large number is no cause: it may be another column behind both, or an effect of z."
     words = [str(row["status"]) for row in result.get("top") or []]
-    for word, advice in STATUS_ADVICE.items():
+    for word, advice in SCREEN_ADVICE.items():
         if word in words:
             yield f"{words.count(word)} of these with status {word}: {advice}"
     yield from result.get("warnings") or []
@@ -86,11 +91,18 @@ def to_try(result: Result) -> Iterator[str]:
     path = (result.get("dataset") or {}).get("path")
     if not top:
         return
-    where = f"dataset.path={path} " if isinstance(path, str) and path != "memory" else ""
+    known = isinstance(path, str) and path != "memory"
+    where = [typed("dataset.path", path)] if known else []
     x, z = top[0]["x"], top[0]["z"]
-    yield (
-        f"`mine-run dataset=arrays {where}dataset.x={x} dataset.z={z}`: the largest pair with "
-        "larger networks and more folds."
-    )
+    words = ["mine-run", "dataset=arrays", *where, typed("dataset.x", x), typed("dataset.z", z)]
+    yield f"`{' '.join(words)}`: the largest pair with larger networks and more folds."
     if len(top) > 1 and top[1]["z"] == z:
-        yield f"`dataset.x=[{x},{top[1]['x']}]`: how much two columns tell together."
+        together = typed("dataset.x", x, top[1]["x"])
+        yield f"`{together}`: how much two columns tell together."
+
+
+def typed(key: str, *names: str) -> str:
+    """Returns a key with one name, or a list of them, as they are typed in a shell."""
+    words = [n if PLAIN.fullmatch(n) else '"' + n.replace('"', '\\"') + '"' for n in names]
+    value = words[0] if len(words) == 1 else f"[{','.join(words)}]"
+    return shlex.quote(f"{key}={value}")

@@ -1,8 +1,11 @@
 """The words of a screen: on its page, in a notebook and on the terminal."""
 
+import shlex
 from typing import Any
 
-from mine_cli.figures.report.screen import of_screen, screen_in_notebook, screened
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from mine_cli.figures.report.screen import of_screen, screen_in_notebook, screened, typed
 from mine_cli.results.numbers import chance
 from mine_cli.results.summary import summary
 
@@ -43,7 +46,17 @@ def test_the_page_says_what_was_found_what_to_doubt_and_what_was_left_out() -> N
     assert "1 of these with status at_ceiling" in page
     assert "exclusive or" in page
     assert "id: an identifier" in page
-    assert "dataset.x=[gene_&lt;1&gt;,gene_2]" in page
+    assert "&#x27;dataset.x=[&quot;gene_&lt;1&gt;&quot;,gene_2]&#x27;" in page
+
+
+def test_names_are_typed_so_that_a_shell_and_hydra_take_them_as_they_are() -> None:
+    assert typed("dataset.x", "age") == "dataset.x=age"
+    assert typed("dataset.x", "a", "b") == "'dataset.x=[a,b]'"
+    for name in ("mean radius", "2020.10", "null", 'say "x"', "od280/od315 (%)", "a,b"):
+        (word,) = shlex.split(typed("dataset.x", name))
+        (override,) = OverridesParser.create().parse_overrides([word])
+        value = override.value()
+        assert getattr(value, "text", value) == name
 
 
 def test_what_the_screen_asks() -> None:
@@ -68,6 +81,7 @@ def test_the_terminal_shows_the_first_rows_in_columns() -> None:
     assert first.index("0.500") == head.index("nats")
     assert first.index("< 1e-99") == head.index("p  ")
     assert "1,234" in first
+    assert any("at_ceiling: The cells of a screen" in line for line in lines)
     assert any("left out: id: an identifier" in line for line in lines)
     assert any("3 pairs" in line for line in lines)
 
