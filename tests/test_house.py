@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "sweep": {"errors", "config", "results", "training", "tasks"},
     "api": {"errors", "config", "data", "tasks", "sweep.folder", "figures.report.run"},
+    "screening": {"errors", "api", "config", "data", "tasks", "figures.report.screen"},
 }  # fmt: skip
 # Single modules that may do more than their room.
 BESIDES = {
@@ -44,7 +45,7 @@ WITHOUT_TORCH = (
     "mine_cli.sweep.folder", "mine_cli.sweep.plugins.hydra_plugins.mine_run.launcher",
     "mine_cli.sweep.plugins.hydra_plugins.mine_run.sweeper",
 )  # fmt: skip
-SLICES = ("mi_estimate", "gan", "infobottleneck")
+SLICES = ("mi_estimate", "gan", "infobottleneck", "screen")
 
 Graph = dict[str, dict[str, bool]]
 """Module -> the modules that it imports -> whether already when it is imported itself."""
@@ -197,5 +198,8 @@ def test_without_torch() -> None:
 
 def test_the_entrance_hall_is_small() -> None:
     files = {file.name for file in PACKAGE.iterdir() if file.is_file()}
-    wanted = {"__init__.py", "__main__.py", "api.py", "bounds.py", "errors.py", "marginals.py"}
+    wanted = {
+        "__init__.py", "__main__.py", "api.py", "bounds.py", "errors.py", "marginals.py",
+        "screening.py",
+    }  # fmt: skip
     assert files - {"py.typed"} == wanted
