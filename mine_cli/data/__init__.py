@@ -51,6 +51,8 @@ class Rows:
         kept: Which of the rows that were read these are, [n]; None: all.
         read: How many rows were read, those with gaps among them; None: as many as there are.
         gaps: How many rows lacked a value, for each column in which any did.
+        given: Third variable w, [n, columns]: the information of x and z is that given w.
+        given_categorical: Every column of w is part of a one-hot code.
     """
 
     x: Tensor
@@ -66,9 +68,13 @@ class Rows:
     kept: Tensor | None = None
     read: int | None = None
     gaps: dict[str, int] = field(default_factory=dict)
+    given: Tensor | None = None
+    given_categorical: bool = False
 
     def __post_init__(self) -> None:
         lengths = {"x": len(self.x), "z": len(self.z)}
+        if self.given is not None:
+            lengths["given"] = len(self.given)
         if self.groups is not None:
             lengths["groups"] = len(self.groups)
         if len(set(lengths.values())) > 1:

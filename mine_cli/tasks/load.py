@@ -55,6 +55,9 @@ def load(folder: str | Path, trust: bool = False) -> MutualInformation:
         torch.Size([1000])
     """
     cfg, best = finished(Path(folder), "mi-estimate", trust)
+    if cfg.dataset.get("given"):
+        told = "given is the difference of two terms, neither of which scores x with z alone"
+        raise BadInput(f"{folder}: an estimate with dataset.{told}")
     with fitting(Path(folder)):
         x_shape, z_shape = (tuple(shape) for shape in best["shapes"])
         term = partial(build.term, cfg, x_shape, z_shape, seed=cfg.seed)
