@@ -129,21 +129,13 @@ def estimate(
         >>> 0.1 < e.mi < 0.6        # the truth is log(2) / 2 = 0.347
         True
     """
-    chosen = {"bound": bound, "network": network, "seed": seed, **overrides}
-    faults = [f"{key}: {why}" for key, why in NOT_HERE.items() if key in chosen]
-    if faults:
-        raise BadInput(*faults)
-    if groups is not None:
-        chosen = {"split": "groups:groups", **chosen}
-    if given is not None:
-        chosen = {"dataset.given": "given", **chosen}
-    cfg = composed(["dataset=arrays", "dataset.path=memory", *map(override, chosen.items())])
-    data = from_memory(x, z, categorical, groups, cfg.dataset.missing, cfg.dataset.lag, given)
-    experiment = MIEstimateExperiment(cfg, data)
+    experiment = experiment_on(
+        x, z, categorical, groups, given, bound=bound, network=network, seed=seed, **overrides
+    )
     with undisturbed():
         experiment.check()
         if folder is not None:
-            keep_configuration(cfg, Path(folder))
+            keep_configuration(experiment.cfg, Path(folder))
         try:
             result = run.run_experiment(experiment, None if folder is None else Path(folder))
         except Diverged as error:
@@ -153,6 +145,27 @@ def estimate(
     return Estimate(
         mi=result.get("estimate"), status=result["status"], curve=curve, result=result, **kept
     )
+
+
+def experiment_on(
+    x: Any,
+    z: Any,
+    categorical: Sequence[str] = (),
+    groups: Any = None,
+    given: Any = None,
+    **chosen: Any,
+) -> MIEstimateExperiment:
+    """Makes an estimate of rows in memory ready to run; arguments and faults as `estimate`."""
+    faults = [f"{key}: {why}" for key, why in NOT_HERE.items() if key in chosen]
+    if faults:
+        raise BadInput(*faults)
+    if groups is not None:
+        chosen = {"split": "groups:groups", **chosen}
+    if given is not None:
+        chosen = {"dataset.given": "given", **chosen}
+    cfg = composed(["dataset=arrays", "dataset.path=memory", *map(override, chosen.items())])
+    data = from_memory(x, z, categorical, groups, cfg.dataset.missing, cfg.dataset.lag, given)
+    return MIEstimateExperiment(cfg, data)
 
 
 def composed(overrides: Sequence[str]) -> DictConfig:

@@ -25,6 +25,7 @@ from mine_cli.errors import BadInput
 
 if TYPE_CHECKING:
     from mine_cli.data.labelled import Labelled
+    from mine_cli.data.tables.coding import Coding
 
 __all__ = [
     "Finite", "HasContent", "HasFiles", "HasSeed", "HasSize", "HasTruth", "HasTruthNote", "Rows",
@@ -53,6 +54,7 @@ class Rows:
         gaps: How many rows lacked a value, for each column in which any did.
         given: Third variable w, [n, columns]: the information of x and z is that given w.
         given_categorical: Every column of w is part of a one-hot code.
+        codings: How the columns of x and of z became numbers, where they were read so.
     """
 
     x: Tensor
@@ -70,6 +72,7 @@ class Rows:
     gaps: dict[str, int] = field(default_factory=dict)
     given: Tensor | None = None
     given_categorical: bool = False
+    codings: "dict[str, Coding]" = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         lengths = {"x": len(self.x), "z": len(self.z)}

@@ -9,7 +9,8 @@ import torch
 from mine_cli.data import Rows
 from mine_cli.data.labelled import Labelled
 from mine_cli.data.tables import Columns
-from mine_cli.data.tables.columns import Sheet, group_labels, twins, variable
+from mine_cli.data.tables.coding import Coding
+from mine_cli.data.tables.columns import MIN_ROWS, Sheet, group_labels, twins, variable
 from mine_cli.data.tables.csv import is_number
 from mine_cli.data.tables.frames import columns_of, is_table, unlike_indexes
 from mine_cli.data.tables.supervised import labelled_from
@@ -222,6 +223,7 @@ def from_memory(
     missing: str | None = None,
     lag: int = 0,
     given: object = None,
+    fewest: int = MIN_ROWS,
 ) -> InMemory:
     """Takes arrays, tensors and tables as x and z, with a file's checks.
 
@@ -234,6 +236,7 @@ def from_memory(
         missing: As of `Arrays`; None: ``drop`` where one of them is a table, else ``refuse``.
         lag: As of `Arrays`.
         given: w, [n] or [n, columns], as x: the information of x and z is that given w.
+        fewest: So many rows have to be there.
 
     What has an index must have the same: rows are paired by position.
     """
@@ -256,11 +259,11 @@ def from_memory(
     sheet = Sheet("", found["x"], found["z"], label, found.get("given", {}))
     drop = any(map(is_table, (x, z, given))) if missing is None else missing == "drop"
     classes = {c for side in found for c in found[side] if side in categorical or c in categorical}
-    return InMemory(_rows(sheet.lagged(lag).complete(drop), classes))
+    return InMemory(_rows(sheet.lagged(lag).complete(drop), classes, fewest))
 
 
-def _rows(sheet: Sheet, categorical: Collection[str]) -> Rows:
-    faults = sheet.faults()
+def _rows(sheet: Sheet, categorical: Collection[str], fewest: int = MIN_ROWS) -> Rows:
+    faults = sheet.faults(fewest)
     x, z, w = (variable(sheet, side, categorical) for side in (sheet.x, sheet.z, sheet.given))
     for side in (x, z, w) if sheet.given else (x, z):
         faults += [*side.faults, *side.constant]
@@ -292,6 +295,7 @@ def _rows(sheet: Sheet, categorical: Collection[str]) -> Rows:
         gaps=sheet.gaps,
         given=w.values if sheet.given else None,
         given_categorical=w.categorical,
+        codings={"x": Coding.of(sheet.x, x), "z": Coding.of(sheet.z, z)},
     )
 
 

@@ -79,7 +79,7 @@ def numbers(result: Result, units: str) -> list[str]:
     error, status = known(result, "standard_error"), str(result.get("status"))
     spread = "" if error is None else f" ± {error * per_nat(units):.4f}"
     shown = " unknown" if estimate is None else f"{value(estimate, units)}{spread} {units}"
-    which = "; ± one standard error" if "±" in shown else ""  # a sweep's table shows two
+    which = "; ± one standard error" if "±" in shown else ""
     lines = [row("estimate", shown, f"status: {status}{which}")]
     lines += [of_term(name, term, units) for name, term in terms_of(result).items()]
     note = str(result.get("true_mi_note") or "")

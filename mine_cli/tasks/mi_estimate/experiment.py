@@ -24,6 +24,7 @@ from mine_cli.data.split import Split
 from mine_cli.errors import BadInput
 from mine_cli.estimator.status import below
 from mine_cli.estimator.term import MutualInformation
+from mine_cli.results.files import write_json
 from mine_cli.results.folder import RunFolder
 from mine_cli.tasks import build
 from mine_cli.tasks.common import UNKNOWN, forward_pass, options, sections, trained_alike
@@ -240,6 +241,9 @@ class MIEstimateExperiment(Experiment):
         }
         if rows:
             numpy.savez_compressed(files.path / "split.npz", **rows)
+        if self.data.rows is not None and (codings := self.data.rows.codings):
+            saved = {side: coding.saved() for side, coding in codings.items()}
+            write_json(files.path / "columns.json", saved)
         if some := to_draw(self.data):
             files.keep("rows", some)
 
