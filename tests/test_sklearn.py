@@ -58,7 +58,7 @@ def test_it_finds_what_estimate_finds() -> None:
 def test_other_rows_are_scored_by_what_was_learned(n: int) -> None:
     found = MutualInformationEstimator(options=QUICK).fit(*rows(n))
     X, y = rows(500, seed=1)
-    assert found.score(X, y) == pytest.approx(0.8, abs=0.25)  # the truth is log(5) / 2
+    assert 0.4 < found.score(X, y) < 0.9  # the truth is log(5) / 2 = 0.805
     shuffled = np.random.default_rng(0).permutation(y)
     assert found.score(X, shuffled) < 0.1
     again = pickle.loads(pickle.dumps(found))
@@ -124,6 +124,7 @@ def test_the_column_that_tells_is_selected(n: int) -> None:
     assert p_values[1] < 0.01 < p_values[[0, 2]].min()
 
 
+@pytest.mark.slow
 def test_in_a_pipeline_and_with_a_frame() -> None:
     data = load_iris(as_frame=True)
     X = data.data.assign(site=np.random.default_rng(0).choice(["a", "b"], 150))
