@@ -31,6 +31,7 @@ NOT_HERE = {
     "dataset.path": "x and z are the data",
     "dataset.x": "x and z are the data",
     "dataset.z": "x and z are the data",
+    "dataset.given": "want given=w",
     "dataset.categorical": "want categorical=[...]",
     "resume": "want mine-run resume=FOLDER in a terminal",
     "trust": "nothing is resumed here",
@@ -98,6 +99,7 @@ def estimate(
     folder: str | Path | None = None,
     categorical: Sequence[str] = (),
     groups: Any = None,
+    given: Any = None,
     **overrides: Unpack[Overrides],
 ) -> Estimate:
     """Estimate the mutual information of paired rows x ``[n, ...]`` and z ``[n, ...]``, in nats.
@@ -107,8 +109,11 @@ def estimate(
             columns of text in a frame, are classes.
         bound, network, seed: as on the command line.
         folder: where to keep the run (metrics, checkpoints, result); nothing is written without.
-        categorical: whose numbers are classes, one-hot coded: ``x``, ``z``, a frame's columns.
+        categorical: whose numbers are classes, one-hot coded: ``x``, ``z``, ``given``, a frame's
+            columns.
         groups: labels ``[n]`` of rows that no split may part.
+        given: w, as many rows: the information is that of x and z given w,
+            I(x, w; z) - I(w; z), both by the same recipe on the same rows.
         overrides: any other key, ``folds=5`` or ``**{"trainer.steps": 1000}``; groups too.
             See :class:`Overrides` for what a type checker makes of them.
 
@@ -124,19 +129,13 @@ def estimate(
         >>> 0.1 < e.mi < 0.6        # the truth is log(2) / 2 = 0.347
         True
     """
-    given = {"bound": bound, "network": network, "seed": seed, **overrides}
-    faults = [f"{key}: {why}" for key, why in NOT_HERE.items() if key in given]
-    if faults:
-        raise BadInput(*faults)
-    if groups is not None:
-        given = {"split": "groups:groups", **given}
-    cfg = composed(["dataset=arrays", "dataset.path=memory", *map(override, given.items())])
-    data = from_memory(x, z, categorical, groups, cfg.dataset.missing, cfg.dataset.lag)
-    experiment = MIEstimateExperiment(cfg, data)
+    experiment = experiment_on(
+        x, z, categorical, groups, given, bound=bound, network=network, seed=seed, **overrides
+    )
     with undisturbed():
         experiment.check()
         if folder is not None:
-            keep_configuration(cfg, Path(folder))
+            keep_configuration(experiment.cfg, Path(folder))
         try:
             result = run.run_experiment(experiment, None if folder is None else Path(folder))
         except Diverged as error:
@@ -146,6 +145,27 @@ def estimate(
     return Estimate(
         mi=result.get("estimate"), status=result["status"], curve=curve, result=result, **kept
     )
+
+
+def experiment_on(
+    x: Any,
+    z: Any,
+    categorical: Sequence[str] = (),
+    groups: Any = None,
+    given: Any = None,
+    **chosen: Any,
+) -> MIEstimateExperiment:
+    """Makes an estimate of rows in memory ready to run; arguments and faults as `estimate`."""
+    faults = [f"{key}: {why}" for key, why in NOT_HERE.items() if key in chosen]
+    if faults:
+        raise BadInput(*faults)
+    if groups is not None:
+        chosen = {"split": "groups:groups", **chosen}
+    if given is not None:
+        chosen = {"dataset.given": "given", **chosen}
+    cfg = composed(["dataset=arrays", "dataset.path=memory", *map(override, chosen.items())])
+    data = from_memory(x, z, categorical, groups, cfg.dataset.missing, cfg.dataset.lag, given)
+    return MIEstimateExperiment(cfg, data)
 
 
 def composed(overrides: Sequence[str]) -> DictConfig:

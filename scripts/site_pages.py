@@ -4,6 +4,7 @@ The front page is the README, the reference comes from the schemas and the heade
 record from `outputs/paper`: nothing of them is written twice.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,7 @@ def pages() -> dict[str, str]:
     """Path -> Markdown."""
     found = {
         "index.md": front_page(),
+        "tutorial/notebook.md": notebook(),
         "reference/index.md": overview(),
         "reference/keys.md": root_page(),
         "reference/experiment.md": experiments(),
@@ -66,6 +68,29 @@ def front_page() -> str:
     return text.replace("](docs/", "](").replace(
         "](outputs/paper/README.md", "](results/record.md"
     )
+
+
+def notebook() -> str:
+    """The notebook as a page: its text, its code, and what each cell shows."""
+    path = ROOT / "docs" / "tutorial" / "notebook.ipynb"
+    parts = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        text = "".join(cell["source"])
+        parts.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
+        parts += [shown for output in cell.get("outputs", ()) if (shown := output_of(output))]
+    parts.append("This page is [a notebook](notebook.ipynb).")
+    return "\n\n".join([*parts, ""])
+
+
+def output_of(output: Any) -> str:
+    """What a cell has shown: HTML where there is some, else text."""
+    data = output.get("data", {})
+    if html := "".join(data.get("text/html", "")):
+        # Blank lines would end it, and headings are the page's.
+        kept = [line for line in html.replace("h2>", "h4>").splitlines() if line.strip()]
+        return "\n".join(['<div class="shown">', *kept, "</div>"])
+    text = "".join(output.get("text") or data.get("text/plain", ""))
+    return f"```text\n{text.rstrip()}\n```" if text else ""
 
 
 def overview() -> str:

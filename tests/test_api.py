@@ -192,6 +192,13 @@ def test_groups_and_classes(tmp_path: Path) -> None:
     assert found.mi > 0.2  # the truth is log 2
     assert found.result["groups"] == 100
     assert 0 < found.result["p_value"] < 1
+    term = mine_cli.load(folder)
+    assert term.codings["z"].classes == {"z": ["left", "right"]}
+    one_hot = torch.from_numpy(species == "right")[:, None] == torch.tensor([False, True])
+    as_they_are = term.pointwise(x[:9], species[:9])
+    assert torch.equal(as_they_are, term.pointwise(torch.tensor(x[:9]), one_hot[:9].float()))
+    with pytest.raises(BadInput, match="up: no class of the training rows"):
+        term.pointwise(x[:2], np.array(["left", "up"]))
 
 
 @pytest.mark.parametrize(

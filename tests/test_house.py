@@ -32,6 +32,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sweep": {"errors", "config", "results", "training", "tasks"},
     "api": {"errors", "config", "data", "tasks", "sweep.folder", "figures.report.run"},
     "screening": {"errors", "api", "config", "data", "tasks", "figures.report.screen"},
+    # A door beside `api`, and the only module that imports scikit-learn, an extra.
+    "sklearn": {"errors", "api", "data", "estimator", "tasks", "training"},
 }  # fmt: skip
 # Single modules that may do more than their room.
 BESIDES = {
@@ -201,5 +203,24 @@ def test_the_entrance_hall_is_small() -> None:
     wanted = {
         "__init__.py", "__main__.py", "api.py", "bounds.py", "errors.py", "marginals.py",
         "screening.py",
+        "sklearn.py",
     }  # fmt: skip
     assert files - {"py.typed"} == wanted
+
+
+def test_scikit_learn_is_imported_by_its_own_door_alone() -> None:
+    importing = [
+        name_of(file, PACKAGE)
+        for file in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        and "sklearn" in {name.partition(".")[0] for name in imported_by(node)}
+    ]
+    assert {*importing} == {"sklearn"}
+
+
+def imported_by(node: ast.Import | ast.ImportFrom) -> list[str]:
+    """The modules that a statement names."""
+    if isinstance(node, ast.ImportFrom):
+        return [str(node.module)]
+    return [alias.name for alias in node.names]

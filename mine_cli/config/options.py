@@ -115,6 +115,9 @@ class ArraysConf:
     )
     x: Any = ruled(None, or_none(NAMES), "Array or columns of x; null: the array named x.")
     z: Any = ruled(None, or_none(NAMES), "Array or columns of z; null: the array named z.")
+    given: Any = ruled(
+        None, or_none(NAMES), "Columns w: the information of x and z is that given w; null: none."
+    )
     categorical: list[Any] = ruled(
         [], NAMES, "Columns whose numbers are classes, to be one-hot coded; text is anyway."
     )

@@ -172,6 +172,8 @@ def data_faults(cfg: DictConfig) -> Iterator[str]:
             yield f"dataset.lag={dataset.lag}: only task=mi-estimate pairs rows anew; leave it out"
         elif cfg.split != "blocks":
             yield f"dataset.lag={dataset.lag}: is of rows in time order; want split=blocks"
+    if option == "arrays" and dataset.given is not None and cfg.task.name != "mi-estimate":
+        yield f"dataset.given={shown(dataset.given)}: only task=mi-estimate takes it; leave it out"
     if cfg.task.name != "mi-estimate":
         return
     if option == "gaussian" and dataset.rho is None and dataset.mi is None:

@@ -25,6 +25,7 @@ from mine_cli.errors import BadInput
 
 if TYPE_CHECKING:
     from mine_cli.data.labelled import Labelled
+    from mine_cli.data.tables.coding import Coding
 
 __all__ = [
     "Finite", "HasContent", "HasFiles", "HasSeed", "HasSize", "HasTruth", "HasTruthNote", "Rows",
@@ -51,6 +52,9 @@ class Rows:
         kept: Which of the rows that were read these are, [n]; None: all.
         read: How many rows were read, those with gaps among them; None: as many as there are.
         gaps: How many rows lacked a value, for each column in which any did.
+        given: Third variable w, [n, columns]: the information of x and z is that given w.
+        given_categorical: Every column of w is part of a one-hot code.
+        codings: How the columns of x and of z became numbers, where they were read so.
     """
 
     x: Tensor
@@ -66,9 +70,14 @@ class Rows:
     kept: Tensor | None = None
     read: int | None = None
     gaps: dict[str, int] = field(default_factory=dict)
+    given: Tensor | None = None
+    given_categorical: bool = False
+    codings: "dict[str, Coding]" = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         lengths = {"x": len(self.x), "z": len(self.z)}
+        if self.given is not None:
+            lengths["given"] = len(self.given)
         if self.groups is not None:
             lengths["groups"] = len(self.groups)
         if len(set(lengths.values())) > 1:

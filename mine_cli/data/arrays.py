@@ -1,7 +1,7 @@
 """A user's own numbers: from files, or from memory."""
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -10,7 +10,8 @@ from mine_cli.data import Rows
 from mine_cli.data.labelled import Labelled
 from mine_cli.data.observations import Observations, choose, flat, observations
 from mine_cli.data.tables import Columns
-from mine_cli.data.tables.columns import Sheet, group_labels, twins, variable
+from mine_cli.data.tables.coding import Coding
+from mine_cli.data.tables.columns import MIN_ROWS, Sheet, group_labels, twins, variable
 from mine_cli.data.tables.csv import is_number
 from mine_cli.data.tables.frames import columns_of, is_table, unlike_indexes
 from mine_cli.data.tables.supervised import labelled_from
@@ -30,13 +31,15 @@ class Arrays:
         x: Name of the array or column that is x, or a list of those that are its columns. A .npz
             may leave it out: the array x.
         z: The same for z.
+        given: Columns of w: the information of x and z is that given w. None: plain information.
         categorical: Names of columns of numbers that hold classes, as columns of text do anyway:
             one-hot coded, the classes in ascending order, compared as they stand (``007`` and
-            ``7`` are two). Those that are not in x or z change nothing.
+            ``7`` are two). Those that are not chosen change nothing.
         missing: ``drop`` leaves out the rows that lack a value in a column of x, z or the groups,
             ``refuse`` raises BadInput for them. None: ``drop`` in a table, ``refuse`` in arrays
             (.npz, .npy).
-        lag: Row i of x is paired with row i + lag of z, of rows in time order.
+        lag: Row i of x is paired with row i + lag of z, of rows in time order. What is given is
+            row i's own: with z given, it is z's past (transfer entropy).
         separator: Between the cells of a text file: a character, or ``tab``. None: recognised.
         decimal: ``.`` or ``,`` in a text file. None: recognised.
         group_column: Name of a column (text or numbers) whose rows of one value belong together.
@@ -51,6 +54,7 @@ class Arrays:
         path: str | Path | Sequence[str | Path],
         x: Names = None,
         z: Names = None,
+        given: Names = None,
         categorical: Names = (),
         missing: str | None = None,
         lag: int = 0,
@@ -60,7 +64,7 @@ class Arrays:
         test_path: str | Path | Sequence[str | Path] | None = None,
         seed: int = 0,
     ) -> None:
-        self.path, self.x, self.z = path, _names(x), _names(z)
+        self.path, self.x, self.z, self.given = path, _names(x), _names(z), _names(given) or []
         self.missing, self.lag = missing, lag
         self.separator, self.decimal = separator, decimal
         self.categorical = _names(categorical) or []
@@ -80,7 +84,8 @@ class Arrays:
         """Reads and checks the file once; raises BadInput with every fault found."""
         if self._rows is None:
             table = self._opened(self.path)
-            self._rows = _rows(self._read(table, *self._chosen(table)), self.categorical)
+            x, z = self._chosen(table)
+            self._rows = _rows(self._read(table, x, z, given=self.given), self.categorical)
         return self._rows
 
     def labelled(self) -> Labelled:
@@ -135,10 +140,15 @@ class Arrays:
         return table
 
     def _read(
-        self, table: Table, x: Sequence[str], z: Sequence[str], labels: bool = False
+        self,
+        table: Table,
+        x: Sequence[str],
+        z: Sequence[str],
+        labels: bool = False,
+        given: Sequence[str] = (),
     ) -> Sheet:
         groups = [] if labels or self.group_column is None else [self.group_column]
-        wanted = dict.fromkeys([*x, *z])
+        wanted = dict.fromkeys([*x, *z, *given])
         text = [*self.categorical, *(z if labels else ()), *(g for g in groups if g not in wanted)]
         found = table.load(list(wanted | dict.fromkeys(groups)), text)
         sheet = Sheet(
@@ -146,6 +156,7 @@ class Arrays:
             {name: found[name] for name in x},
             {name: found[name] for name in z},
             found[groups[0]] if groups else None,
+            {name: found[name] for name in given},
             table.place,
         )
         drop = table.gaps if self.missing is None else self.missing == "drop"
@@ -180,6 +191,7 @@ class Arrays:
         both = [name for name in x if name in z]
         if both:
             faults.append(f"dataset.x and dataset.z share {listed(both)}: want it in one of them")
+        faults += self._given_faults(table, x, z, there)
         absent = [name for name in self.categorical if name not in (*table.names, *x, *z)]
         if absent:
             faults.append(f"dataset.categorical={listed(absent)}: not there: {there}")
@@ -188,6 +200,24 @@ class Arrays:
             faults.append(f"split=groups:{group}: not there: {there}")
         refuse(faults)
         return x, z
+
+    def _given_faults(
+        self, table: Table, x: Sequence[str], z: Sequence[str], there: str
+    ) -> Iterator[str]:
+        """Yields what is wrong with the choice of what is given."""
+        given = self.given
+        if given and not table.named:
+            yield f"dataset.given={listed(given)}: a pair of .npy files has no names: want null"
+            return
+        if unknown := [name for name in given if name not in table.names]:
+            yield f"dataset.given={listed(unknown)}: not there: {there}"
+        if len(set(given)) < len(given):
+            yield f"dataset.given={listed(given)}: a name twice: want each once"
+        # Of another row, z is another variable: its own past.
+        for key, names in (("x", x), ("z", [] if self.lag else z)):
+            if shared := [name for name in given if name in names]:
+                told = f"dataset.given and dataset.{key} share {listed(shared)}"
+                yield f"{told}: want it in one of them"
 
 
 class InMemory:
@@ -203,7 +233,8 @@ class InMemory:
     def content(self) -> str:
         """Returns a SHA-256 of the numbers, for the run's fingerprint."""
         digest = hashlib.sha256()
-        for side in (self._rows.x, self._rows.z):
+        given = [] if self._rows.given is None else [self._rows.given]
+        for side in (self._rows.x, self._rows.z, *given):
             digest.update(f"{tuple(side.shape)}".encode())
             digest.update(side.contiguous().numpy().tobytes())
         return digest.hexdigest()
@@ -272,6 +303,8 @@ def from_memory(
     groups: object = None,
     missing: str | None = None,
     lag: int = 0,
+    given: object = None,
+    fewest: int = MIN_ROWS,
 ) -> InMemory:
     """Takes arrays, tensors and tables as x and z, with a file's checks.
 
@@ -279,35 +312,48 @@ def from_memory(
         x: [n] or [n, ...]: NumPy, torch, xarray, a Series or DataFrame of pandas or polars, or
             what becomes an array. Text is classes.
         z: [n] or [n, ...].
-        categorical: ``x``, ``z``, or columns of these, whose numbers are classes too.
+        categorical: ``x``, ``z``, ``given``, or columns of these, whose numbers are classes too.
         groups: Labels, [n], of rows that belong together in a split.
-        missing: As of `Arrays`; None: ``drop`` where x or z is a table, else ``refuse``.
+        missing: As of `Arrays`; None: ``drop`` where one of them is a table, else ``refuse``.
         lag: As of `Arrays`.
+        given: w, [n] or [n, columns], as x: the information of x and z is that given w.
+        fewest: So many rows have to be there.
 
     What has an index must have the same: rows are paired by position.
     """
-    given = {"x": x, "z": z} if groups is None else {"x": x, "z": z, "groups": groups}
-    faults = [*unlike_indexes(given)]
+    beside = {"given": given, "groups": groups}
+    handed = {"x": x, "z": z, **{k: v for k, v in beside.items() if v is not None}}
+    faults = [*unlike_indexes(handed)]
     found: dict[str, Columns] = {}
-    for name, values in given.items():
+    for name, values in handed.items():
         try:
             found[name] = columns_of(name, values)
         except ValueError as fault:
             faults.append(f"{name}: {fault}")
     refuse(faults)
     labels = found.pop("groups", {})
-    names = {"x", "z"}.union(*found.values())
-    refuse(f"categorical={name}: want x or z" for name in categorical if name not in names)
-    sheet = Sheet("", found["x"], found["z"], next(iter(labels.values()), None))
-    drop = is_table(x) or is_table(z) if missing is None else missing == "drop"
+    sides = [name for name in ("x", "z", "given") if name in found]
+    names = {*sides}.union(*found.values())
+    want = " or ".join(sides)
+    refuse(f"categorical={name}: want {want}" for name in categorical if name not in names)
+    label = next(iter(labels.values()), None)
+    sheet = Sheet("", found["x"], found["z"], label, found.get("given", {}))
+    drop = any(map(is_table, (x, z, given))) if missing is None else missing == "drop"
     classes = {c for side in found for c in found[side] if side in categorical or c in categorical}
-    return InMemory(_rows(sheet.lagged(lag).complete(drop), classes))
+    return InMemory(_rows(sheet.lagged(lag).complete(drop), classes, fewest))
 
 
-def _rows(sheet: Sheet, categorical: Collection[str]) -> Rows:
-    faults = sheet.faults()
-    x, z = (variable(sheet, side, categorical) for side in (sheet.x, sheet.z))
-    faults += [*x.faults, *x.constant, *z.faults, *z.constant]
+def _rows(sheet: Sheet, categorical: Collection[str], fewest: int = MIN_ROWS) -> Rows:
+    faults = sheet.faults(fewest)
+    x, z, w = (variable(sheet, side, categorical) for side in (sheet.x, sheet.z, sheet.given))
+    for side in (x, z, w) if sheet.given else (x, z):
+        faults += [*side.faults, *side.constant]
+    for name, side in (("x", x), ("given", w)) if sheet.given else ():
+        if side.values.dim() != 2:
+            shape = list(side.values.shape[1:])
+            faults.append(
+                f"{sheet.prefix}{name}: rows of shape {shape}: want columns beside given"
+            )
     refuse(faults)
     return Rows(
         x.values,
@@ -316,12 +362,21 @@ def _rows(sheet: Sheet, categorical: Collection[str]) -> Rows:
         x_categorical=x.categorical,
         z_categorical=z.categorical,
         groups=None if sheet.groups is None else group_labels(sheet.groups),
-        warnings=[*x.warnings, *z.warnings, *twins(x, z)],
+        warnings=[
+            *x.warnings,
+            *z.warnings,
+            *w.warnings,
+            *twins(x, z),
+            *twins(w, z, "what is given"),
+        ],
         x_names=x.names,
         z_names=z.names,
         kept=torch.from_numpy(sheet.kept) if sheet.gaps and sheet.kept is not None else None,
         read=sheet.read,
         gaps=sheet.gaps,
+        given=w.values if sheet.given else None,
+        given_categorical=w.categorical,
+        codings={"x": Coding.of(sheet.x, x), "z": Coding.of(sheet.z, z)},
     )
 
 

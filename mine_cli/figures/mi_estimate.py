@@ -36,7 +36,7 @@ def curve(folder: Path, units: str = "nats") -> Path:
     values = [value * factor for value in nats]
     axes.plot(
         steps, values, color=style.BLUE, marker="o", markersize=3.5, linewidth=1.4,
-        label="during training (held-out rows)",
+        label="during training (select rows)",
     )  # fmt: skip
     for tag, dashes in zip(critics_of(run), DASHES, strict=False):
         at, alone = run.curve(tag)
@@ -75,10 +75,11 @@ def draw_final(axes: Axes, result: Result, factor: float, step: float) -> None:
     if estimate is None:
         return
     label = f"reported {estimate * factor:.3f}"
+    spread = "" if error is None else f" ± {error * factor:.3f} (report rows; bar: 2 SE)"
     axes.errorbar(
         [step], [estimate * factor], yerr=None if error is None else [2 * error * factor],
         color=style.ORANGE, marker="D", markersize=4.5, capsize=6, linewidth=1.6, zorder=5,
-        label=label if error is None else f"{label} ± {error * factor:.3f} (bar: 2 SE)",
+        label=f"{label}{spread}",
     )  # fmt: skip
 
 

@@ -6,7 +6,16 @@ from statistics import fmean, stdev
 
 from mine_cli.results.files import Result
 
-__all__ = ["WITH_OWN", "chance", "in_words", "is_loose", "known", "per_nat", "standard_error"]
+__all__ = [
+    "WITH_OWN",
+    "chance",
+    "in_words",
+    "is_loose",
+    "known",
+    "p_value",
+    "per_nat",
+    "standard_error",
+]
 
 WITH_OWN = ("estimate", "error")
 """The numbers that a job knows the standard error of."""
@@ -34,15 +43,24 @@ def standard_error(name: str, known: Callable[[str], Sequence[float]]) -> float 
     return max(found, default=None)
 
 
-def in_words(names: Iterable[str], own: bool) -> str:
+def in_words(names: Iterable[str], own: bool, errors: str = "one standard error") -> str:
     """Returns what the intervals of means over seeds of these numbers are, in words.
 
     Arguments:
         own: Whether any job knows its own standard error.
+        errors: How many: tables have one standard error behind ±, pictures two to each side.
     """
     theirs = own and any(name in WITH_OWN for name in names)
     more = ", or by the jobs' own where that is more" if theirs else ""
-    return f"two standard errors over seeds{more}"
+    return f"{errors} over seeds{more}"
+
+
+def p_value(result: Result) -> str:
+    """Returns a result's p-value for a table; nothing where there is none."""
+    found = known(result, "p_value")
+    if found is None:
+        return ""
+    return f"{'≤ ' if found == known(result, 'least_p_value') else ''}{found:.3f}"
 
 
 SMALLEST = 1e-99  # probabilities: below it no tail is known so well

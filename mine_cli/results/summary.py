@@ -23,7 +23,8 @@ STATUS_ADVICE = {
     "not_converged": "The value was still rising when the steps ran out. "
     "Try a larger trainer.steps.",
     "below_reference": "KSG, to be trusted with few columns and enough rows, says more than the "
-    "estimate: the bound is not tight. Try more rows, or a larger network.",
+    "estimate, or than one of its terms: the bound is not tight. Try more rows, or a larger "
+    "network.",
     "collapsed": "Fewer than a tenth of the modes are left. "
     "Try a larger task.beta, or a smaller trainer.lr.",
     "modes_missing": "Fewer than nine tenths of the modes have a good sample. "
@@ -86,8 +87,9 @@ def numbers(result: Result, units: str) -> list[str]:
     error, status = known(result, "standard_error"), str(result.get("status"))
     spread = "" if error is None else f" ± {error * per_nat(units):.4f}"
     shown = " unknown" if estimate is None else f"{value(estimate, units)}{spread} {units}"
-    which = "; ± one standard error" if "±" in shown else ""  # a sweep's table shows two
+    which = "; ± one standard error" if "±" in shown else ""
     lines = [row("estimate", shown, f"status: {status}{which}")]
+    lines += [of_term(name, term, units) for name, term in terms_of(result).items()]
     note = str(result.get("true_mi_note") or "")
     lines.append(row("true MI", " unknown" if truth is None else value(truth, units), note))
     if (gap := known(result, "error")) is not None:
@@ -104,6 +106,8 @@ def numbers(result: Result, units: str) -> list[str]:
         beside = f"of independence, by permuting {of_what} of z"
         least = " or less" if p == known(result, "least_p_value") else ""
         lines.append(row("p-value", f" {p:.3f}{least}", beside))
+    if terms_of(result):
+        lines.append(row("p-value", " none", str(result.get("p_value_note"))))
     if (folds := known(result, "fold_sd")) is not None:
         lines.append(row("between folds", value(folds, units), "standard deviation"))
     if (pairs := known(result, "marginal_pairs")) is not None:
@@ -112,6 +116,24 @@ def numbers(result: Result, units: str) -> list[str]:
         beside = "" if rows is None else f"worth {rows:,.0f} independent {of_what}"
         lines.append(row("marginal pairs", f" {pairs:,.0f}", beside))
     return lines
+
+
+def terms_of(result: Result) -> Mapping[str, Result]:
+    """The terms whose difference an estimate given w is, by their names; none of another."""
+    return result.get("terms") or {}
+
+
+TERMS = {"I(x, w; z)": "x and what is given, w, tell of z", "I(w; z)": "what is given does alone"}
+
+
+def of_term(name: str, term: Result, units: str) -> str:
+    """One of the terms whose difference is the estimate."""
+    found, error = known(term, "estimate"), known(term, "standard_error") or 0.0
+    shown = (
+        " unknown" if found is None else f"{value(found, units)} ± {error * per_nat(units):.4f}"
+    )
+    word = "" if term.get("status") == "ok" else f" ({term.get('status')})"
+    return row(f"  {name}", shown, TERMS.get(name, "") + word)
 
 
 def rows_read(result: Result) -> list[str]:

@@ -10,7 +10,7 @@ import yaml
 from mine_cli.results.commands import as_typed, resume_command
 from mine_cli.results.ledger import UNFINISHED, Ledger, Row, Setting, counted
 from mine_cli.results.metrics import Metric
-from mine_cli.results.numbers import in_words
+from mine_cli.results.numbers import in_words, p_value
 from mine_cli.results.summary import STATUS_ADVICE, row
 
 __all__ = ["table"]
@@ -27,7 +27,8 @@ def table(ledger: Ledger, units: str = "nats") -> str:
     """Returns the table of a sweep for the terminal.
 
     A line for each setting where jobs differ in nothing but their seed (the mean of those that
-    have numbers), else a line for each job; at most forty. Intervals are those of the pictures.
+    have numbers), else a line for each job, with its p-value; at most forty. Behind ± is one
+    standard error, as in the summary of a run.
 
     Arguments:
         units: "nats" or "bits": the unit of display.
@@ -58,8 +59,9 @@ def numbers(ledger: Ledger, units: str) -> list[str]:
     else:
         seed = ["seed"] if len({row.seed for row in ledger.rows if row.seed}) > 1 else []
         keys = [*ledger.keys, *seed]
-        head = ["job", *keys, *titles, "seconds", "status"]
-        found = [of_job(row, keys, metrics, units) for row in ledger.rows]
+        tests = ["p-value"] if any(p_value(row.result) for row in ledger.rows) else []
+        head = ["job", *keys, *titles, *tests, "seconds", "status"]
+        found = [of_job(row, keys, metrics, units, bool(tests)) for row in ledger.rows]
     lines = ["", *aligned([head, *found[:MOST_LINES]], text={*ledger.keys, "status"})]
     if (more := len(found) - MOST_LINES) > 0:
         file = "summary.csv" if by_setting else "results.csv"
@@ -67,7 +69,7 @@ def numbers(ledger: Ledger, units: str) -> list[str]:
     if any("±" in line for line in lines):
         own = any(setting.known("standard_error") for setting in ledger.settings)
         names = [metric.column for metric in metrics]
-        which = in_words(names, own) if by_setting else "two standard errors"
+        which = in_words(names, own) if by_setting else "one standard error"
         equal = by_setting and any(ZERO.search(line) for line in lines)
         note = "; 0: every seed gave the same" if equal else ""
         lines.append(f"{GAP}± {which}{note}")
@@ -79,7 +81,7 @@ def numbers(ledger: Ledger, units: str) -> list[str]:
 
 
 def of_setting(setting: Setting, metrics: Sequence[Metric], units: str) -> Cells:
-    """Mean ± two standard errors over seeds of each number, and how the jobs ended."""
+    """Mean ± one standard error over seeds of each number, and how the jobs ended."""
     jobs, averaged = len(setting.rows), len(setting.averaged)
     count = str(jobs) if averaged == jobs else f"{averaged} of {jobs}"
     # The truth has no spread, and the error has that of the estimate.
@@ -93,25 +95,29 @@ def of_setting(setting: Setting, metrics: Sequence[Metric], units: str) -> Cells
     return [*values, count, *found, counted(setting.rows)]
 
 
-def of_job(job: Row, keys: Sequence[str], metrics: Sequence[Metric], units: str) -> Cells:
-    """The numbers of one job, the estimate with two standard errors."""
+def of_job(
+    job: Row, keys: Sequence[str], metrics: Sequence[Metric], units: str, tested: bool = False
+) -> Cells:
+    """The numbers of one job, the estimate with its standard error."""
     values, own = {**job.overrides, "seed": job.seed}, job.numbers.get("standard_error")
     found = [
         with_spread(m, job.numbers.get, own if m.column == "estimate" else None, units, alone=True)
         for m in metrics
     ]
     seconds = "" if job.seconds is None else f"{job.seconds:.1f}"
-    return [str(job.job), *(values.get(key, "") for key in keys), *found, seconds, job.status]
+    given = (values.get(key, "") for key in keys)
+    tests = [p_value(job.result)] if tested else []
+    return [str(job.job), *given, *found, *tests, seconds, job.status]
 
 
 def with_spread(
     metric: Metric, find: Callable[[str], float | None], error: float | None, units: str,
     alone: bool = False,
 ) -> str:  # fmt: skip
-    """A metric among those of a job or setting, with two standard errors."""
+    """A metric among those of a job or setting, with its standard error."""
     value = find(metric.column)
     shown = "" if value is None else metric.or_more(find) + metric.shown(value, units, alone)
-    return shown if error is None else f"{shown} ± {metric.shown_spread(2 * error, units)}"
+    return shown if error is None else f"{shown} ± {metric.shown_spread(error, units)}"
 
 
 def aligned(lines: Sequence[Cells], text: set[str]) -> list[str]:

@@ -220,8 +220,14 @@ class WorkerPool:
             self.say(f"{100 * taken // total} % of {total:,} steps")
 
     def still_at_work(self) -> None:
-        """Moves the clock of the bar; without one, says now and then how far the sweep is."""
+        """Moves the clock of the bar; without one, says now and then how far the sweep is.
+
+        A job that trains alone sends no word of its steps: its metrics.csv tells them.
+        """
         self.bar.refresh()
+        for job in (job for worker in self.workers for job in worker.group):
+            if (step := last_step(job.folder)) > self.taken.get(job.number, step):
+                self.reached(step, [job.number])
         taken, now = sum(self.taken.values()), time.monotonic()
         silence = SILENCE if not taken else SECONDS_BETWEEN_NEWS
         if self.bar.disable and self.steps and now - self.spoken > silence:
@@ -262,3 +268,11 @@ class WorkerPool:
         self.spoken = time.monotonic()
         with tqdm.external_write_mode():
             log.info("%s", line)
+
+
+def last_step(folder: Path) -> int:
+    """Returns the step of the last line of a job's metrics.csv; 0 where there is none."""
+    with suppress(OSError, ValueError):
+        *_, last = (folder / "metrics.csv").read_text(encoding="utf-8").splitlines() or [""]
+        return int(last.partition(",")[0])
+    return 0

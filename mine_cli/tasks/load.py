@@ -1,11 +1,12 @@
 """Finished runs, loaded: the term of an estimate, the generator of a GAN."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy
 import torch
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -16,24 +17,28 @@ from mine_cli.config.resume import at_home, read_yaml
 from mine_cli.config.schemas import SECTIONS
 from mine_cli.config.trust import trusted_folders
 from mine_cli.data.margins import margins_of
+from mine_cli.data.tables.coding import Coding
 from mine_cli.errors import BadInput, error_lines
 from mine_cli.estimator.combination import Combination, Critic, columns
+from mine_cli.estimator.evaluation import Evaluation
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.results import checkpoint
+from mine_cli.results.files import read_json
 from mine_cli.tasks import build
 from mine_cli.tasks.gan.training import Latent
 from mine_cli.tasks.mi_estimate.fold import CLOSED_FORMS
 from mine_cli.training.task import State
 from mine_cli.training.training import UNFIT
 
-__all__ = ["Sampler", "load", "load_generator"]
+__all__ = ["FinishedTerm", "Sampler", "finished_term", "load", "load_generator", "term_of"]
 
 
-def load(folder: str | Path, trust: bool = False) -> MutualInformation:
-    """The MI term of a finished run, to score new rows with `MutualInformation.pointwise`.
+def load(folder: str | Path, trust: bool = False) -> "FinishedTerm":
+    """The MI term of a finished run, to score new rows with `FinishedTerm.pointwise`.
 
-    Rows are given as they were to the run (classes one-hot coded): the run's own standardisation
-    is applied. A run with several folds gives the mean of its networks' log-ratios.
+    Rows are given as they were to the run, arrays and frames too: classes are one-hot coded and
+    columns standardised as they were there. A run with several folds gives the mean of its
+    networks' log-ratios.
 
     Arguments:
         folder: of the run.
@@ -55,17 +60,100 @@ def load(folder: str | Path, trust: bool = False) -> MutualInformation:
         torch.Size([1000])
     """
     cfg, best = finished(Path(folder), "mi-estimate", trust)
+    if cfg.dataset.get("given"):
+        told = "given is the difference of two terms, neither of which scores x with z alone"
+        raise BadInput(f"{folder}: an estimate with dataset.{told}")
     with fitting(Path(folder)):
-        x_shape, z_shape = (tuple(shape) for shape in best["shapes"])
-        term = partial(build.term, cfg, x_shape, z_shape, seed=cfg.seed)
-        scorers = [Scorer(state, term) for state in best.get("folds") or of_old(best)]
-    first = scorers[0].terms[0]
-    committee = Committee(scorers, x_shape, z_shape)
-    loaded = MutualInformation(committee, first.bound, first.marginals, seed=cfg.seed)
+        return term_of(cfg, best, codings_in(Path(folder)))
+
+
+def term_of(cfg: DictConfig, best: State, codings: Mapping[str, Coding]) -> "FinishedTerm":
+    """The MI term of a finished estimate.
+
+    Arguments:
+        cfg: its configuration.
+        best: what `MIEstimate.best` has kept.
+        codings: how x and z became numbers.
+    """
+    x_shape, z_shape = (tuple(shape) for shape in best["shapes"])
+    term = partial(build.term, cfg, x_shape, z_shape, seed=cfg.seed)
+    states = best.get("folds") or of_old(best)
+    return finished_term(states, (x_shape, z_shape), codings, term)
+
+
+def finished_term(
+    states: Sequence[State],
+    shapes: tuple[tuple[int, ...], tuple[int, ...]],
+    codings: Mapping[str, Coding],
+    make_term: Callable[..., MutualInformation] | None = None,
+) -> "FinishedTerm":
+    """The MI term of the folds of a finished estimate.
+
+    Arguments:
+        states: what `Fold.best` has kept of each.
+        shapes: of one x and of one z.
+        codings: how x and z became numbers.
+        make_term: makes the run's term, untrained; None where every critic is in closed form, and
+            the bound that of Donsker and Varadhan.
+    """
+    first = None if make_term is None else make_term()
+    scorers = [Scorer(state, make_term) for state in states]
+    bound, marginals = ("dv", None) if first is None else (first.bound, first.marginals)
+    seed = 0 if first is None else first.seed
+    loaded = FinishedTerm(Committee(scorers, *shapes), bound, marginals, seed=seed)
+    loaded.codings, loaded.shapes = dict(codings), dict(zip("xz", shapes, strict=True))
     # The committee takes each network's own constant off.
     loaded.calibrated.fill_(True)
     loaded.casts = False  # rows are standardised as precisely as they are given
-    return loaded.eval()
+    loaded.eval()
+    return loaded
+
+
+def codings_in(folder: Path) -> dict[str, Coding]:
+    """How a run coded its columns; nothing of one from before this was kept."""
+    path = folder / "columns.json"
+    if not path.exists():
+        return {}
+    return {side: Coding.read(saved) for side, saved in read_json(path).items()}
+
+
+class FinishedTerm(MutualInformation):
+    """The term of a finished run: takes rows as `mine_cli.estimate` does, and codes them alike.
+
+    `codings` and `shapes` are those of x and of z in the run. A tensor is taken as it is: numbers,
+    with classes one-hot coded in the order of ``codings[side].classes``, which is ascending.
+    """
+
+    codings: dict[str, Coding]
+    shapes: dict[str, tuple[int, ...]]
+
+    def pointwise(self, x: Any, z: Any) -> Tensor:
+        """Returns the log-ratio of each row ``[n]``, in nats; see `MutualInformation.pointwise`.
+
+        Arguments:
+            x, z: ``[n, ...]``, as of `mine_cli.estimate`: arrays, tensors, frames with the run's
+                columns; classes as text or numbers, or one-hot coded.
+
+        Raises:
+            BadInput: for other columns, and for a class that the run did not have.
+        """
+        return super().pointwise(self.coded(x, "x"), self.coded(z, "z"))
+
+    def evaluate(self, x: Any, z: Any, **options: Any) -> Evaluation:
+        """Evaluates the bound on rows that the run has not seen, given as to `pointwise`."""
+        return super().evaluate(self.coded(x, "x"), self.coded(z, "z"), **options)
+
+    def coded(self, values: Any, side: str) -> Tensor:
+        """Returns rows as the networks know them."""
+        if isinstance(values, Tensor):
+            return values
+        shape = tuple(getattr(values, "shape", (0,)))[1:]
+        numbers = isinstance(values, numpy.ndarray) and values.dtype.kind in "biuf"
+        if numbers and (shape == self.shapes[side] or side not in self.codings):
+            return torch.from_numpy(values)
+        if side not in self.codings:
+            raise BadInput(f"{side}: want a tensor: the run kept no word of how it was coded")
+        return self.codings[side](side, values)
 
 
 def load_generator(folder: str | Path, trust: bool = False) -> "Sampler":
@@ -152,9 +240,9 @@ class Scorer(nn.Module):
 
     constant: Tensor
 
-    def __init__(self, state: State, make_term: Callable[[], MutualInformation]) -> None:
+    def __init__(self, state: State, make_term: Callable[[], MutualInformation] | None) -> None:
         super().__init__()
-        self.terms = [make_term() for _ in state["members"]]
+        self.terms = [] if make_term is None else [make_term() for _ in state["members"]]
         for term, kept in zip(self.terms, state["members"], strict=True):
             term.load_state_dict(kept)
         self.margins = nn.ModuleList(
@@ -165,7 +253,7 @@ class Scorer(nn.Module):
         for name, view, kept in state.get("fitted", ()):
             networks.append(CLOSED_FORMS[name].of(kept))
             views.append(view)
-        if len(networks) == 1:
+        if len(networks) == 1 and self.terms:
             self.network, constant = networks[0], self.terms[0].log_partition
         else:
             critics = [

@@ -97,4 +97,5 @@ def dry_run(experiment: Experiment) -> str:
     lines = experiment.listing()
     width = max(map(len, lines))
     listing = "\n".join(f"{key:{width}}  {value}" for key, value in lines.items())
-    return f"{listing}\nEverything builds and one forward pass ran; nothing was written."
+    noticed = "".join(f"\n! {warning}" for warning in dict.fromkeys(experiment.warnings))
+    return f"{listing}{noticed}\nEverything builds and one forward pass ran; nothing was written."

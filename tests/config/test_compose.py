@@ -291,6 +291,10 @@ def test_a_bad_value_is_told_in_one_line(override: str, composed: Composer) -> N
             "dataset.lag=-1: only task=mi-estimate pairs rows anew; leave it out",
         ),
         (
+            ["task=infobottleneck", "dataset=arrays", "dataset.path=a.npz", "dataset.given=w"],
+            "dataset.given=w: only task=mi-estimate takes it; leave it out",
+        ),
+        (
             ["dataset=arrays", "dataset.path=a", "dataset.missing=no"],
             "dataset.missing=no: must",
         ),

@@ -58,8 +58,8 @@ def test_curve_shows_estimate_truth_and_interval(tmp_path: Path, drawn: list[Any
     assert (width, height) == (1050, 630)
     [axes] = drawn
     assert sorted(labels(axes)) == [
-        "during training (held-out rows)",
-        "reported 1.000 ± 0.010 (bar: 2 SE)",
+        "during training (select rows)",
+        "reported 1.000 ± 0.010 (report rows; bar: 2 SE)",
         "truth 1.020",
     ]
     assert axes.get_xlabel() == "optimisation step"

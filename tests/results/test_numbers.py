@@ -45,4 +45,4 @@ def test_other_numbers_have_the_spread_alone() -> None:
 def test_the_words_say_whose() -> None:
     assert in_words(["estimate", "true_mi"], own=True).endswith("where that is more")
     for names, own in ((["estimate"], False), (["metrics.kl"], True)):
-        assert in_words(names, own) == "two standard errors over seeds"
+        assert in_words(names, own) == "one standard error over seeds"

@@ -32,10 +32,30 @@ def test_a_line_for_each_job(tmp_path: Path) -> None:
     names = "job bound estimate (nats) true MI (nats) error (nats) seconds status"
     assert " ".join(titles.split()) == names
     assert mine.split()[:2] == ["0", "mine"]
-    assert " ± 0.0302 " in mine
+    assert " ± 0.0151 " in mine
     assert dv.split()[-2:] == ["12.5", "at_ceiling"]
-    assert note == "  ± two standard errors"
+    assert note == "  ± one standard error"
     assert rest == []  # no files as yet
+
+
+def test_p_values_stand_where_jobs_have_them_and_no_seeds_are_averaged(tmp_path: Path) -> None:
+    sweep = sweep_folder(tmp_path / "sweep", jobs_of({"dataset.x": ["a", "b", "c"]}))
+    for number, p in enumerate((0.001, 0.25, None)):
+        finish(sweep / str(number), estimate=0.1, p_value=p, least_p_value=0.001)
+    titles, *lines = sweep_table.table(Ledger(sweep)).splitlines()[2:6]
+    assert titles.split()[-3:] == ["p-value", "seconds", "status"]
+    end = titles.index("p-value") + len("p-value")
+    assert [line[:end].split()[-1] for line in lines[:2]] == ["0.001", "0.250"]
+    assert "≤ 0.001" in lines[0]
+    assert "≤" not in lines[1]
+    assert lines[2].split()[-2:] == ["12.5", "ok"]
+    page = figures.report_of_sweep(sweep)
+    assert page is not None
+    assert "≤ 0.001" in page.read_text(encoding="utf-8")
+    seeds = sweep_folder(tmp_path / "seeds", jobs_of({"seed": [0, 1]}))
+    for number in range(2):
+        finish(seeds / str(number), seed=number, estimate=0.1, p_value=0.2)
+    assert "p-value" not in sweep_table.table(Ledger(seeds))
 
 
 def test_numbers_stand_in_columns(tmp_path: Path) -> None:
@@ -66,7 +86,7 @@ def test_a_line_for_each_setting_where_seeds_differ(tmp_path: Path) -> None:
     assert lines[3].endswith("3 ok")
     assert lines[4].split()[:4] == ["mine_f", "2", "of", "3"]
     assert lines[4].endswith("2 ok, 1 interrupted")
-    assert lines[5] == "  ± two standard errors over seeds, or by the jobs' own where that is more"
+    assert lines[5] == "  ± one standard error over seeds, or by the jobs' own where that is more"
     assert "go on with it    mine-run resume=sweep" in table
 
 
@@ -84,9 +104,9 @@ def test_trials_that_a_search_repeats_are_lines_and_no_seeds(tmp_path: Path) -> 
     for number in range(3):
         finish(other / str(number), seed=number % 2, estimate=0.5 + number % 2)
     lines = sweep_table.table(Ledger(other)).splitlines()
-    assert lines[3].split()[:6] == ["2", "of", "3", "1.0000", "±", "1.0000"]
+    assert lines[3].split()[:6] == ["2", "of", "3", "1.0000", "±", "0.5000"]
     assert lines[4:6] == [
-        "  ± two standard errors over seeds",
+        "  ± one standard error over seeds",
         "  of jobs that share their seed as well one is averaged",
     ]
 
@@ -155,7 +175,7 @@ def test_a_sweep_of_generators_shows_their_scores(tmp_path: Path) -> None:
         "(%)",
         "status",
     ]
-    assert "17.5 ± 1.0" in lines[3]
+    assert "17.5 ± 0.5" in lines[3]
     assert "25.0 ± 0 " in lines[4]
     alone = sweep_folder(tmp_path / "alone", jobs_of({"task.beta": [0, 1]}))
     for number, modes in enumerate((12, 25)):
@@ -199,7 +219,7 @@ def test_no_spread_is_rounded_to_nothing(tmp_path: Path) -> None:
     same, other, note = sweep_table.table(Ledger(sweep)).splitlines()[3:6]
     assert " 10.00 ± 0 " in same
     assert " 10.00 ± 0.01 " in other
-    assert note == "  ± two standard errors over seeds; 0: every seed gave the same"
+    assert note == "  ± one standard error over seeds; 0: every seed gave the same"
 
 
 def test_seeds_that_agree_by_chance_are_no_surer_than_their_runs(tmp_path: Path) -> None:
@@ -207,9 +227,9 @@ def test_seeds_that_agree_by_chance_are_no_surer_than_their_runs(tmp_path: Path)
     for seed in range(2):
         estimate = 0.0981 + 0.00003 * seed
         finish(sweep / str(seed), seed=seed, estimate=estimate, standard_error=0.004)
-    assert " 0.0981 ± 0.0057 " in sweep_table.table(Ledger(sweep))
+    assert " 0.0981 ± 0.0028 " in sweep_table.table(Ledger(sweep))
     shutil.rmtree(sweep / "1")  # what is left has its own alone
-    assert " 0.0981 ± 0.0080 " in sweep_table.table(Ledger(sweep))
+    assert " 0.0981 ± 0.0040 " in sweep_table.table(Ledger(sweep))
 
 
 def test_every_file_of_the_sweep_is_named(tmp_path: Path) -> None:

@@ -48,6 +48,22 @@ def test_what_ended_before_is_not_counted_and_the_end_is_a_hundred(
     assert caplog.messages == [f"{part} % of 300 steps" for part in parts]
 
 
+def test_the_steps_of_a_job_that_trains_alone_are_read_from_its_metrics(
+    pool: WorkerPool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    silent: Any = None
+    group = pool.queue[1]
+    pool.workers, pool.spoken = [Worker(group, silent, silent)], 0.0
+    for folder, rows in zip([job.folder for job in group], ("0,1\n50,2\n", ""), strict=True):
+        folder.mkdir(parents=True)
+        (folder / "metrics.csv").write_text(f"step,mi/estimate\n{rows}")
+    pool.still_at_work()
+    assert pool.taken[group[0].number] == 50
+    assert pool.taken[group[1].number] == 0
+    assert any("16 % done" in message for message in caplog.messages)
+
+
 def test_a_job_that_is_left_alone_is_named(
     pool: WorkerPool, caplog: pytest.LogCaptureFixture
 ) -> None:

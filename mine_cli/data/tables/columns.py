@@ -46,6 +46,7 @@ class Sheet:
         x: The columns of x by name: numbers, or text that holds classes.
         z: The same of z.
         groups: Numbers or text that rows of one group share.
+        given: The columns of w, given which the information of x and z is asked for.
         place: Says in words where a row, from 0, is found.
         read: The number of rows that were read; None as long as those with gaps are among these.
         kept: Which of them these are, [n].
@@ -56,6 +57,7 @@ class Sheet:
     x: Columns
     z: Columns
     groups: Array | None = None
+    given: Columns = field(default_factory=dict)
     place: Callable[[int], str] = in_row
     read: int | None = None
     kept: Array | None = None
@@ -70,7 +72,7 @@ class Sheet:
     def columns(self) -> list[tuple[str, Array]]:
         """Returns all columns; x and z of two frames may have names in common."""
         groups = [] if self.groups is None else [("the groups", self.groups)]
-        return [*self.x.items(), *self.z.items(), *groups]
+        return [*self.x.items(), *self.z.items(), *self.given.items(), *groups]
 
     def faults(self, fewest: int = MIN_ROWS) -> list[str]:
         """Returns the faults in the numbers of rows; raises BadInput where there is no value."""
@@ -93,8 +95,9 @@ class Sheet:
         return f" left of {self.read}, without those that lack {lacking}"
 
     def lagged(self, lag: int) -> "Sheet":
-        """Returns the pairs of x_i and z_(i + lag), as far as both are there; rows are those of x.
+        """Returns the pairs of x_i and z_(i + lag), as far as both are there.
 
+        Rows are those of x, and so is what is given: w_i stands beside x_i.
         Rows of unequal number are left to `faults`.
         """
         if not lag or len({len(np.atleast_1d(array)) for _, array in self.columns}) > 1:
@@ -108,6 +111,7 @@ class Sheet:
             self,
             x={name: cut(array, after, before) for name, array in self.x.items()},
             z={name: cut(array, before, after) for name, array in self.z.items()},
+            given={name: cut(array, after, before) for name, array in self.given.items()},
             groups=None if self.groups is None else cut(self.groups, after, before),
             place=lambda row: self.place(row + after),
         )
@@ -131,14 +135,15 @@ class Sheet:
             if len(gaps) and gaps.all()
         )
         kept = np.flatnonzero(~np.any([gaps for _, gaps in found], axis=0))
-        x, z = (
+        x, z, given = (
             {name: np.asarray(array)[kept] for name, array in side.items()}
-            for side in (self.x, self.z)
+            for side in (self.x, self.z, self.given)
         )
         return replace(
             self,
             x=x,
             z=z,
+            given=given,
             groups=None if self.groups is None else np.asarray(self.groups)[kept],
             place=lambda row: self.place(kept[row]),
             read=n.pop(),
@@ -310,14 +315,14 @@ def group_labels(values: Array) -> Tensor:
     return torch.from_numpy(np.unique(values, return_inverse=True)[1].astype(np.int64))
 
 
-def twins(x: Variable, z: Variable) -> list[str]:
-    """Warns of columns of x, [n, columns], that are also columns of z."""
+def twins(x: Variable, z: Variable, name: str = "x") -> list[str]:
+    """Warns of columns of x, [n, columns], that are also columns of z; x is called by a name."""
     if x.values.dim() != 2 or z.values.dim() != 2 or x.categorical or z.categorical:
         return []
     found = {_digest(column): name for name, column in zip(x.names, x.values.T, strict=True)}
     pairs = [
-        f"{found[_digest(column)]} of x is {name} of z"
-        for name, column in zip(z.names, z.values.T, strict=True)
+        f"{found[_digest(column)]} of {name} is {other} of z"
+        for other, column in zip(z.names, z.values.T, strict=True)
         if _digest(column) in found
     ]
     if not pairs:

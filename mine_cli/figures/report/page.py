@@ -36,7 +36,7 @@ p, ul { margin: .5rem 0; } ul { padding-left: 1.2rem; } img { max-width: 100%; h
 svg { width: 100%; max-width: 34rem; height: auto; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; }
 th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line);
-  vertical-align: top; } .wide td, .wide th { overflow-wrap: normal; }
+  vertical-align: top; } .wide td, th { overflow-wrap: normal; }
 td.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 footer, .soft { color: var(--soft); font-size: .85rem; } code { font-size: .85em; }
 svg text { fill: var(--text); font-size: 15px; } svg .soft { fill: var(--soft); font-size: 13px; }

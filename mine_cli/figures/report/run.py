@@ -28,9 +28,11 @@ from mine_cli.results.numbers import known, per_nat
 from mine_cli.results.summary import (
     REFERENCE_NAMES,
     STATUS_ADVICE,
+    TERMS,
     cost,
     heading,
     more_than,
+    terms_of,
 )
 
 __all__ = ["in_notebook", "report_of_run"]
@@ -100,7 +102,15 @@ def title(result: Result) -> str:
     if result.get("task") != "mi-estimate" or not x or not z:
         return heading(result)
     x, z = (", ".join(map(str, n)) if isinstance(n, list) else str(n) for n in (x, z))
-    return f"How much {x} tells of {z}"
+    return f"How much {x} tells of {z}{beside(dataset)}"
+
+
+def beside(dataset: Mapping[str, Any]) -> str:
+    """What is given, in words; nothing where nothing is."""
+    given = dataset.get("given")
+    if not given:
+        return ""
+    return f" beside {', '.join(map(str, given)) if isinstance(given, list) else given}"
 
 
 def of_estimate(result: Result, units: str) -> Iterator[str]:
@@ -116,7 +126,14 @@ def of_estimate(result: Result, units: str) -> Iterator[str]:
         f'<p class="number">{value * factor:.3f} {units} <small>between {low * factor:.3f} and '
         f"{high * factor:.3f}</small></p>"
     )
-    yield paragraph("Mutual information of x and z: how much one tells of the other.", "soft")
+    terms = terms_of(result)
+    yield paragraph(
+        "Mutual information of x and z given w: how much x tells of z to who knows w."
+        if terms
+        else "Mutual information of x and z: how much one tells of the other.",
+        "soft",
+    )
+    yield of_terms(result, units)
     yield section(
         "How much that is",
         scale(low, value, high, units, entropy),
@@ -125,6 +142,16 @@ def of_estimate(result: Result, units: str) -> Iterator[str]:
     yield section("Can it be believed?", bullets([*verdict(result, low, units)]))
     yield section("For comparison", references(result, units))
     yield section("What to try next", bullets([*to_try(result, low)]))
+
+
+def of_terms(result: Result, units: str) -> str:
+    """The terms whose difference the estimate is."""
+    factor, rows = per_nat(units), []
+    for name, term in terms_of(result).items():
+        value, error = known(term, "estimate"), known(term, "standard_error")
+        shown = "" if value is None else f"{value * factor:.3f} ± {(error or 0.0) * factor:.3f}"
+        rows.append([name, TERMS.get(name, ""), str(term.get("status")), shown])
+    return table(["difference of", "", "status", f"{units} ± standard error"], rows, text=3)
 
 
 def in_words(value: float, entropy: float | None) -> str:
@@ -149,17 +176,28 @@ def least_entropy(result: Result) -> float | None:
 def verdict(result: Result, low: float, units: str) -> Iterator[str]:
     """Whether the number is to be believed, and why, a sentence each."""
     factor, value = per_nat(units), known(result, "estimate") or 0.0
+    given = " given w" if terms_of(result) else ""
     if low > 0:
-        yield "x and z are not independent: the interval lies above 0."
+        yield f"x and z are not independent{given}: the interval lies above 0."
     else:
         yield (
-            "The interval contains 0: these rows do not show that x tells anything of z. "
+            f"The interval contains 0: these rows do not show that x tells anything of z{given}. "
             "That is no proof that it does not."
+        )
+    if given:
+        yield (
+            "It is the difference of two bounds, each of which may fall short of the truth: it is "
+            "no bound itself."
         )
     if result.get("status") == "ok":
         yield (
-            "Nothing speaks against it. It was measured on rows that no network was trained on; "
-            "what the networks did not find is not in it, so that the truth may be larger."
+            "Nothing speaks against it. It was measured on rows that no network was trained on"
+            + (
+                "."
+                if given
+                else "; what the networks did not find is not in it, so that the "
+                "truth may be larger."
+            )
         )
     else:
         yield f"With care, status {result.get('status')}: {advice(result)}"

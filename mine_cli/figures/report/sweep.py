@@ -11,7 +11,7 @@ from mine_cli.results.files import write_atomically
 from mine_cli.results.ledger import Ledger, Setting, counted
 from mine_cli.results.metrics import Metric
 from mine_cli.results.names import brief
-from mine_cli.results.numbers import in_words
+from mine_cli.results.numbers import in_words, p_value
 from mine_cli.results.summary import STATUS_ADVICE
 
 __all__ = ["report_of_sweep"]
@@ -31,9 +31,7 @@ def report_of_sweep(folder: Path, units: str = "nats") -> Path | None:
     swept = ", ".join(ledger.keys or ["seed"])
     own = any(point.known("standard_error") for point in ledger.points)
     several = max(len(point.averaged) for point in ledger.points) > 1
-    spread = (
-        in_words((m.column for m in ledger.metrics), own) if several else "two standard errors"
-    )
+    spread = in_words((m.column for m in ledger.metrics), own) if several else "one standard error"
     drawn = sorted(folder.glob("*.png"), key=lambda file: (file.name != "sweep.png", file.name))
     count = len(ledger.rows)
     text = page(
@@ -91,16 +89,21 @@ def of_settings(ledger: Ledger, units: str) -> str:
         for point in ordered
     ]
     head = [*keys, "status", *(metric.headed(units) for metric in metrics)]
+    alone = all(len(point.rows) == 1 for point in points)  # a mean of p-values is none
+    if alone and any(p_value(point.rows[0].result) for point in points):
+        head.append("p-value")
+        for point, row in zip(ordered, rows, strict=True):
+            row.append(p_value(point.rows[0].result))
     return table(head, rows, text=len(keys) + 1)
 
 
 def cell(point: Setting, metric: Metric, units: str) -> str:
-    """The mean of a number over seeds, with two standard errors."""
+    """The mean of a number over seeds, with its standard error."""
     value, error = point.mean(metric.column), point.standard_error(metric.column)
     if value is None:
         return ""
     bare = error is None or metric.column in ("true_mi", "error")
-    spread = "" if bare else f" ± {metric.shown_spread(2 * (error or 0.0), units)}"
+    spread = "" if bare else f" ± {metric.shown_spread(error or 0.0, units)}"
     return f"{metric.or_more(point.mean)}{metric.shown(value, units)}{spread}"
 
 

@@ -252,7 +252,8 @@ def explain(
     bars = []
     if many > 1 or metrics[0] is ESTIMATE:
         own = any(point.known("standard_error") for point in points)
-        over_seeds = in_words((m.column for m in metrics), own).replace(", ", ",\n")
+        names = (m.column for m in metrics)
+        over_seeds = in_words(names, own, "two standard errors").replace(", ", ",\n")
         label = over_seeds if many > 1 else "two standard errors of each estimate"
         bars.append(style.handle(label, color=style.GREY, marker="|", markersize=11))
     every = [*handles, *bars, *status_handles(points)]

@@ -73,7 +73,7 @@ def ksg(x: Array, z: Array, k: int = 3) -> float:
         | Estimating mutual information (Kraskov, Stoegbauer, Grassberger, 2004), eq. 8
         | https://arxiv.org/abs/cond-mat/0305641
     """
-    return _ksg(_counter(_unit(x), _unit(z), k)(np.arange(len(x))), k)
+    return _ksg(_counter(unit(x), unit(z), k)(np.arange(len(x))), k)
 
 
 def _ksg(terms: Array, k: int) -> float:
@@ -127,22 +127,22 @@ def references(
     """
     flat_x, flat_z = (values.detach().cpu().flatten(1) for values in (x, z))
     classes = [name for name, yes in (("x", x_categorical), ("z", z_categorical)) if yes]
-    fault = f"{' and '.join(classes)} categorical" if classes else _unfit(x=flat_x, z=flat_z)
+    fault = f"{' and '.join(classes)} categorical" if classes else unfit(x=flat_x, z=flat_z)
     if fault:
-        return {"ksg": _skipped(fault), "gaussian": _skipped(fault)}
-    tied = _ties(k, x=flat_x, z=flat_z)
+        return {"ksg": skipped(fault), "gaussian": skipped(fault)}
+    tied = ties(k, x=flat_x, z=flat_z)
     wide_x, wide_z = flat_x.double().numpy(), flat_z.double().numpy()
     return {
-        "ksg": _skipped(tied) if tied else _ksg_reference(wide_x, wide_z, k),
+        "ksg": skipped(tied) if tied else _ksg_reference(wide_x, wide_z, k),
         "gaussian": _gaussian_reference(wide_x, wide_z),
     }
 
 
-def _skipped(why: str) -> Reference:
+def skipped(why: str) -> Reference:
     return {"estimate": None, "note": f"skipped: {why}"}
 
 
-def _unfit(**variables: Tensor) -> str:
+def unfit(**variables: Tensor) -> str:
     """Say why neither estimate can be had, or nothing."""
     for name, values in variables.items():
         if len(values) < MIN_ROWS:
@@ -154,7 +154,7 @@ def _unfit(**variables: Tensor) -> str:
     return ""
 
 
-def _ties(k: int, **variables: Tensor) -> str:
+def ties(k: int, **variables: Tensor) -> str:
     """Say that x or z has too many equal rows for KSG, or nothing."""
     for name, values in variables.items():
         label = identical_rows(values)
@@ -168,9 +168,9 @@ def _ksg_reference(x: Array, z: Array, k: int) -> Reference:
     n, dims = len(x), x.shape[1] + z.shape[1]
     # Two columns are sorted, whatever their length; of more, nearly all rows are compared.
     if n**2 * (dims - 2) > MOST_DIFFERENCES:
-        return _skipped(f"{n} rows of {dims} columns are too many")
+        return skipped(f"{n} rows of {dims} columns are too many")
     trust = f"; not to be trusted in {dims} dimensions" if dims > TRUSTED_DIMS else ""
-    terms = _counter(_unit(x), _unit(z), k)(np.arange(n))
+    terms = _counter(unit(x), unit(z), k)(np.arange(n))
     found: Reference = {"estimate": _ksg(terms, k), "note": f"k={k}{trust}"}
     if dims <= FEW_DIMS and n >= ENOUGH_ROWS:
         found["error"] = float(terms.std() / math.sqrt(n))
@@ -180,16 +180,16 @@ def _ksg_reference(x: Array, z: Array, k: int) -> Reference:
 def _gaussian_reference(x: Array, z: Array) -> Reference:
     n, dims = len(x), x.shape[1] + z.shape[1]
     if n < ROWS_PER_COLUMN * dims:
-        return _skipped(f"{n} rows for {dims} columns, fewer than {ROWS_PER_COLUMN} each")
+        return skipped(f"{n} rows for {dims} columns, fewer than {ROWS_PER_COLUMN} each")
     if n * dims**2 > MOST_PRODUCTS:
-        return _skipped(f"{n} rows of {dims} columns are too many")
+        return skipped(f"{n} rows of {dims} columns are too many")
     estimate = gaussian_mi(x, z)
     if math.isinf(estimate):
         return {"estimate": None, "note": "infinite: a column of x is linear in z"}
     return {"estimate": estimate, "note": "linear dependence only"}
 
 
-def _unit(values: Array) -> Array:
+def unit(values: Array) -> Array:
     """Bring columns to mean 0 and variance 1, without those that do not vary."""
     centred = values - values.mean(axis=0)
     spread = centred.std(axis=0)
@@ -199,10 +199,10 @@ def _unit(values: Array) -> Array:
 
 def _white(values: Array) -> Array:
     """Turn columns into uncorrelated ones of variance 1, as many as are independent."""
-    unit = _unit(values)
-    variances, axes = eigh(unit.T @ unit / len(unit))
+    even = unit(values)
+    variances, axes = eigh(even.T @ even / len(even))
     kept = variances > COLLINEAR * variances[-1]
-    return unit @ (axes[:, kept] / np.sqrt(variances[kept]))
+    return even @ (axes[:, kept] / np.sqrt(variances[kept]))
 
 
 def _counter(x: Array, z: Array, k: int) -> Callable[[Array], Array]:
@@ -210,16 +210,16 @@ def _counter(x: Array, z: Array, k: int) -> Callable[[Array], Array]:
     if x.shape[1] + z.shape[1] > TREE_DIMS:
         return partial(_terms_of_all_pairs, x, z, k)
     joint = np.hstack([x, z])
-    tree, nearer = cKDTree(joint), (_nearer(x), _nearer(z))
+    tree, counts = cKDTree(joint), (nearer(x), nearer(z))
 
     def terms(rows: Array) -> Array:
         radius = tree.query(joint[rows], k + 1, p=np.inf)[0][:, -1] * INSIDE
-        return sum((digamma(count(rows, radius)) for count in nearer), np.zeros(len(rows)))
+        return sum((digamma(count(rows, radius)) for count in counts), np.zeros(len(rows)))
 
     return terms
 
 
-def _nearer(values: Array) -> Callable[[Array, Array], Array]:
+def nearer(values: Array) -> Callable[[Array, Array], Array]:
     """Return a function that counts the rows, itself among them, within a radius of a row."""
     if values.shape[1] > 1:
         tree = cKDTree(values)

@@ -18,16 +18,20 @@ from mine_cli.config.processes import count as process_count
 from mine_cli.config.schemas import MIEstimateConf, TrainerConf
 from mine_cli.config.validation import FOLDS, SMALLEST_BATCH
 from mine_cli.data import Rows, counts, entropies, finite_rows
+from mine_cli.data.arrays import InMemory
 from mine_cli.data.margins import MARGINS, heavy_tailed
 from mine_cli.data.series import series_warning
 from mine_cli.data.split import Split
 from mine_cli.errors import BadInput
 from mine_cli.estimator.status import below
 from mine_cli.estimator.term import MutualInformation
+from mine_cli.results.files import write_json
 from mine_cli.results.folder import RunFolder
 from mine_cli.tasks import build
 from mine_cli.tasks.common import UNKNOWN, forward_pass, options, sections, trained_alike
 from mine_cli.tasks.mi_estimate import baselines
+from mine_cli.tasks.mi_estimate.conditional import ConditionalEstimate, terms_of, worst
+from mine_cli.tasks.mi_estimate.partial import conditional_references
 from mine_cli.tasks.mi_estimate.parts import (
     FEWEST_ROWS,
     Parts,
@@ -95,6 +99,13 @@ class MIEstimateExperiment(Experiment):
     def __init__(self, cfg: DictConfig, dataset: object) -> None:
         self.data = Pairs(dataset)
         super().__init__(settled(cfg, self.data), dataset)
+        rows = self.data.rows
+        # What is estimated: the pairs themselves, or the two terms of what they share given w.
+        self.terms = (
+            {"": self.data}
+            if rows is None or rows.given is None
+            else {name: Pairs(InMemory(term)) for name, term in terms_of(rows).items()}
+        )
         self.warnings += self.data.rows.warnings if self.data.rows else []
         self.views: list[list[Parts]] = []
 
@@ -102,33 +113,52 @@ class MIEstimateExperiment(Experiment):
         if self.data.rows is None and self.cfg.folds > 1:
             wanted = "fresh draws have no folds; want folds=1 or dataset.n=..."
             raise BadInput(f"folds={self.cfg.folds}: {wanted}")
+        if self.conditional and (n := process_count()) > 1:
+            raise BadInput(f"dataset.given: cannot be shared by {n} processes; want no torchrun")
         if self.data.rows is None:
             check_memory(self.cfg, *self.data.shapes())
         for split in self.splits:
             check_sizes(self.cfg, split)
-        forward_pass(self.term(), *self.data.few())
+        for pairs in self.terms.values():
+            forward_pass(self.term(pairs), *pairs.few())
 
-    def term(self) -> MutualInformation:
-        return build.term(self.cfg, *self.data.shapes(), seed=stream(self.cfg.seed, "network"))
+    def term(self, pairs: Pairs) -> MutualInformation:
+        return build.term(self.cfg, *pairs.shapes(), seed=stream(self.cfg.seed, "network"))
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the information is that given a third variable."""
+        return len(self.terms) > 1
+
+    @property
+    def widest(self) -> Pairs:
+        """The pairs with every variable that takes part."""
+        return next(iter(self.terms.values()))
 
     @cached_property
     def splits(self) -> list[Split]:
         """The row numbers of each fold's parts; none where every batch is drawn anew."""
-        rows, cfg = self.data.rows, self.cfg
+        rows, cfg = self.widest.rows, self.cfg
         if rows is None:
             return []
         fractions = [*cfg.task.fractions]
         splits, warnings = split_rows(rows, cfg.folds, cfg.split, fractions, cfg.seed)
         self.warnings += warnings
-        if cfg.split == "random":
+        if cfg.split == "random" and not warnings:  # copies side by side are alike anyway
             self.warnings += series_warning(rows)
         return splits
 
-    def views_on(self, where: torch.device) -> list[list[Parts]]:
-        """Returns each fold's parts on a device, once for each of the margins that are seen."""
-        task, rows, sampler = self.cfg.task, self.data.rows, self.data.sampler
+    def views_on(self, where: torch.device, pairs: Pairs | None = None) -> list[list[Parts]]:
+        """Returns each fold's parts on a device, once for each of the margins that are seen.
+
+        Arguments:
+            where: the device.
+            pairs: those of a term; None: the data's own.
+        """
+        task, rows, sampler = self.cfg.task, (pairs or self.data).rows, self.data.sampler
         if rows is not None:
-            clusters = clusters_of(rows, self.cfg.split)
+            assert self.data.rows is not None
+            clusters = clusters_of(self.data.rows, self.cfg.split)
             return [
                 [part_of(rows, split, where, kind, *clusters) for kind in self.kinds]
                 for split in self.splits
@@ -142,7 +172,7 @@ class MIEstimateExperiment(Experiment):
 
         In a portfolio, rows whose spread few of them carry are seen by their ranks alone.
         """
-        rows = self.data.rows
+        rows = self.widest.rows
         if rows is None or not self.portfolio:
             return [self.cfg.margins]
         return ["rank"] if heavy_tailed(rows.x) or heavy_tailed(rows.z) else [*MARGINS]
@@ -153,35 +183,43 @@ class MIEstimateExperiment(Experiment):
         return has_portfolio(self.cfg, self.data)
 
     def listing(self) -> dict[str, str]:
-        cfg, data, found = self.cfg, self.data, self.term()
+        cfg, data, found = self.cfg, self.data, self.term(self.widest)
         x_shape, z_shape = data.shapes()
         count = sum(p.numel() for p in found.network.parameters())
         truth = "not known" if data.true_mi is None else f"{data.true_mi:.4f} nats"
         rows = "fresh draws" if data.rows is None else f"{len(data.rows)} rows"
+        given = ""
+        if data.rows is not None and data.rows.given is not None:
+            given = f", given {tuple(data.rows.given.shape[1:])}"
         pairs = found.marginals.pairs(cfg.trainer.batch_size)
+        networks = cfg.folds * len(self.kinds) * len(self.terms)
         return {
-            "dataset": f"{type(self.dataset).__name__}, {rows}; x {x_shape}, z {z_shape}",
+            "dataset": f"{type(self.dataset).__name__}, {rows}; x {x_shape}, z {z_shape}{given}",
             "truth": truth,
             "network": f"{build.type_name(cfg.network)}, {count:,} parameters",
             "bound": build.type_name(cfg.bound),
             "marginals": f"{build.type_name(cfg.marginals)}, {pairs:,} pairs a batch",
             "training": f"{cfg.trainer.steps} steps of {cfg.trainer.batch_size} rows on "
-            f"{device(cfg.trainer.device)}, {cfg.folds * len(self.kinds)} network(s)",
+            f"{device(cfg.trainer.device)}, {networks} network(s)",
         }
 
     def fusion_key(self) -> str:
         """Data, seed, bound and learning rate may differ; rows and networks have one shape."""
         alike = trained_alike(self.cfg, "network", "marginals", but=["lr"])
-        shapes = {"shapes": self.data.shapes(), "margins": self.kinds}
+        shapes = {"shapes": [p.shapes() for p in self.terms.values()], "margins": self.kinds}
         return json.dumps(alike | shapes, sort_keys=True)
 
-    def start(self, where: torch.device) -> MIEstimate:
+    def start(self, where: torch.device) -> MIEstimate | ConditionalEstimate:
+        tasks = [self.started(pairs, where) for pairs in self.terms.values()]
+        return ConditionalEstimate(*tasks) if self.conditional else tasks[0]
+
+    def started(self, pairs: Pairs, where: torch.device) -> MIEstimate:
         cfg = self.cfg
-        self.views = self.views_on(where)
+        self.views = self.views_on(where, pairs)
         return MIEstimate(
             options(cfg.task, MIEstimateConf),
             options(cfg.trainer, TrainerConf),
-            make_term=partial(build.term, cfg, *self.data.shapes()),
+            make_term=partial(build.term, cfg, *pairs.shapes()),
             views=self.views,
             portfolio=self.portfolio,
             seed=cfg.seed,
@@ -202,8 +240,9 @@ class MIEstimateExperiment(Experiment):
             "margins": self.kinds,
             "split": self.cfg.split,
             "rows": None if (rows := self.data.rows) is None else counts(rows),
-            "entropies": {} if rows is None else entropies(rows),
+            "entropies": {} if rows is None or self.conditional else entropies(rows),
             "references": {},
+            "terms": {},
         }
 
     def begin(self, files: RunFolder) -> None:
@@ -216,6 +255,9 @@ class MIEstimateExperiment(Experiment):
         }
         if rows:
             numpy.savez_compressed(files.path / "split.npz", **rows)
+        if self.data.rows is not None and (codings := self.data.rows.codings):
+            saved = {side: coding.saved() for side, coding in codings.items()}
+            write_json(files.path / "columns.json", saved)
         if some := to_draw(self.data):
             files.keep("rows", some)
 
@@ -223,15 +265,31 @@ class MIEstimateExperiment(Experiment):
         """KSG and Gaussian estimates of the same data, beside the estimate, never mixed in."""
         if self.cfg.references == "none":
             return {}
+        if self.conditional:
+            return self._after_terms(result)
         x, z = self.views[0][0].report
         rows = self.data.rows or Rows(x.cpu(), z.cpu())
-        found = baselines.references(
-            rows.x,
-            rows.z,
-            x_categorical=rows.x_categorical,
-            z_categorical=rows.z_categorical,
-        )
+        found = references_of(rows)
         return {"references": found, **self._judged(result, found)}
+
+    def _after_terms(self, result: Result) -> Result:
+        """References given w; the status of each term beside KSG's word on that term."""
+        rows, terms = self.data.rows, {}
+        assert rows is not None
+        assert rows.given is not None
+        for name, pairs in self.terms.items():
+            assert pairs.rows is not None
+            known = result["terms"][name]
+            terms[name] = {**known, **self._judged(known, references_of(pairs.rows))}
+        sides = zip(
+            ("x", "z", "given"),
+            (rows.x_categorical, rows.z_categorical, rows.given_categorical),
+            strict=True,
+        )
+        classes = tuple(name for name, yes in sides if yes)
+        found = conditional_references(rows.x, rows.z, rows.given, classes)
+        words = [result["status"], *(term["status"] for term in terms.values())]
+        return {"references": found, "terms": terms, "status": worst(words)}
 
     def _judged(self, result: Result, found: Mapping[str, Mapping[str, Any]]) -> Result:
         """The status of an estimate that KSG, where it can be trusted, is clearly above."""
@@ -247,6 +305,16 @@ class MIEstimateExperiment(Experiment):
 
     def settings(self) -> Result:
         return {name: build.type_name(self.cfg[name]) for name in PARTS} | super().settings()
+
+
+def references_of(rows: Rows) -> dict[str, baselines.Reference]:
+    """Returns the reference estimates of pairs of rows."""
+    return baselines.references(
+        rows.x,
+        rows.z,
+        x_categorical=rows.x_categorical,
+        z_categorical=rows.z_categorical,
+    )
 
 
 def settled(cfg: DictConfig, data: Pairs) -> DictConfig:

@@ -35,7 +35,7 @@ from mine_cli.training.rng import stream
 from mine_cli.training.stack import AT_ONCE_ON_CPU
 from mine_cli.training.task import State
 
-__all__ = ["MIEstimate", "StackedEstimates"]
+__all__ = ["MIEstimate", "StackedEstimates", "of_rows", "say_stopped"]
 
 log = logging.getLogger("mine_cli")
 
@@ -194,6 +194,13 @@ class MIEstimate:
 
     def evaluate(self, step: int) -> dict[str, float | None]:
         """The bound on the select rows; keeps each network at its best."""
+        found = self.look(step)
+        if self.finished:
+            say_stopped(step, self.trainer.steps, self.patience)
+        return found
+
+    def look(self, step: int) -> dict[str, float | None]:
+        """As `evaluate`, without a word of an early stop."""
         crossing = self._crossing(self.conf.pairs_during_training)
         before = [m.best_step for m in self.members]
         critics = [fold.look(step, crossing, self.patience) for fold in self.folds]
@@ -209,12 +216,6 @@ class MIEstimate:
         self.finished = distributed.broadcast(
             all(m.exhausted(self.patience) for m in self.members)
         )
-        if self.finished and step < self.trainer.steps:
-            log.info(
-                "stopped early at step %d: no better on the select rows for %d evaluations",
-                step,
-                self.patience,
-            )
         pooled = pool(found)
         self.curve.append(pooled.value)
         return {
@@ -272,14 +273,7 @@ class MIEstimate:
 
     def result(self) -> Result:
         """The report rows' verdict on each fold's best critics, pooled; nats."""
-        options = self._crossing(self.conf.pairs, final=True)
-        report, fit = [], []
-        for fold in self.folds:
-            if not fold.alone:
-                fold.combine()
-            evaluated, fitted = self._reported(fold, dict(options))
-            report.append(evaluated)
-            fit += [fitted] if fitted else []
+        report, fit = self.report()
         pooled = pool(report)
         values = torch.tensor([r.value for r in report])
         return {
@@ -292,8 +286,7 @@ class MIEstimate:
             "fit_value": pool(fit).value if fit else None,
             "fold_sd": values.std().item() if len(values) > 1 else None,
             "metrics": {
-                "report_rows": pooled.rows,
-                "negatives": pooled.negatives,
+                **of_rows(pooled),
                 "best_steps": [m.best_step for m in self.members],
                 "fold_estimates": [r.value for r in report],
                 "at_training_negatives": pooled.at_training_negatives,
@@ -302,6 +295,19 @@ class MIEstimate:
                 else [fold.named_weights() for fold in self.folds],
             },
         }
+
+    def report(self) -> tuple[list[Evaluation], list[Evaluation]]:
+        """The evaluations of each fold's best critics on its report rows, and on rows that
+        trained them, of which there are none where all were drawn afresh."""
+        options = self._crossing(self.conf.pairs, final=True)
+        report, fit = [], []
+        for fold in self.folds:
+            if not fold.alone:
+                fold.combine()
+            evaluated, fitted = self._reported(fold, dict(options))
+            report.append(evaluated)
+            fit += [fitted] if fitted else []
+        return report, fit
 
     def _chance(self, report: list[Evaluation]) -> Result:
         """The p-value of independence, and a word where chance explains what was found."""
@@ -352,3 +358,15 @@ class MIEstimate:
         if final and self.conf.negatives is not None:
             found["negatives"] = self.conf.negatives
         return found
+
+
+def of_rows(evaluation: Evaluation) -> Result:
+    """Returns how many rows and pairs an evaluation is of."""
+    return {"report_rows": evaluation.rows, "negatives": evaluation.negatives}
+
+
+def say_stopped(step: int, steps: int, patience: int | None) -> None:
+    """Tells of an early stop."""
+    if step < steps:
+        told = "stopped early at step %d: no better on the select rows for %d evaluations"
+        log.info(told, step, patience)

@@ -67,6 +67,14 @@ def page_of(folder: Path, units: str = "nats", **change: Any) -> Page:
     return Page(path.read_text(encoding="utf-8"))
 
 
+def test_words_in_a_first_column_are_not_broken(tmp_path: Path) -> None:
+    """However narrow the page: what breaks anywhere leaves a column the width of a letter."""
+    page_of(tmp_path)
+    style = (tmp_path / "report.html").read_text(encoding="utf-8").partition("</style>")[0]
+    (rule,) = re.findall(r"([^{}]*)\{ overflow-wrap: normal", style)
+    assert "th" in {part.strip() for part in rule.split(",")}
+
+
 def test_a_run_says_how_much_and_whether_to_believe_it(tmp_path: Path) -> None:
     (tmp_path / "figures").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "figures" / "curve.png")

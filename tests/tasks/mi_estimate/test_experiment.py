@@ -8,6 +8,7 @@ from mine_cli.api import composed
 from mine_cli.data.arrays import from_memory
 from mine_cli.data.gaussian import Gaussian
 from mine_cli.tasks.mi_estimate.experiment import MIEstimateExperiment
+from mine_cli.tasks.registry import dry_run
 
 RNG = np.random.default_rng(0)
 
@@ -86,6 +87,13 @@ def test_networks_of_a_portfolio_see_what_their_margins_say() -> None:
     standard, rank = (view.fit[0] for view in views)
     assert standard.max() > 3.5
     assert abs(float((rank**3).mean())) < 0.2
+
+
+def test_a_dry_run_says_what_was_noticed_about_the_data() -> None:
+    found = experiment(np.repeat(normal(100), 2, axis=0), np.repeat(normal(100), 2, axis=0))
+    found.check()
+    (told,) = [line for line in dry_run(found).splitlines() if line.startswith("! ")]
+    assert "100 rows are copies of others" in told
 
 
 @pytest.mark.parametrize(
