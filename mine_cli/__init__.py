@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mine_cli.api import Estimate, estimate
     from mine_cli.estimator import MutualInformation
+    from mine_cli.screening import Screening, screen
     from mine_cli.tasks.load import load, load_generator
 
 __all__ = [
     "Estimate",
     "MutualInformation",
+    "Screening",
     "__version__",
     "estimate",
     "load",
     "load_generator",
+    "screen",
 ]
 
 __version__ = "0.1.0"
@@ -23,9 +26,11 @@ __version__ = "0.1.0"
 HOMES = {
     "Estimate": "mine_cli.api",
     "MutualInformation": "mine_cli.estimator",
+    "Screening": "mine_cli.screening",
     "estimate": "mine_cli.api",
     "load": "mine_cli.tasks.load",
     "load_generator": "mine_cli.tasks.load",
+    "screen": "mine_cli.screening",
 }
 
 if not TYPE_CHECKING:  # a type checker would take any name for an Any

@@ -8,7 +8,7 @@ __all__ = ["chosen"]
 def chosen(group: str, option: str, path: str = "my.npz") -> list[str]:
     """The overrides that choose an option, together with a task that takes it."""
     overrides = [f"{group}={option}"]
-    if (group, option) == ("dataset", "arrays"):
+    if (group, option) in (("dataset", "arrays"), ("task", "screen")):
         overrides.append(f"dataset.path={path}")
     if group in ("generator", "discriminator") or (group == "dataset" and option in SAMPLES):
         overrides.insert(0, "task=gan")

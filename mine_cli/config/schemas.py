@@ -22,6 +22,7 @@ from mine_cli.config.rules import (
     at_least,
     between,
     each,
+    list_of,
     one_of,
     or_none,
     ruled,
@@ -39,6 +40,7 @@ __all__ = [
     "MIEstimateConf",
     "MethodConf",
     "Run",
+    "ScreenConf",
     "TrainerConf",
     "register",
 ]
@@ -232,9 +234,19 @@ class ClassifierConf:
 
 
 @dataclass
+class ScreenConf:
+    name: str = ruled("screen", None, "Name of the task, as chosen with task=NAME.")
+    widths: list[int] = ruled(
+        [32, 32], list_of(at_least(1)), "Widths of the hidden layers of each pair's network."
+    )
+
+
+@dataclass
 class TrainerConf:
     steps: Settled = ruled(
-        6000, or_none(at_least(1)), "Training steps; null: 72 epochs, and at most 3,000 steps."
+        6000,
+        or_none(at_least(1)),
+        "Training steps; null: 72 epochs, at most 3,000; of task=screen 200.",
     )
     batch_size: Settled = ruled(
         512,
@@ -311,7 +323,7 @@ class Run:
         None,
         or_none(at_least(1)),
         "Folds of cross-fitting, none reported by what saw its rows; null: 5 for finite rows of "
-        "numbers, else 1.",
+        "numbers, else 1; of task=screen 2 from 2,000 rows on.",
     )
     portfolio: str = ruled(
         "auto",
@@ -383,6 +395,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "gan": GANConf,
         "infobottleneck": InfoBottleneckConf,
         "classifier": ClassifierConf,
+        "screen": ScreenConf,
     },
     "dataset": {
         "gaussian": options.GaussianConf,
@@ -452,6 +465,7 @@ USES: dict[str, tuple[str, ...]] = {
     "gan": ("dataset", *TERM, *MODELS),
     "infobottleneck": ("dataset", *TERM, "method", "encoder"),
     "classifier": ("dataset",),
+    "screen": ("dataset",),
 }
 """Task -> the sections that it builds, beside its own and the trainer; the others are null."""
 
@@ -460,6 +474,7 @@ DATASETS: dict[str, tuple[str, ...]] = {
     "gan": SAMPLES,
     "classifier": ("image_label",),
     "infobottleneck": LABELLED,
+    "screen": ("arrays",),
 }
 """Task -> the shipped data sets that it takes."""
 

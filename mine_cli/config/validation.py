@@ -69,6 +69,7 @@ def validate(cfg: DictConfig) -> list[str]:
         *data_faults(cfg),
         *pairing_faults(cfg),
         *method_faults(cfg),
+        *screen_faults(cfg),
     ]
 
 
@@ -157,6 +158,8 @@ def splitting_faults(cfg: DictConfig) -> Iterator[str]:
         return
     usuals = (("folds", None), ("split", "random"), ("portfolio", "auto"), ("margins", "standard"))
     for key, usual in usuals:
+        if cfg.task.name == "screen" and key == "folds":
+            continue
         if cfg[key] != usual:
             yield f"{key}={cfg[key]}: only task=mi-estimate splits its data; leave it out"
 
@@ -230,6 +233,19 @@ def method_faults(cfg: DictConfig) -> Iterator[str]:
         )
     if method.information == "kl" and encoder not in (None, "gaussian"):
         yield f"encoder={encoder}: method={method.name} needs a known law: want encoder=gaussian"
+
+
+def screen_faults(cfg: DictConfig) -> Iterator[str]:
+    """Yields settings of the data and the trainer that a screen has no use for."""
+    if cfg.task.name != "screen":
+        return
+    usuals = (("device", ("cpu", "auto")), ("dtype", ("float32",)), ("compile", (False,)))
+    for key, usual in usuals:
+        if cfg.trainer[key] not in usual:
+            value = str(cfg.trainer[key]).lower()
+            yield f"trainer.{key}={value}: task=screen trains on the CPU, in float32; leave it out"
+    if option_of(cfg, "dataset") == "arrays" and cfg.dataset.test_path is not None:
+        yield "dataset.test_path: only task=infobottleneck has a test set; leave it out"
 
 
 def option_of(cfg: DictConfig, section: str) -> str | None:

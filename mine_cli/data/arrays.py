@@ -1,13 +1,14 @@
 """A user's own numbers: from files, or from memory."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from mine_cli.data import Rows
 from mine_cli.data.labelled import Labelled
+from mine_cli.data.observations import Observations, choose, flat, observations
 from mine_cli.data.tables import Columns
 from mine_cli.data.tables.coding import Coding
 from mine_cli.data.tables.columns import MIN_ROWS, Sheet, group_labels, twins, variable
@@ -17,7 +18,7 @@ from mine_cli.data.tables.supervised import labelled_from
 from mine_cli.data.tables.table import Table, files_of, listed, open_table
 from mine_cli.errors import BadInput, refuse
 
-__all__ = ["Arrays", "InMemory", "from_memory"]
+__all__ = ["Arrays", "Frame", "InMemory", "frame_of", "from_memory"]
 
 Names = str | float | Sequence[str | float] | None
 
@@ -71,6 +72,7 @@ class Arrays:
         self.test_path, self.seed = test_path, seed
         self._rows: Rows | None = None
         self._labelled: Labelled | None = None
+        self._observations: Observations | None = None
 
     @property
     def files(self) -> list[Path]:
@@ -98,6 +100,29 @@ class Arrays:
             test = None if self.test_path is None else self._read(self._tests(train), x, z, True)
             self._labelled = labelled_from(train, self.categorical, test, self.seed)
         return self._labelled
+
+    def observations(self) -> Observations:
+        """Reads and checks the file once as columns that are screened one by one.
+
+        `x` and `z` may hold patterns; without z every pair of x is meant, without x every column.
+        """
+        if self._observations is None:
+            table = self._opened(self.path)
+            once = [n for n in dict.fromkeys(table.names) if n and table.names.count(n) == 1]
+            twice = sorted({n for n in table.names if n and n not in once})
+            x, z = choose(once, self.x, self.z, table.where)
+            absent = [name for name in self.categorical if name not in table.names]
+            refuse(
+                f"dataset.categorical={name}: not there: {table.where} has {listed(table.names)}"
+                for name in absent
+            )
+            found = table.load([*x, *z], self.categorical)
+            drop = self.missing != "refuse"
+            self._observations = observations(
+                {name: found[name] for name in (*x, *z)},
+                z, self.categorical, table.where, drop, [n for n in twice if self.x is None],
+            )  # fmt: skip
+        return self._observations
 
     def _opened(self, path: str | Path | Sequence[str | Path], key: str = "dataset.path") -> Table:
         return open_table(path, key, self.separator, self.decimal)
@@ -213,6 +238,62 @@ class InMemory:
             digest.update(f"{tuple(side.shape)}".encode())
             digest.update(side.contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+
+class Frame:
+    """Holds columns that are in memory already, to be screened; made by `frame_of`."""
+
+    def __init__(self, found: Observations) -> None:
+        self._observations = found
+
+    def observations(self) -> Observations:
+        return self._observations
+
+    @property
+    def content(self) -> str:
+        """Returns a SHA-256 of the numbers, for the run's fingerprint."""
+        digest = hashlib.sha256()
+        for column in self._observations.columns:
+            digest.update(f"{column.name}: {column.classes}".encode())
+            digest.update(column.values.tobytes())
+        return digest.hexdigest()
+
+
+def frame_of(
+    frame: object,
+    x: Sequence[str] | None = None,
+    z: Sequence[str] = (),
+    categorical: Sequence[str] = (),
+    missing: str | None = None,
+) -> Frame:
+    """Takes a table that is in memory, or a mapping of arrays, as columns to be screened.
+
+    Arguments:
+        frame: A DataFrame of pandas or polars, a Dataset of xarray, an array [n, d], or a mapping
+            of names to arrays [n] or [n, d].
+        x, z, categorical, missing: As of `Arrays.observations`.
+    """
+    arrays: Columns = {}
+    parts = frame.items() if isinstance(frame, Mapping) and not is_table(frame) else [("x", frame)]
+    for name, values in parts:
+        try:
+            found = columns_of(str(name), values)
+        except ValueError as fault:
+            raise BadInput(f"frame: {fault}") from fault
+        twice = [key for key in found if key in arrays]
+        refuse(f"frame: {key} twice: want each name once" for key in twice)
+        arrays |= found
+    if not arrays:
+        raise BadInput("frame: no columns: want at least two")
+    arrays = {n: part for name, array in arrays.items() for n, part in flat(name, array).items()}
+    refuse(
+        f"categorical={name}: not there: the frame has {listed(list(arrays))}"
+        for name in categorical
+        if name not in arrays
+    )
+    chosen, outcomes = choose(list(arrays), x, z, "frame")
+    kept = {name: arrays[name] for name in (*chosen, *outcomes)}
+    return Frame(observations(kept, outcomes, categorical, "frame", missing != "refuse"))
 
 
 def from_memory(

@@ -6,7 +6,7 @@ column takes part k times and no joint pair counts as a marginal one. Everything
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -43,6 +43,9 @@ class Evaluation:
         at_training_negatives: InfoNCE's value at the number of negatives it was trained with.
         training_negatives: that number.
         negatives: marginal pairs a row.
+        clusters: labels ``[n]`` of rows that depend on one another; None: no row on any.
+        whole: whether the clusters, such as a subject's rows, are what has been observed, and not
+            merely neighbours in a series.
         status: the word of `status.status`, where it was asked for.
     """
 
@@ -59,6 +62,8 @@ class Evaluation:
     negatives: int
     at_training_negatives: float | None = None
     training_negatives: int | None = None
+    clusters: Tensor | None = None
+    whole: bool = False
     status: str = ""
 
     def __str__(self) -> str:
@@ -82,9 +87,23 @@ class Evaluation:
         return len(self.influence)
 
     @property
+    def units(self) -> int:
+        """How many have been observed: rows, or clusters where these are whole."""
+        if self.clusters is None or not self.whole:
+            return self.rows
+        return len(self.clusters.unique())
+
+    @property
     def standard_error(self) -> float:
-        """That of the value for this network, in nats: it does not say how tight the bound is."""
-        variance = self.influence.var().item()
+        r"""That of the value for this network, in nats: it does not say how tight the bound is.
+
+        Of n rows in G clusters, with influences psi (Liang and Zeger, 1986),
+
+        .. math:: SE^2 = \frac{1}{n^2} \frac{G}{G - 1} \sum_g \Big( \sum_{i \in g} \psi_i \Big)^2
+        """
+        sums = totals(self.influence, self.clusters)
+        centred = sums - sums.mean()
+        variance = (centred.square().sum() * len(sums) / max(1, len(sums) - 1)).item() / self.rows
         # With few, heavy-tailed rows the correction itself can exceed the variance it corrects.
         corrected = variance - self.sampling_variance
         return math.sqrt((corrected if corrected > 0 else variance) / self.rows)
@@ -92,9 +111,9 @@ class Evaluation:
     @property
     def effective_sample_size(self) -> float:
         """The smaller of the row and column effective sample sizes of e^T (Kish, 1965)."""
-        return min(
-            (w.sum() ** 2 / w.square().sum()).item() for w in (self.row_weight, self.column_weight)
-        )
+        clusters = self.clusters if self.whole else None
+        weights = (totals(w, clusters) for w in (self.row_weight, self.column_weight))
+        return min((w.sum() ** 2 / w.square().sum()).item() for w in weights)
 
     def reported(self) -> dict[str, float | None]:
         """Returns what a result says of it, in the keys of result.json."""
@@ -132,6 +151,8 @@ def evaluate(
     negatives: int | None = None,
     constant: float | None = None,
     training_negatives: int | None = None,
+    clusters: Tensor | None = None,
+    whole: bool = False,
 ) -> Evaluation:
     """Evaluates a bound on rows x ``[n, ...]``, z ``[n, ...]`` that were not trained on.
 
@@ -140,9 +161,11 @@ def evaluate(
         negatives: marginal pairs a row; overrides pairs.
         constant: a of `Evaluation.lower_bound`, the log-partition on other rows.
         training_negatives: for InfoNCE, the number of negatives it was trained with.
+        clusters, whole: which rows depend on one another; see `Evaluation`.
     """
     crossed = cross(network, x, z, pairs, negatives)
-    return assess(bound, crossed, constant, training_negatives)
+    found = assess(bound, crossed, constant, training_negatives)
+    return replace(found, clusters=clusters, whole=whole)
 
 
 def cross(
@@ -204,7 +227,7 @@ def pool(parts: Sequence[Evaluation]) -> Evaluation:
         whole = len(known) == len(values)
         return sum(r * v for r, v in zip(rows, known, strict=True)) / sum(rows) if whole else None
 
-    names = vars(parts[0]).keys() - {"status", "shift_means"}
+    names = vars(parts[0]).keys() - {"status", "shift_means", "clusters", "whole"}
     columns = {name: [vars(p)[name] for p in parts] for name in names}
     of_rows = ("influence", "row_weight", "column_weight")
     pooled: dict[str, Any] = {
@@ -212,10 +235,21 @@ def pool(parts: Sequence[Evaluation]) -> Evaluation:
         for name, values in columns.items()
     }
     pooled["shift_means"] = torch.empty(0)
+    clusters = [p.clusters for p in parts if p.clusters is not None]
+    pooled["clusters"] = torch.cat(clusters) if len(clusters) == len(parts) else None
+    pooled["whole"] = parts[0].whole
     pooled["marginal_pairs"] = sum(columns["marginal_pairs"])
     pooled["negatives"] = min(columns["negatives"])
     pooled["training_negatives"] = parts[0].training_negatives
     return Evaluation(**pooled)
+
+
+def totals(values: Tensor, clusters: Tensor | None) -> Tensor:
+    """Returns the sum of values ``[n]`` over each cluster; the values where there is none."""
+    if clusters is None:
+        return values
+    labels = clusters.unique(return_inverse=True)[1].to(values.device)
+    return values.new_zeros(int(labels.max()) + 1).index_add_(0, labels, values)
 
 
 def random_shifts(n: int, k: int) -> list[int]:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mine_cli.estimator.evaluation import Evaluation
+from mine_cli.estimator.evaluation import PAIRS_ON_CPU, Evaluation, embed_rows
+from mine_cli.networks.interface import StatisticsNetwork
 
-__all__ = ["least_p_value", "p_value"]
+__all__ = ["group_partners", "least_p_value", "means_of_permuted_groups", "p_value"]
 
 PERMUTATIONS = 999
 
@@ -23,10 +24,12 @@ def p_value(parts: Sequence[Evaluation], seed: int = 0) -> float:
     .. math:: p = \frac{1 + \#\{b : S_b \ge S\}}{1 + B}, \quad
         S = \sum_f \sum_{i \in f} T(x_i, z_i)
 
-    so that p is at most alpha in at most a share alpha of independent data.
+    so that p is at most alpha in at most a share alpha of independent data. Where rows belong
+    together in groups, whole groups take the place of shifts: see `group_partners`.
 
     Arguments:
-        parts: each fold's evaluation on rows that its network never saw.
+        parts: each fold's evaluation on rows that its network never saw, whose ``shift_means``
+            are over shifts or over permutations of groups.
         seed: of the draws.
 
     References:
@@ -52,3 +55,41 @@ def drawn_sums(part: Evaluation, generator: torch.Generator) -> Tensor:
     """Draws sums of T over a fold's rows, as they stand or shifted ``[999]``."""
     means = torch.cat([torch.tensor([part.joint_mean]).double(), part.shift_means.cpu().double()])
     return part.rows * means[torch.randint(len(means), (PERMUTATIONS,), generator=generator)]
+
+
+def means_of_permuted_groups(
+    network: StatisticsNetwork, x: Tensor, z: Tensor, groups: Tensor, num: int, seed: int = 0
+) -> Tensor:
+    """Returns the mean of T over the pairs of each of num permutations of groups ``[num]``."""
+    a, b = embed_rows(network, x, z)
+    means = []
+    for partners in group_partners(groups.cpu(), num, seed):
+        total = torch.zeros((), dtype=torch.float64)
+        for start in range(0, len(a), PAIRS_ON_CPU):
+            some = slice(start, start + PAIRS_ON_CPU)
+            total += network.head(a[some], b[partners[some].to(b.device)]).double().sum().cpu()
+        means.append(total / len(a))
+    return torch.stack(means)
+
+
+def group_partners(groups: Tensor, num: int, seed: int = 0) -> Tensor:
+    r"""Draws the rows whose z takes the place of each row's own, num times: ``[num, n]``.
+
+    Whole groups exchange their z: the row at place p of a group of n_g rows gets the row at place
+    floor(p n_h / n_g) of another group of n_h. Where x and z of a group are independent of one
+    another this changes nothing about groups of one size, however the rows within depend on one
+    another, so that the test is exact; of unlike sizes it is exact if z tells nothing of the size.
+
+    Arguments:
+        groups: a label for each row ``[n]``.
+        num: how many permutations.
+        seed: of the draws.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    _, label, sizes = groups.unique(return_inverse=True, return_counts=True)
+    rows = label.argsort(stable=True)
+    starts = sizes.cumsum(0) - sizes
+    place = torch.empty_like(rows)
+    place[rows] = torch.arange(len(rows)) - starts.repeat_interleave(sizes)
+    others = [torch.randperm(len(sizes), generator=generator)[label] for _ in range(num)]
+    return torch.stack([rows[starts[h] + place * sizes[h] // sizes[label]] for h in others])

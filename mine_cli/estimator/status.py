@@ -46,7 +46,7 @@ def below(estimate: float, error: float, reference: float, trusted: float) -> bo
 
 def high_variance(evaluation: Evaluation) -> bool:
     """Whether few rows carry the mean of e^T, or the estimate is above its own lower bound."""
-    fewest = min(FEWEST_EFFECTIVE_ROWS, evaluation.rows / 10)
+    fewest = min(FEWEST_EFFECTIVE_ROWS, evaluation.units / 10)
     if evaluation.effective_sample_size < fewest:
         return True
     if evaluation.lower_bound is None:

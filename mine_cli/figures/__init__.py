@@ -11,10 +11,12 @@ from mine_cli.figures.infobottleneck.robustness import robustness
 from mine_cli.figures.mi_estimate import curve, scatter
 from mine_cli.figures.report.run import report_of_run
 from mine_cli.figures.report.sweep import report_of_sweep
+from mine_cli.figures.screen import heat_map, ranking
 from mine_cli.figures.sweep.estimates import compare_jobs
 
 __all__ = [
-    "compare_generators", "compare_jobs", "compare_methods", "curve", "density", "histogram",
-    "learning", "plane", "plane_of_sweep", "progress", "report_of_run", "report_of_sweep",
+    "compare_generators", "compare_jobs", "compare_methods", "curve", "density", "heat_map",
+    "histogram", "learning", "plane", "plane_of_sweep", "progress", "ranking", "report_of_run",
+    "report_of_sweep",
     "robustness", "samples", "scatter", "training",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from torch import Tensor
 from mine_cli.networks.interface import Noise, StatisticsNetwork
 from mine_cli.networks.layers import inner
 
-__all__ = ["MOST_VALUES", "Contingency"]
+__all__ = ["MOST_VALUES", "Contingency", "log_ratios"]
 
 MOST_VALUES, ROWS_A_VALUE = 64, 5  # of either side: at most, and at least
 STRENGTHS = np.geomspace(0.1, 1e5, 25)  # of the prior, in rows

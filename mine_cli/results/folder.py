@@ -32,8 +32,8 @@ LOG = "mine-run.log"
 # What a run leaves beside its configuration and its log; the result last, so that a job whose
 # clearing was cut short is cleared again.
 LEFT = (
-    "checkpoints", "tb", "figures", "samples", "metrics.csv", "split.npz", "report.html",
-    "result.json",
+    "checkpoints", "tb", "figures", "samples", "metrics.csv", "split.npz", "screen.csv",
+    "report.html",    "result.json",
 )  # fmt: skip
 SCHEMA = 1  # of result.json; raised when a key changes its meaning or goes away
 

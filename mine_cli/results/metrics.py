@@ -131,6 +131,10 @@ EVERY: dict[str, tuple[Metric, ...]] = {
         Metric("i_zy", "I(Z;Y)", "nats", "I(Z; Y)", "at least; H(Y) is {h_y}"),
     ),
     "classifier": (Metric("accuracy", "accuracy", "share"),),
+    "screen": (
+        Metric("found", "pairs found", "count"),
+        Metric("largest", "largest", "nats"),
+    ),
 }  # fmt: skip
 METRICS = {task: {metric.key: metric for metric in found} for task, found in EVERY.items()}
 """Task -> key -> metric: in the order in which jobs are compared by them, the first of those is

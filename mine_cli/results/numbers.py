@@ -6,7 +6,9 @@ from statistics import fmean, stdev
 
 from mine_cli.results.files import Result
 
-__all__ = ["WITH_OWN", "in_words", "is_loose", "known", "p_value", "per_nat", "standard_error"]
+__all__ = [
+    "WITH_OWN", "chance", "in_words", "is_loose", "known", "p_value", "per_nat", "standard_error",
+]  # fmt: skip
 
 WITH_OWN = ("estimate", "error")
 """The numbers that a job knows the standard error of."""
@@ -54,12 +56,18 @@ def p_value(result: Result) -> str:
     return f"{'≤ ' if found == known(result, 'least_p_value') else ''}{found:.3f}"
 
 
+SMALLEST = 1e-99  # probabilities: below it no tail is known so well
 LOOSE = 100.0  # nats: an upper end from here on says nothing of where the lower one stands
 
 
 def per_nat(unit: str) -> float:
     """Returns how many of the unit make one nat: 1 for "nats", 1 / ln 2 for "bits"."""
     return {"nats": 1.0, "bits": 1.0 / math.log(2.0)}[unit]
+
+
+def chance(probability: float) -> str:
+    """Returns a p- or q-value in two digits; of the smallest, that they are."""
+    return f"{probability:.2g}" if probability >= SMALLEST else f"< {SMALLEST:g}"
 
 
 def is_loose(upper: float | None) -> bool:

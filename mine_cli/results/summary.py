@@ -2,15 +2,16 @@
 
 import shlex
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mine_cli.results.commands import as_typed
 from mine_cli.results.files import Result
 from mine_cli.results.metrics import METRICS
-from mine_cli.results.numbers import known, per_nat
+from mine_cli.results.numbers import chance, known, per_nat
 
-__all__ = ["STATUS_ADVICE", "summary"]
+__all__ = ["SCREEN_ADVICE", "STATUS_ADVICE", "summary"]
 
 STATUS_ADVICE = {
     "diverged": "A loss or score became infinite; the last good checkpoint was kept. "
@@ -33,6 +34,13 @@ STATUS_ADVICE = {
     "mutual information never is. Try a larger task.statistics_lr or task.statistics_steps.",
     "inaccurate": "Too many test images are taken for something else, so it was not kept. "
     "Try a larger trainer.steps.",
+}
+SCREEN_ADVICE = {
+    "at_ceiling": "The cells of a screen cannot tell more, and the information is larger. "
+    "Ask task=mi-estimate of these two columns.",
+    "high_variance": "Few rows carry the whole average, so the value may be far off. "
+    "Try more rows, or task=mi-estimate of these two columns.",
+    "diverged": "The number is not finite. Try a smaller trainer.lr.",
 }
 LABEL = 16  # characters before the numbers
 WIDTH = 84  # of what explains them
@@ -94,7 +102,8 @@ def numbers(result: Result, units: str) -> list[str]:
             beside = f"{value(fit - estimate, units, sign='+')} against the held-out estimate"
         lines.append(row("on fitted rows", value(fit, units), beside))
     if (p := known(result, "p_value")) is not None:
-        beside = "of independence, by permuting rows of z"
+        of_what = "rows" if known(result, "groups") is None else "whole groups"
+        beside = f"of independence, by permuting {of_what} of z"
         least = " or less" if p == known(result, "least_p_value") else ""
         lines.append(row("p-value", f" {p:.3f}{least}", beside))
     if terms_of(result):
@@ -103,7 +112,8 @@ def numbers(result: Result, units: str) -> list[str]:
         lines.append(row("between folds", value(folds, units), "standard deviation"))
     if (pairs := known(result, "marginal_pairs")) is not None:
         rows = known(result, "effective_sample_size")
-        beside = "" if rows is None else f"worth {rows:,.0f} independent rows"
+        of_what = "rows" if known(result, "groups") is None else "groups"
+        beside = "" if rows is None else f"worth {rows:,.0f} independent {of_what}"
         lines.append(row("marginal pairs", f" {pairs:,.0f}", beside))
     return lines
 
@@ -214,11 +224,67 @@ def in_unit(nats: float | None, units: str) -> str:
     return "not known" if nats is None else f"{value(nats, units).strip()} {units}"
 
 
+def of_screen(result: Result, units: str) -> list[str]:
+    """How many pairs of columns share information, and the table's first rows."""
+    metrics, top = result.get("metrics") or {}, result.get("top") or []
+    tested, found = (known(metrics, key) or 0 for key in ("tested", "found"))
+    beside = f"of {tested:,.0f} pairs, with a q-value of at most 0.05"
+    lines = [row("found", f" {found:,.0f}", beside), ""]
+    if top:
+        lines += aligned([*SCREEN_HEAD[:2], units, *SCREEN_HEAD[2:]], top, units)
+        lines += [
+            "",
+            *explained(
+                "q: the share of chance among all that have as small a q, or a "
+                "smaller one. What tells only together with another column is not seen.",
+                2,
+            ),
+        ]
+    for word, advice in SCREEN_ADVICE.items():
+        if any(line["status"] == word for line in top[:SHOWN]):
+            lines += explained(f"{word}: {advice}", 2)
+    if left := result.get("left_out") or []:
+        shown = "; ".join(f"{column['name']}: {column['why']}" for column in left[:SHOWN])
+        more = f"; and {len(left) - SHOWN} more, see screen.csv" if len(left) > SHOWN else ""
+        lines += ["", *explained(f"left out: {shown}{more}", 2)]
+    return lines
+
+
+def aligned(head: list[str], top: Sequence[Mapping[str, Any]], units: str) -> list[str]:
+    """The first rows of a screen's table, in columns."""
+    factor = per_nat(units)
+    cells = [
+        [
+            clipped(line["x"]),
+            clipped(line["z"]),
+            f"{line['estimate'] * factor:z.3f}",
+            f"{line['low'] * factor:z.3f} to {line['high'] * factor:z.3f}",
+            chance(line["p_value"]),
+            chance(line["q_value"]),
+            line["status"],
+            f"{line['rows']:,}",
+        ]
+        for line in top[:SHOWN]
+    ]
+    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+    return ["  " + "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip()
+            for line in (head, *cells)]  # fmt: skip
+
+
+def clipped(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
+
+
+SCREEN_HEAD = ("x", "z", "between", "p", "q", "status", "rows")
+SHOWN = 15  # rows of a screen's table on a terminal
+LONGEST_NAME = 24
+
 NUMBERS = {
     "mi-estimate": numbers,
     "gan": of_generator,
     "infobottleneck": of_bottleneck,
     "classifier": of_classifier,
+    "screen": of_screen,
 }
 
 
@@ -256,13 +322,13 @@ REFERENCE_NAMES = {"ksg": "KSG", "gaussian": "Gaussian"}
 
 def cost(result: Result) -> str:
     """Steps, time, device and seed."""
-    parts = []
+    parts, counted = [], result.get("counted") or "steps"
     if (steps := known(result, "steps")) is not None:
-        parts.append(f"{int(steps):,} steps")
+        parts.append(f"{int(steps):,} {counted}")
     if (seconds := known(result, "seconds")) is not None:
         parts.append(f"{seconds:,.1f} s")
     if speed := known(result, "steps_per_second"):
-        parts.append(f"{speed:,.0f} steps/s")
+        parts.append(f"{speed:,.{0 if speed > 10 else 1}f} {counted}/s")
     parts += [str(result[key]) for key in ("device", "dtype") if result.get(key)]
     if result.get("seed") is not None:
         parts.append(f"seed {result['seed']}")

@@ -58,18 +58,19 @@ def make(node: DictConfig, what: str, *args: Any, **options: Any) -> Any:
         lines = [line.strip() for line in str(told).splitlines() if "full_key:" not in line]
         reason = " ".join(line for line in lines if line)
         if "allocate" in reason:
-            raise BadInput(f"{what}.{largest(node)}: more than the memory can hold") from error
+            told = ", ".join(f"{what}.{size}" for size in largest(node))
+            raise BadInput(f"{told}: more than the memory can hold") from error
         raise BadInput(f"{what}: {node.get('_target_')}: {reason}") from error
 
 
-def largest(node: DictConfig) -> str:
-    """Returns the setting of an object that holds the largest number, as it is typed."""
+def largest(node: DictConfig) -> list[str]:
+    """Returns the settings of an object that hold the largest numbers, at most three, as typed."""
     sizes: dict[str, float] = {}
     for key, value in node.items():
         numbers = list(value) if isinstance(value, ListConfig) else [value]
         sizes[str(key)] = max((n for n in numbers if isinstance(n, int | float)), default=0)
-    key = max(sizes, key=lambda name: sizes[name])
-    return f"{key}={node[key]}".replace(" ", "")
+    keys = sorted((key for key in sizes if sizes[key] > 1), key=lambda key: -sizes[key])
+    return [f"{key}={node[key]}".replace(" ", "") for key in keys[:3]]
 
 
 def module(node: DictConfig, what: str, seed: int, *args: Any) -> nn.Module:

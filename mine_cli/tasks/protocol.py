@@ -56,13 +56,15 @@ class Experiment(Protocol):
 
     `metrics` are the results by which runs are compared, the first of which is the objective of a
     sweep unless another is named; `charts` are TensorBoard's: category -> title -> kind and tags;
-    `opening` and `closing` say what takes its time before the first step and after the last.
+    `opening` and `closing` say what takes its time before the first step and after the last, and
+    `counted` what a step is called, in the plural.
     """
 
     metrics: tuple[str, ...]
     charts: Mapping[str, Any] = {}
     opening: str = ""
     closing: str = ""
+    counted: str = "steps"
     cfg: DictConfig
     dataset: object
     warnings: list[str]
@@ -119,6 +121,10 @@ class Experiment(Protocol):
     def after(self, result: Result) -> Result:
         """Returns what is added to a result once the training is over."""
         return {}
+
+    def finish(self, folder: Path) -> None:
+        """Writes what a finished run's folder holds beside its result."""
+        return
 
     def pictures(self, folder: Path) -> Mapping[str, Path]:
         """Draws the pictures of a finished run, from its files."""

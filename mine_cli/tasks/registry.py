@@ -15,6 +15,7 @@ from mine_cli.tasks.infobottleneck.experiment import InfoBottleneckExperiment, g
 from mine_cli.tasks.mi_estimate.experiment import MIEstimateExperiment
 from mine_cli.tasks.objective import names, objective
 from mine_cli.tasks.protocol import Experiment
+from mine_cli.tasks.screen.experiment import ScreenExperiment
 from mine_cli.training.device import device
 
 __all__ = [
@@ -28,6 +29,7 @@ EXPERIMENTS: dict[str, type[Experiment]] = {
     "gan": GANExperiment,
     "infobottleneck": InfoBottleneckExperiment,
     "classifier": ClassifierExperiment,
+    "screen": ScreenExperiment,
 }
 
 OF_SWEEPS: dict[str, Callable[[Path], None]] = {

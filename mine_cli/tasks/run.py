@@ -135,6 +135,7 @@ class Run:
             state,
             look=experiment.look,
             trained_on=trained_on,
+            counted=experiment.counted,
             **options,
         )
         self.result = head_of(experiment, where, mark)
@@ -161,6 +162,8 @@ class Run:
         self._save({"complete": False})  # what follows takes its time, or may fail
         with self._beside("references"):
             self.result |= self.experiment.after(self.result)
+        if self.files is not None:
+            self.experiment.finish(self.files.path)
         self._write()
         if self.result["status"] == "diverged":
             raise Diverged("the estimate is not finite; try a smaller trainer.lr or network")

@@ -25,10 +25,13 @@ class Progress:
         steps: The number of steps that make a whole.
         unit: "nats" or "bits".
         wanted: Whether a bar may be shown; it is only where stderr is a terminal.
+        counted: What a step is called, in the plural.
     """
 
-    def __init__(self, steps: int, unit: str = "nats", wanted: bool = True) -> None:
-        self.steps = steps
+    def __init__(
+        self, steps: int, unit: str = "nats", wanted: bool = True, counted: str = "steps"
+    ) -> None:
+        self.steps, self.counted = steps, counted
         self.unit = unit
         self.wanted = wanted
         self.bar: tqdm | None = None
@@ -45,7 +48,7 @@ class Progress:
         bar = tqdm(
             initial=step,
             total=self.steps,
-            unit=" steps",
+            unit=f" {self.counted}",
             ncols=size.columns,
             nrows=size.lines,
             bar_format=FORMAT,
@@ -68,8 +71,8 @@ class Progress:
         if self.bar is not None:
             self.bar.set_postfix_str(", ".join(self.numbers(self.latest)))
         rate = self.latest.get("time/steps_per_second")
-        speed = [] if rate is None else [f"{rate:,.0f} steps/s"]
-        line = "  ".join([f"step {step}/{self.steps}", *parts, *speed])
+        speed = [] if rate is None else [f"{rate:,.{0 if rate > 10 else 1}f} {self.counted}/s"]
+        line = "  ".join([f"{self.counted.removesuffix('s')} {step}/{self.steps}", *parts, *speed])
         log.info(line, extra={"beside_bar": True})
 
     def numbers(self, values: Mapping[str, float]) -> list[str]:

@@ -55,6 +55,7 @@ class Training:
             `conf`.
         look: Draws what is to be seen at an evaluation from the folder's files, for TensorBoard.
         trained_on: What a checkpoint says of the data: their fingerprint.
+        counted: What a step is called, in the plural.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Training:
         progress: bool | None = None,
         look: Callable[[Path, int], Mapping[str, Path]] | None = None,
         trained_on: str | None = None,
+        counted: str = "steps",
     ) -> None:
         self.task, self.folder, self.state = task, folder, state
         self.look, self.trained_on = look, trained_on
@@ -74,7 +76,8 @@ class Training:
         self.log_every = conf.log_every
         self.evaluate_every = conf.evaluate_every or max(1, conf.steps // 12)
         self.checkpoint_every = conf.checkpoint_every or self.evaluate_every
-        self.progress = Progress(conf.steps, unit, conf.progress if progress is None else progress)
+        shown = conf.progress if progress is None else progress
+        self.progress = Progress(conf.steps, unit, shown, counted)
         self.record = TrainingRecord()
         self.failure: Exception | None = None
         self.saved_best: State | None = None

@@ -35,6 +35,7 @@ KEYS = {
     "gan": COMMON | OF_TERM | {"generator", "discriminator", "gan"},
     "infobottleneck": COMMON | OF_TERM | {"method", "encoder", "infobottleneck", "trainer"},
     "classifier": COMMON | {"classifier"},
+    "screen": COMMON | {"top", "left_out", "outcomes", "folds"},
 }
 FILES = {
     "mi-estimate": ("figures/curve.png", "checkpoints/best.pt"),
@@ -46,6 +47,7 @@ FILES = {
     ),
     "infobottleneck": ("figures/learning.png", "figures/robustness.png", "checkpoints/best.pt"),
     "classifier": (),
+    "screen": ("screen.csv", "figures/screen.png", "report.html"),
 }
 FEW = [
     "trainer.steps=6", "trainer.batch_size=32", "trainer.device=cpu", "trainer.progress=false",
@@ -62,6 +64,7 @@ FEW_OF = {
         "task.attacked_rows=20", "encoder.widths=[16,16]",
     ],
     "classifier": ["task.path=kept.pt"],
+    "screen": ["task.widths=[8]"],
 }  # fmt: skip
 QUICK = [*FEW, *FEW_OF["mi-estimate"]]
 CONF = Path(conf_dir())
@@ -131,7 +134,9 @@ def result_of(overrides: list[str], data: Path, folder: Path) -> dict[str, Any]:
     result = json.loads((folder / "result.json").read_text())
     assert result.keys() >= KEYS[task]
     assert (result["schema"], result["task"], result["unit"]) == (1, task, "nats")
-    assert result["steps"] == cfg.trainer.steps
+    assert result["steps"] == (
+        result["metrics"]["pairs"] if task == "screen" else cfg.trainer.steps
+    )
     assert len(result["fingerprint"]) == 64
     if task in ("mi-estimate", "gan"):
         assert math.isfinite(result["estimate"])

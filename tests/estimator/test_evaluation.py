@@ -156,3 +156,52 @@ def test_a_hundred_million_pairs_fit_in_a_gigabyte() -> None:
     pairs, kilobytes = map(int, done.stdout.split())
     assert pairs == 10_001 * 10_000
     assert kilobytes < 1_000_000
+
+
+def clustered(psi: torch.Tensor, clusters: torch.Tensor | None, whole: bool = True) -> Evaluation:
+    ones = torch.ones_like(psi)
+    return Evaluation(
+        0.0, 0.0, torch.empty(0), 0.0, None, psi, 0.0, ones, ones, 1, 1,
+        clusters=clusters, whole=whole,
+    )  # fmt: skip
+
+
+def test_rows_seen_twice_are_worth_one() -> None:
+    psi = torch.randn(100, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    once = clustered(psi, None)
+    twice = clustered(psi.repeat(2), torch.arange(100).repeat(2))
+    assert twice.standard_error == pytest.approx(once.standard_error)
+    assert twice.units == once.units == 100
+    assert twice.effective_sample_size == pytest.approx(once.effective_sample_size)
+    assert clustered(psi.repeat(2), None).standard_error < 0.75 * once.standard_error
+
+
+def test_rows_in_clusters_of_one_are_rows() -> None:
+    psi = torch.randn(50, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    alone = clustered(psi, torch.randperm(50))
+    assert alone.standard_error == pytest.approx(clustered(psi, None).standard_error)
+    assert alone.standard_error == pytest.approx(psi.std().item() / 50**0.5)
+
+
+def test_batch_means_see_how_slowly_a_series_moves() -> None:
+    """An autoregression with coefficient a: its mean varies (1 + a) / (1 - a) times as much."""
+    generator, a = torch.Generator().manual_seed(0), 0.8
+    noise = torch.randn(200, 4000, generator=generator, dtype=torch.float64)
+    series = torch.zeros_like(noise)
+    for t in range(1, noise.shape[1]):
+        series[:, t] = a * series[:, t - 1] + noise[:, t]
+    batches = torch.arange(4000) // 63
+    found = [clustered(row, batches, whole=False) for row in series]
+    spread = series.mean(1).std().item()
+    error = sum(f.standard_error for f in found) / len(found)
+    assert error == pytest.approx(spread, rel=0.15)
+    assert found[0].units == 4000
+    assert clustered(series[0], None).standard_error < 0.5 * spread
+
+
+def test_pooled_folds_keep_their_clusters() -> None:
+    psi = torch.randn(60, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    labels = torch.arange(60) // 6
+    pooled = pool([clustered(psi[:30], labels[:30]), clustered(psi[30:], labels[30:])])
+    assert pooled.standard_error == pytest.approx(clustered(psi, labels).standard_error)
+    assert pooled.units == 10

@@ -8,7 +8,11 @@ from torch import Generator, Tensor, nn
 
 from mine_cli.bounds import DV
 from mine_cli.estimator.evaluation import evaluate
-from mine_cli.estimator.independence import p_value
+from mine_cli.estimator.independence import (
+    group_partners,
+    means_of_permuted_groups,
+    p_value,
+)
 from mine_cli.networks.interface import as_network
 
 
@@ -78,3 +82,54 @@ def test_a_function_of_x_alone_added_to_t_changes_nothing() -> None:
     z = 0.2 * x + z
     both = [evaluate(as_network(t), DV(), x, z) for t in (Product(), Moved())]
     assert p_value(both[:1]) == pytest.approx(p_value(both[1:]))
+
+
+def subjects(sizes: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """x and z that each of a subject's rows shares but for a little noise, and the subjects."""
+    generator = Generator().manual_seed(seed)
+    groups = torch.arange(len(sizes)).repeat_interleave(sizes)
+    own = torch.randn(2, len(sizes), 1, generator=generator, dtype=torch.float64)[:, groups]
+    x, z = own + 0.1 * torch.randn(own.shape, generator=generator, dtype=torch.float64)
+    return x, z, groups
+
+
+def of_groups(x: Tensor, z: Tensor, groups: Tensor, num: int = 19, seed: int = 0) -> Part:
+    means = means_of_permuted_groups(T, x, z, groups, num, seed)
+    return Part(len(x), float((x * z).mean()), means)
+
+
+@pytest.mark.parametrize("sizes", [torch.full((20,), 8), torch.arange(20) % 5 + 1])
+def test_the_level_is_kept_where_rows_of_a_group_are_alike(sizes: Tensor) -> None:
+    """Shifting rows tears groups apart, and finds what isn't there."""
+    by_groups, by_rows = [], []
+    for seed in range(500):
+        x, z, groups = subjects(sizes, seed)
+        by_groups.append(p_value([of_groups(x, z, groups, seed=seed)]))
+        moved = torch.randperm(len(x) - 1)[:19] + 1
+        crossed = z[(torch.arange(len(z)) + moved[:, None]) % len(z)]
+        means = (x * crossed).mean((1, 2))
+        by_rows.append(p_value([Part(len(x), float((x * z).mean()), means)]))
+    level, naive = (float((torch.tensor(p) <= 0.05).double().mean()) for p in (by_groups, by_rows))
+    assert 0.03 < level < 0.07
+    assert naive > 0.08
+
+
+def test_groups_exchange_their_rows_whole() -> None:
+    groups = torch.tensor([3, 3, 0, 0, 7, 7, 7, 7])
+    partners = group_partners(groups, 200)
+    for drawn in partners.tolist():
+        for rows in ([0, 1], [2, 3], [4, 5, 6, 7]):
+            assert len({int(groups[drawn[row]]) for row in rows}) == 1
+    # A group of two gets every second row of a group of four, which gets each of its rows twice.
+    of_first = {tuple(drawn[:2]) for drawn in partners.tolist()}
+    assert of_first == {(0, 1), (2, 3), (4, 6)}
+    assert {tuple(drawn[4:]) for drawn in partners.tolist()} == {
+        (0, 0, 1, 1),
+        (2, 2, 3, 3),
+        (4, 5, 6, 7),
+    }
+
+
+def test_dependence_between_groups_is_found() -> None:
+    x, z, groups = subjects(torch.full((40,), 5), 0)
+    assert p_value([of_groups(x, z + x, groups, 199)]) == pytest.approx(1 / 200)

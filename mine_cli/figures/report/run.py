@@ -20,6 +20,7 @@ from mine_cli.figures.report.page import (
     section,
     table,
 )
+from mine_cli.figures.report.screen import of_screen, screened
 from mine_cli.results.files import Result, read_json, write_atomically
 from mine_cli.results.metrics import METRICS
 from mine_cli.results.names import swept_of
@@ -41,6 +42,7 @@ FEW_ROWS = 2000
 SEES_MORE = 0.1  # nats, and a fifth: more than that on fitted rows is learned by heart
 
 PICTURES = {
+    "screen": "The largest of them: dots with two standard errors, or all pairs as a map.",
     "curve": "The estimate on held-out rows while the networks were trained.",
     "scatter": "The data.",
     "training": "The training.",
@@ -62,8 +64,9 @@ def report_of_run(folder: Path, units: str = "nats") -> Path:
     """
     result = read_json(folder / "result.json")
     swept = ", ".join(f"{key}={value}" for key, value in swept_of(folder).items())
-    estimated = result.get("task") == "mi-estimate"
-    found = of_estimate(result, units) if estimated else of_scores(result, units)
+    found = {"mi-estimate": of_estimate, "screen": of_screen}.get(
+        str(result.get("task")), of_scores
+    )(result, units)
     text = page(
         title(result),
         paragraph(heading(result) if title(result) != heading(result) else "", "soft"),
@@ -94,6 +97,8 @@ def title(result: Result) -> str:
     """What the run asks, by the names of the columns where they have any."""
     dataset = result.get("dataset") or {}
     x, z = (dataset.get(side) for side in ("x", "z"))
+    if result.get("task") == "screen":
+        return screened(result)
     if result.get("task") != "mi-estimate" or not x or not z:
         return heading(result)
     x, z = (", ".join(map(str, n)) if isinstance(n, list) else str(n) for n in (x, z))

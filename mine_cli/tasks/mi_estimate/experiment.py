@@ -20,6 +20,7 @@ from mine_cli.config.validation import FOLDS, SMALLEST_BATCH
 from mine_cli.data import Rows, counts, entropies, finite_rows
 from mine_cli.data.arrays import InMemory
 from mine_cli.data.margins import MARGINS, heavy_tailed
+from mine_cli.data.series import series_warning
 from mine_cli.data.split import Split
 from mine_cli.errors import BadInput
 from mine_cli.estimator.status import below
@@ -31,7 +32,14 @@ from mine_cli.tasks.common import UNKNOWN, forward_pass, options, sections, trai
 from mine_cli.tasks.mi_estimate import baselines
 from mine_cli.tasks.mi_estimate.conditional import ConditionalEstimate, terms_of, worst
 from mine_cli.tasks.mi_estimate.partial import conditional_references
-from mine_cli.tasks.mi_estimate.parts import FEWEST_ROWS, Parts, of_law, part_of, split_rows
+from mine_cli.tasks.mi_estimate.parts import (
+    FEWEST_ROWS,
+    Parts,
+    clusters_of,
+    of_law,
+    part_of,
+    split_rows,
+)
 from mine_cli.tasks.mi_estimate.training import MIEstimate
 from mine_cli.tasks.protocol import Experiment, PairSampler, Result
 from mine_cli.training.device import autocast, device, physical_memory
@@ -136,6 +144,8 @@ class MIEstimateExperiment(Experiment):
         fractions = [*cfg.task.fractions]
         splits, warnings = split_rows(rows, cfg.folds, cfg.split, fractions, cfg.seed)
         self.warnings += warnings
+        if cfg.split == "random":
+            self.warnings += series_warning(rows)
         return splits
 
     def views_on(self, where: torch.device, pairs: Pairs | None = None) -> list[list[Parts]]:
@@ -147,7 +157,11 @@ class MIEstimateExperiment(Experiment):
         """
         task, rows, sampler = self.cfg.task, (pairs or self.data).rows, self.data.sampler
         if rows is not None:
-            return [[part_of(rows, split, where, k) for k in self.kinds] for split in self.splits]
+            clusters = clusters_of(self.widest.rows or rows, self.cfg.split)
+            return [
+                [part_of(rows, split, where, kind, *clusters) for kind in self.kinds]
+                for split in self.splits
+            ]
         assert sampler is not None  # else `finite_rows` has refused
         return [[of_law(sampler, task.select_rows, task.report_rows, self.cfg.seed, where)]]
 
@@ -207,7 +221,6 @@ class MIEstimateExperiment(Experiment):
             make_term=partial(build.term, cfg, *pairs.shapes()),
             views=self.views,
             portfolio=self.portfolio,
-            grouped=cfg.split.startswith("groups:"),
             seed=cfg.seed,
             true_mi=self.data.true_mi,
             autocast=partial(autocast, where, cfg.trainer.dtype),

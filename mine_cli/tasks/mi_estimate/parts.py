@@ -1,5 +1,6 @@
 """The three parts of the data: fit, select and report, standardised, on the device."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from mine_cli.data.split import Split, copies, folds, straddling, three_way
 from mine_cli.tasks.protocol import PairSampler
 from mine_cli.training.rng import stream
 
-__all__ = ["FEWEST_ROWS", "Parts", "of_law", "part_of", "split_rows"]
+__all__ = ["FEWEST_ROWS", "Parts", "clusters_of", "of_law", "part_of", "split_rows"]
 
 Pair = tuple[Tensor, Tensor]
 
@@ -24,7 +25,8 @@ class Parts:
     """What one network may see: ``fit`` rows or a law to draw from, ``select`` and ``report``.
 
     ``margins`` map x and z as these rows were mapped, fitted on the fit rows, and ``kind`` names
-    them: how to score new rows.
+    them: how to score new rows. ``clusters`` are labels of report rows that depend on one another,
+    ``whole`` ones where they are what was drawn, such as a subject's rows.
     """
 
     select: Pair
@@ -33,6 +35,8 @@ class Parts:
     law: PairSampler | None = None
     kind: str = "none"
     margins: tuple[Margins, Margins] | None = None
+    clusters: Tensor | None = None
+    whole: bool = False
 
 
 def of_law(
@@ -70,7 +74,7 @@ def split_rows(
         more = len(copied) - len(copied.unique())
         warnings.append(
             f"{more} rows are copies of others: kept together in one part, and no more worth than "
-            "one; the standard error takes them for rows of their own"
+            "one"
         )
     if torn:
         warnings.append(
@@ -80,8 +84,29 @@ def split_rows(
     return splits, warnings
 
 
-def part_of(rows: Rows, split: Split, device: torch.device, kind: str = "standard") -> Parts:
-    """Returns the parts of finite data on a device, their margins fitted on the fit rows alone."""
+def clusters_of(rows: Rows, how: str) -> tuple[Tensor | None, bool]:
+    """Returns labels ``[n]`` of rows that depend on one another, and whether clusters are whole.
+
+    These are copies of a row, or the rows of a group. Of a series (``blocks``) they are stretches
+    of sqrt(n) rows, by which the standard error becomes that of batch means.
+    """
+    if how == "blocks":
+        return torch.arange(len(rows)) // max(1, math.isqrt(len(rows))), False
+    return (copies(rows.x, rows.z) if how == "random" else rows.groups), True
+
+
+def part_of(
+    rows: Rows,
+    split: Split,
+    device: torch.device,
+    kind: str = "standard",
+    clusters: Tensor | None = None,
+    whole: bool = False,
+) -> Parts:
+    """Returns the parts of finite data on a device, their margins fitted on the fit rows alone.
+
+    Clusters are those of all rows; see `clusters_of`.
+    """
     x_margins = fit_margins(kind, rows.x[split.fit], rows.x_categorical)
     z_margins = fit_margins(kind, rows.z[split.fit], rows.z_categorical)
 
@@ -94,4 +119,6 @@ def part_of(rows: Rows, split: Split, device: torch.device, kind: str = "standar
         report=pair(split.report),
         kind=kind,
         margins=(x_margins, z_margins),
+        clusters=None if clusters is None else clusters[split.report],
+        whole=whole and clusters is not None,
     )

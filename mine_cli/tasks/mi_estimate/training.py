@@ -8,6 +8,7 @@ folds train together, and none ever sees the rows it is reported on.
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,7 +17,11 @@ from torch import Tensor
 from mine_cli.config.schemas import MIEstimateConf, TrainerConf
 from mine_cli.estimator.ensemble import Ensemble, EnsembleMember, same
 from mine_cli.estimator.evaluation import Evaluation, evaluate, pool
-from mine_cli.estimator.independence import least_p_value, p_value
+from mine_cli.estimator.independence import (
+    least_p_value,
+    means_of_permuted_groups,
+    p_value,
+)
 from mine_cli.estimator.status import status
 from mine_cli.estimator.term import MutualInformation, evaluating
 from mine_cli.tasks.batches import FixedRows, FreshDraws, Prefetched, StackedBatches
@@ -107,7 +112,6 @@ class MIEstimate:
         make_term: makes a fold's term from its seed.
         views: each fold's data on the device, once for each of the margins that a network sees.
         portfolio: whether critics in closed form take part.
-        grouped: whether rows belong together in groups, so that they cannot be permuted.
         seed: of every random stream.
         true_mi: in nats, for the display and the error; None where it is not known.
         autocast: makes the context that the networks are called in.
@@ -123,10 +127,9 @@ class MIEstimate:
         true_mi: float | None = None,
         autocast: Autocast = nullcontext,
         portfolio: bool = False,
-        grouped: bool = False,
     ) -> None:
         self.conf, self.trainer, self.true_mi = conf, trainer, true_mi
-        self.portfolio, self.grouped = portfolio, grouped
+        self.portfolio = portfolio
 
         def member(r: int, parts: Parts) -> Member:
             seeds = stream(seed, "training", r), stream(seed, "noise", r)
@@ -276,6 +279,7 @@ class MIEstimate:
         return {
             "status": status(self.bound, pooled, self.curve),
             **pooled.reported(),
+            "groups": pooled.units if pooled.whole else None,
             **self._chance(report),
             "true_mi": self.true_mi,
             "error": None if self.true_mi is None else pooled.value - self.true_mi,
@@ -300,19 +304,18 @@ class MIEstimate:
         for fold in self.folds:
             if not fold.alone:
                 fold.combine()
-            evaluated, fitted = self._reported(fold, options)
+            evaluated, fitted = self._reported(fold, dict(options))
             report.append(evaluated)
             fit += [fitted] if fitted else []
         return report, fit
 
     def _chance(self, report: list[Evaluation]) -> Result:
         """The p-value of independence, and a word where chance explains what was found."""
-        if self.grouped:
-            return {"p_value": None}
-        found, rows = p_value(report), sum(part.rows for part in report)
+        found, units = p_value(report), sum(part.units for part in report)
         if found <= SIGNIFICANT:
             return {"p_value": found, "least_p_value": least_p_value(report)}
-        told = f"less than {DETECTABLE / rows:.1g} nats would not show in {rows:,} rows"
+        of_what = "groups" if units < sum(part.rows for part in report) else "rows"
+        told = f"less than {DETECTABLE / units:.1g} nats would not show in {units:,} {of_what}"
         return {"p_value": found, "note": f"nothing found beyond chance; {told}"}
 
     @torch.no_grad()
@@ -322,11 +325,18 @@ class MIEstimate:
         """A fold's T on its report rows, and on as many rows that trained it, unless all were
         drawn afresh."""
         network, rows = fold.network(), fold.part("report")
-        term = fold.members[0].term
-        constant = float(term.log_partition) if fold.alone else fold.log_partition
+        term, parts = fold.members[0].term, fold.members[0].parts
+        options["constant"] = float(term.log_partition) if fold.alone else fold.log_partition
         with evaluating(network):
-            report = evaluate(network, term.bound, *rows, constant=constant, **options)
-            if fold.members[0].parts.law is not None:
+            report = evaluate(
+                network, term.bound, *rows, clusters=parts.clusters, whole=parts.whole, **options
+            )
+            if parts.whole and parts.clusters is not None:
+                means = means_of_permuted_groups(
+                    network, *rows, parts.clusters, len(report.shift_means)
+                )
+                report = replace(report, shift_means=means)
+            if parts.law is not None:
                 return report, None
             return report, evaluate(
                 network, term.bound, *fold.part("fit", len(rows[0])), **options

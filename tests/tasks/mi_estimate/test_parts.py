@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mine_cli.data import Rows
 from mine_cli.data.gaussian import Gaussian
-from mine_cli.tasks.mi_estimate.parts import Parts, of_law, part_of, split_rows
+from mine_cli.tasks.mi_estimate.parts import Parts, clusters_of, of_law, part_of, split_rows
 
 CPU = torch.device("cpu")
 N = 400
@@ -22,7 +22,7 @@ def table(**changes: object) -> Rows:
 
 def split(rows: Rows, folds: int = 1, how: str = "random", seed: int = 0) -> list[Parts]:
     splits, _ = split_rows(rows, folds, how, [0.8, 0.1, 0.1], seed)
-    found = [part_of(rows, split, CPU) for split in splits]
+    found = [part_of(rows, split, CPU, "standard", *clusters_of(rows, how)) for split in splits]
     for parts, split in zip(found, splits, strict=True):
         parts.indices = split.fit, split.select, split.report
     return found
@@ -145,3 +145,22 @@ def test_a_law_gives_fresh_draws_to_all_three() -> None:
     assert not torch.isin(other.report[0], parts.report[0]).any()
     longer = of_law(law, 60, 70, seed=0, device=CPU)
     assert torch.equal(longer.report[0], parts.report[0])
+
+
+def test_report_rows_know_their_group_or_twins_or_neighbours() -> None:
+    groups = torch.arange(N) // 8
+    for parts in split(table(groups=groups), 3, "groups:person"):
+        assert parts.whole
+        assert torch.equal(parts.clusters, groups[indices(parts)[2]])
+    i = (torch.arange(N) % 100)[:, None].float()
+    (parts,) = split(Rows(i, i))
+    report = indices(parts)[2]
+    assert parts.whole
+    same = parts.clusters[:, None] == parts.clusters
+    assert torch.equal(same, i[report] == i[report].T)
+    (series,) = split(table(), how="blocks")
+    assert not series.whole
+    assert series.clusters.unique(return_counts=True)[1].tolist() == [20, 20]
+    (alone,) = split(table())
+    assert alone.clusters is None
+    assert not alone.whole

@@ -1,0 +1,108 @@
+"""The page of a screen: which columns tell of which, how much, how sure one may be."""
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mine_cli.figures.report.page import bullets, paragraph, section, table
+from mine_cli.results.files import Result
+from mine_cli.results.numbers import chance, known, per_nat
+from mine_cli.results.summary import SCREEN_ADVICE
+
+__all__ = ["of_screen", "screen_in_notebook", "screened"]
+
+
+PLAIN = re.compile(r"(?!(?:null|true|false)$)[A-Za-z_/][\w./-]*")  # what Hydra takes for text
+
+
+def screened(result: Result) -> str:
+    """What the screen asks."""
+    outcomes = ", ".join(result.get("outcomes") or [])
+    return f"Which columns tell of {outcomes}" if outcomes else "Which columns tell of which"
+
+
+def of_screen(result: Result, units: str) -> Iterator[str]:
+    """What a screen has found, how far it is to be trusted, and what it cannot see."""
+    metrics = result.get("metrics") or {}
+    tested, found = (int(known(metrics, key) or 0) for key in ("tested", "found"))
+    yield f'<p class="number">{found:,} <small>of {tested:,} pairs share information</small></p>'
+    yield paragraph(
+        "Found with a q-value of at most 0.05: among all that are, one in twenty at most is "
+        "expected to be chance.",
+        "soft",
+    )
+    yield section("The largest", table_of(result, units), paragraph(
+        f"Mutual information of x and z in {units}, with two standard errors to each side; p of "
+        "independence; q, the share of chance among all with as small a q, or a smaller one. "
+        "Every pair stands in screen.csv.", "soft"))  # fmt: skip
+    yield section("Can it be believed?", bullets([*cautions(result)]))
+    left = [f"{column['name']}: {column['why']}" for column in result.get("left_out") or []]
+    yield section("Left out", bullets(left))
+    yield section("What to try next", bullets([*to_try(result)]))
+
+
+def screen_in_notebook(result: Result, units: str = "nats") -> str:
+    """Returns a screen as a notebook shows it."""
+    return "\n".join(["<div>", *of_screen(result, units), "</div>"])
+
+
+def table_of(result: Result, units: str) -> str:
+    """The first rows of the table."""
+    factor, names = per_nat(units), ["x", "z"]
+    if len(result.get("outcomes") or []) == 1:
+        names = ["x"]  # z stands in the title
+    rows = [
+        [
+            *(str(row[name]) for name in names),
+            f"{row['estimate'] * factor:z.3f}",
+            chance(row["q_value"]),
+            f"{row['low'] * factor:z.3f} to {row['high'] * factor:z.3f}",
+            chance(row["p_value"]),
+            f"{row['rows']:,}",
+            str(row["status"]),
+        ]
+        for row in result.get("top") or []
+    ]
+    head = [*names, units, "q", "between", "p", "rows", "status"]
+    return table(head, rows, text=len(names))
+
+
+def cautions(result: Result) -> Iterator[str]:
+    """What speaks for the numbers and against them, a sentence each."""
+    yield (
+        "Every number is of rows that fitted nothing, and a lower bound: the truth may be larger."
+    )
+    yield (
+        "A column that tells something only together with another, as the two of an exclusive or "
+        "do, is not seen here."
+    )
+    yield "A large number is no cause: it may be another column behind both, or an effect of z."
+    words = [str(row["status"]) for row in result.get("top") or []]
+    for word, advice in SCREEN_ADVICE.items():
+        if word in words:
+            yield f"{words.count(word)} of these with status {word}: {advice}"
+    yield from result.get("warnings") or []
+
+
+def to_try(result: Result) -> Iterator[str]:
+    """What the reader may do now."""
+    top: list[Mapping[str, Any]] = list(result.get("top") or [])
+    path = (result.get("dataset") or {}).get("path")
+    if not top:
+        return
+    known = isinstance(path, str) and path != "memory"
+    where = [typed("dataset.path", path)] if known else []
+    x, z = top[0]["x"], top[0]["z"]
+    words = ["mine-run", "dataset=arrays", *where, typed("dataset.x", x), typed("dataset.z", z)]
+    yield f"`{' '.join(words)}`: the largest pair with larger networks and more folds."
+    if len(top) > 1 and top[1]["z"] == z:
+        together = typed("dataset.x", x, top[1]["x"])
+        yield f"`{together}`: how much two columns tell together."
+
+
+def typed(key: str, *names: str) -> str:
+    """Returns a key with one name, or a list of them, as they are typed in a shell."""
+    words = [n if PLAIN.fullmatch(n) else '"' + n.replace('"', '\\"') + '"' for n in names]
+    value = words[0] if len(words) == 1 else f"[{','.join(words)}]"
+    return shlex.quote(f"{key}={value}")

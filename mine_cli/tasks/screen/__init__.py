@@ -1,0 +1,1 @@
+"""`task=screen`: every pair of columns of a table, ranked by mutual information."""
