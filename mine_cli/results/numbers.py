@@ -7,15 +7,8 @@ from statistics import fmean, stdev
 from mine_cli.results.files import Result
 
 __all__ = [
-    "WITH_OWN",
-    "chance",
-    "in_words",
-    "is_loose",
-    "known",
-    "p_value",
-    "per_nat",
-    "standard_error",
-]
+    "WITH_OWN", "chance", "in_words", "is_loose", "known", "p_value", "per_nat", "standard_error",
+]  # fmt: skip
 
 WITH_OWN = ("estimate", "error")
 """The numbers that a job knows the standard error of."""

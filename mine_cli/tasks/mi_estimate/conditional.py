@@ -48,12 +48,27 @@ def terms_of(rows: Rows) -> dict[str, Rows]:
 def difference_error(joint: Evaluation, given: Evaluation) -> float:
     r"""Returns the standard error of the difference of two values on the same rows, in nats.
 
-    It is that of a value whose influences are psi_i - phi_i, with psi and phi those of row i on
-    either, in which what both owe to the same rows cancels. What the influences owe to the choice
-    of marginal pairs stays in it, so that it errs on the large side.
+    With the influences psi and phi of row i on either,
+
+    .. math:: \mathrm{SE} = \mathrm{sd}(\psi_i - \varphi_i) / \sqrt n
+
+    (of rows in groups, by sums over these; see `Evaluation.standard_error`), in which what both
+    owe to the same rows cancels. What the influences owe to the choice of marginal pairs stays in
+    it, so that it errs on the large side.
     """
-    apart = replace(joint, influence=joint.influence - given.influence, sampling_variance=0.0)
-    return apart.standard_error
+    between = joint.influence - given.influence
+    return replace(joint, influence=between, sampling_variance=0.0).standard_error
+
+
+def error_by_folds(differences: Sequence[float]) -> float:
+    """Returns the standard error of the mean of the folds' differences; 0 of a single fold.
+
+    Where x adds nothing, the rows' influences on both terms are nearly the same and cancel; what
+    is left is how well each fold's networks happened to be trained, which rows do not tell.
+    """
+    if len(differences) < 2:
+        return 0.0
+    return float(torch.tensor(differences).std()) / math.sqrt(len(differences))
 
 
 def worst(words: Iterable[str]) -> str:
@@ -152,10 +167,11 @@ class ConditionalEstimate:
             name: status(term.bound, pool(reports[name][0]), term.curve)
             for name, term in self.terms.items()
         }
-        estimate, error = joint.value - given.value, difference_error(joint, given)
         fit = [pool(fitted).value for _, fitted in reports.values() if fitted]
         pairs = zip(*(found for found, _ in reports.values()), strict=True)
         of_folds = [a.value - b.value for a, b in pairs]
+        estimate = joint.value - given.value
+        error = max(difference_error(joint, given), error_by_folds(of_folds))
         return {
             "status": worst(words.values()),
             "estimate": estimate,

@@ -157,8 +157,7 @@ class MIEstimateExperiment(Experiment):
         """
         task, rows, sampler = self.cfg.task, (pairs or self.data).rows, self.data.sampler
         if rows is not None:
-            assert self.data.rows is not None
-            clusters = clusters_of(self.data.rows, self.cfg.split)
+            clusters = clusters_of(self.widest.rows or rows, self.cfg.split)
             return [
                 [part_of(rows, split, where, kind, *clusters) for kind in self.kinds]
                 for split in self.splits

@@ -22,6 +22,7 @@ from mine_cli.tasks.mi_estimate.conditional import (
     JOINT,
     ConditionalEstimate,
     difference_error,
+    error_by_folds,
     judged,
     worst,
 )
@@ -172,6 +173,15 @@ def test_errors_of_unlike_rows_add_as_squares() -> None:
     a, b = evaluation(0.7), evaluation(0.5, shift=1)
     together = math.hypot(a.standard_error, b.standard_error)
     assert difference_error(a, b) == pytest.approx(together, rel=0.15)
+
+
+def test_what_training_left_is_seen_between_folds() -> None:
+    assert error_by_folds([0.3]) == 0
+    assert error_by_folds([0.1, 0.3]) == pytest.approx(0.1)
+    x, z, w, _ = chain(300, 5)
+    found = mine_cli.estimate(x, z, given=w, **QUICK)
+    assert found.standard_error is not None
+    assert found.standard_error >= found.result["fold_sd"] / math.sqrt(5) > 0
 
 
 @pytest.mark.parametrize(
