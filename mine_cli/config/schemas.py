@@ -322,8 +322,8 @@ class Run:
     folds: int | None = ruled(
         None,
         or_none(at_least(1)),
-        "Folds of cross-fitting, none reported by what saw its rows; null: 5 for finite rows of "
-        "numbers, else 1; of task=screen 2 from 2,000 rows on.",
+        "Folds of cross-fitting; null: 5 for finite rows of numbers, else 1; task=screen: 2 of "
+        "2,000 rows or more.",
     )
     portfolio: str = ruled(
         "auto",
