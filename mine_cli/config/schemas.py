@@ -30,6 +30,7 @@ from mine_cli.config.rules import (
 
 __all__ = [
     "DATASETS",
+    "LAWS",
     "METHODS",
     "SECTIONS",
     "USES",
@@ -387,6 +388,14 @@ SECTIONS: dict[str, dict[str, Any]] = {
     "dataset": {
         "gaussian": options.GaussianConf,
         "functions": options.FunctionsConf,
+        "dense_gaussian": options.DenseGaussianConf,
+        "sparse_gaussian": options.SparseGaussianConf,
+        "student": options.StudentConf,
+        "additive_noise": options.AdditiveNoiseConf,
+        "oscillating": options.OscillatingConf,
+        "mixture": options.MixtureConf,
+        "discrete_table": options.DiscreteTableConf,
+        "image_channel": options.ImageChannelConf,
         "arrays": options.ArraysConf,
         "image_label": options.ImageLabelConf,
         "image_halves": options.ImageHalvesConf,
@@ -444,7 +453,11 @@ SECTIONS: dict[str, dict[str, Any]] = {
 
 TERM = ("network", "bound", "marginals")
 MODELS = ("generator", "discriminator")
-PAIRS = ("gaussian", "functions", "arrays", "image_label", "image_halves")
+LAWS = (
+    "gaussian", "functions", "dense_gaussian", "sparse_gaussian", "student", "additive_noise",
+    "oscillating", "mixture", "discrete_table", "image_channel",
+)  # fmt: skip
+PAIRS = (*LAWS, "arrays", "image_label", "image_halves")
 LABELLED = ("mnist", "fashion_mnist", "arrays")
 SAMPLES = ("gaussian_grid", "gaussian_ring", "spiral", "stacked_mnist", "digits")
 USES: dict[str, tuple[str, ...]] = {
