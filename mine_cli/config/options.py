@@ -32,6 +32,7 @@ __all__ = [
     "AdditiveNoiseConf",
     "AllPairsConf",
     "ArraysConf",
+    "BeyondNormalConf",
     "BilinearConf",
     "ConditionedConvConf",
     "ConvConf",
@@ -197,6 +198,14 @@ class DiscreteTableConf:
     table: list[Any] = ruled(
         [[0.4, 0.1], [0.1, 0.4]], TABLE, "Probabilities of the cells, a list for each value of x."
     )
+    n: int | None = ruled(None, or_none(at_least(100)), FIXED_ROWS)
+    seed: int = ruled(ROOT_SEED, SEED, "Seed of the fixed sample.")
+
+
+@dataclass
+class BeyondNormalConf:
+    _target_: str = "mine_cli.data.beyond_normal.BeyondNormal"
+    law: str = ruled("normal", None, "Name of one of the forty laws, such as student_5_2.")
     n: int | None = ruled(None, or_none(at_least(100)), FIXED_ROWS)
     seed: int = ruled(ROOT_SEED, SEED, "Seed of the fixed sample.")
 

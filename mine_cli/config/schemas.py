@@ -394,6 +394,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "additive_noise": options.AdditiveNoiseConf,
         "oscillating": options.OscillatingConf,
         "mixture": options.MixtureConf,
+        "beyond_normal": options.BeyondNormalConf,
         "discrete_table": options.DiscreteTableConf,
         "image_channel": options.ImageChannelConf,
         "arrays": options.ArraysConf,
@@ -455,7 +456,7 @@ TERM = ("network", "bound", "marginals")
 MODELS = ("generator", "discriminator")
 LAWS = (
     "gaussian", "functions", "dense_gaussian", "sparse_gaussian", "student", "additive_noise",
-    "oscillating", "mixture", "discrete_table", "image_channel",
+    "oscillating", "mixture", "beyond_normal", "discrete_table", "image_channel",
 )  # fmt: skip
 PAIRS = (*LAWS, "arrays", "image_label", "image_halves")
 LABELLED = ("mnist", "fashion_mnist", "arrays")
