@@ -80,7 +80,7 @@ def draw(tables: Tables) -> Figure:
 
 
 def draw_errors(axes: Axes, table: DataFrame, n: int, laws: list[str]) -> None:
-    """One panel: laws from top to bottom, errors from left to right."""
+    """One panel: laws from top to bottom, errors from left to right; few lie beyond its ends."""
     axes.axvline(0, color=style.TRUTH, linewidth=1)
     for name, (label, colour, mark) in ESTIMATORS.items():
         found = errors(table, name, n).reindex(laws)
@@ -95,7 +95,7 @@ def draw_errors(axes: Axes, table: DataFrame, n: int, laws: list[str]) -> None:
         )
     axes.set_yticks(range(len(laws)), [law.replace("_", " ") for law in laws], fontsize=7.5)
     axes.set_xlim(-0.8, 0.4)
-    axes.set_xlabel(f"estimate - truth (nats), {n:,} rows; beyond -0.8 not shown")
+    axes.set_xlabel(f"estimate - truth (nats), {n:,} rows")
     style.quiet(axes)
 
 
