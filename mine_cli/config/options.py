@@ -15,19 +15,24 @@ from mine_cli.config.rules import (
     POSITIVE,
     SEED,
     SHARE,
+    TABLE,
     Rule,
     at_least,
     between,
+    each,
     list_of,
     one_of,
     or_none,
     ruled,
+    within,
 )
 
 __all__ = [
     "AdditiveConf",
+    "AdditiveNoiseConf",
     "AllPairsConf",
     "ArraysConf",
+    "BeyondNormalConf",
     "BilinearConf",
     "ConditionedConvConf",
     "ConvConf",
@@ -35,9 +40,11 @@ __all__ = [
     "DCGANDiscriminatorConf",
     "DCGANGeneratorConf",
     "DVConf",
+    "DenseGaussianConf",
     "DerangementConf",
     "DeterministicConf",
     "DigitsConf",
+    "DiscreteTableConf",
     "FullyConnectedDiscriminatorConf",
     "FullyConnectedGeneratorConf",
     "FunctionsConf",
@@ -45,6 +52,7 @@ __all__ = [
     "GaussianEncoderConf",
     "GaussianGridConf",
     "GaussianRingConf",
+    "ImageChannelConf",
     "ImageHalvesConf",
     "ImageLabelConf",
     "IndependentConf",
@@ -55,14 +63,18 @@ __all__ = [
     "MaxoutDiscriminatorConf",
     "MineConf",
     "MineFConf",
+    "MixtureConf",
     "NoisyMLPConf",
+    "OscillatingConf",
     "PropagatedConf",
     "SeparableConf",
     "SeparableQuadraticConf",
     "ShuffleConf",
     "SmileConf",
+    "SparseGaussianConf",
     "SpiralConf",
     "StackedMNISTConf",
+    "StudentConf",
     "TubaConf",
 ]
 
@@ -72,6 +84,11 @@ DATA_DIR = II("data_dir")
 IMAGES = one_of("mnist", "fashion_mnist")
 ROOT_SEED = II("seed")
 WIDTHS = list_of(at_least(1))
+FIXED_ROWS = "Rows of a fixed sample; null: fresh draws for every batch."
+MAPS = each(
+    one_of("asinh", "half_cube", "wiggly", "normal_cdf", "bimodal", "spiral", "swiss_roll")
+)
+TRANSFORM = "Invertible maps of x and z, in their order, which leave the information as it is."
 
 
 @dataclass
@@ -102,6 +119,109 @@ class FunctionsConf:
     n: int | None = ruled(
         None, or_none(at_least(100)), "Rows of a fixed sample; null: fresh draws for every batch."
     )
+    seed: int = ruled(ROOT_SEED, SEED, "Seed of the fixed sample.")
+
+
+@dataclass
+class DenseGaussianConf:
+    _target_: str = "mine_cli.data.elliptical.DenseGaussian"
+    dim: int = ruled(2, at_least(1), "Columns of x, and of z.")
+    rho: float = ruled(0.5, between(-1, 1), "Correlation of any two columns of x and z.")
+    transform: list[str] = ruled([], MAPS, TRANSFORM)
+    n: int | None = ruled(None, or_none(at_least(100)), FIXED_ROWS)
+    seed: int = ruled(ROOT_SEED, SEED, "Seed of the fixed sample.")
+
+
+@dataclass
+class SparseGaussianConf:
+    _target_: str = "mine_cli.data.elliptical.SparseGaussian"
+    dim: int = ruled(3, at_least(1), "Columns of x, and of z.")
+    rho: float = ruled(0.8, between(-1, 1), "Correlation of x_i and z_i in the first columns.")
+    pairs: int = ruled(2, at_least(1), "Columns that correlate with their partner, at most dim.")
+    transform: list[str] = ruled([], MAPS, TRANSFORM)
+    n: int | None = ruled(None, or_none(at_least(100)), FIXED_ROWS)
+    seed: int = ruled(ROOT_SEED, SEED, "Seed of the fixed sample.")
+
+
+@dataclass
+class StudentConf:
+    _target_: str = "mine_cli.data.elliptical.Student"
+    dim: int = ruled(2, at_least(1), "Columns of x, and of z.")
+    degrees: int = ruled(1, within(1, 100), "Degrees of freedom; 1 is the Cauchy law.")
+    rho: float = ruled(
+        0.0, between(-1, 1), "Off-diagonal of the dispersion of x and z; 0: the identity."
+    )
+    transform: list[str] = ruled([], MAPS, TRANSFORM)
+    n: int | None = ruled(None, or_none(at_least(100)), FIXED_ROWS)
+    seed: int = ruled(ROOT_SEED, SEED, "Seed of the fixed sample.")
+
+
+@dataclass
+class AdditiveNoiseConf:
+    _target_: str = "mine_cli.data.laws.AdditiveNoise"
+    eps: float = ruled(0.1, POSITIVE, "Largest noise: uniform between -eps and eps.")
+    transform: list[str] = ruled([], MAPS, TRANSFORM)
+    n: int | None = ruled(None, or_none(at_least(100)), FIXED_ROWS)
+    seed: int = ruled(ROOT_SEED, SEED, "Seed of the fixed sample.")
+
+
+@dataclass
+class OscillatingConf:
+    _target_: str = "mine_cli.data.laws.Oscillating"
+    periods: int = ruled(4, at_least(1), "Periods of the sine over the range of x.")
+    sigma: float = ruled(
+        0.2,
+        Rule(lambda value: 0.01 <= value <= 100, "must lie between 0.01 and 100"),
+        "Standard deviation of the noise.",
+    )
+    transform: list[str] = ruled([], MAPS, TRANSFORM)
+    n: int | None = ruled(None, or_none(at_least(100)), FIXED_ROWS)
+    seed: int = ruled(ROOT_SEED, SEED, "Seed of the fixed sample.")
+
+
+@dataclass
+class MixtureConf:
+    _target_: str = "mine_cli.data.pair_mixtures.PairMixture"
+    law: str = ruled(
+        "cross",
+        one_of("cross", "letters", "galaxy", "waves"),
+        "The mixture: cross and letters of 1 + 1 columns, galaxy and waves of 2 + 1.",
+    )
+    transform: list[str] = ruled([], MAPS, TRANSFORM)
+    n: int | None = ruled(None, or_none(at_least(100)), FIXED_ROWS)
+    seed: int = ruled(ROOT_SEED, SEED, "Seed of the fixed sample.")
+
+
+@dataclass
+class DiscreteTableConf:
+    _target_: str = "mine_cli.data.discrete.DiscreteTable"
+    table: list[Any] = ruled(
+        [[0.4, 0.1], [0.1, 0.4]], TABLE, "Probabilities of the cells, a list for each value of x."
+    )
+    n: int | None = ruled(None, or_none(at_least(100)), FIXED_ROWS)
+    seed: int = ruled(ROOT_SEED, SEED, "Seed of the fixed sample.")
+
+
+@dataclass
+class BeyondNormalConf:
+    _target_: str = "mine_cli.data.beyond_normal.BeyondNormal"
+    law: str = ruled("normal", None, "Name of one of the forty laws, such as student_5_2.")
+    n: int | None = ruled(None, or_none(at_least(100)), FIXED_ROWS)
+    seed: int = ruled(ROOT_SEED, SEED, "Seed of the fixed sample.")
+
+
+@dataclass
+class ImageChannelConf:
+    _target_: str = "mine_cli.data.image_channel.ImageChannel"
+    name: str = ruled("mnist", IMAGES, "Image data set.")
+    data_dir: str = ruled(DATA_DIR, None, "Folder of the image data.")
+    bits: int = ruled(4, within(1, 16), "Bits that are sent, each an image of a 0 or a 1.")
+    flip: float = ruled(
+        0.1,
+        Rule(lambda value: 0 <= value <= 0.5, "must be a probability from 0 to 0.5"),
+        "Probability that a bit is flipped on its way.",
+    )
+    n: int | None = ruled(None, or_none(at_least(100)), FIXED_ROWS)
     seed: int = ruled(ROOT_SEED, SEED, "Seed of the fixed sample.")
 
 

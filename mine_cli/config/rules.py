@@ -16,6 +16,7 @@ __all__ = [
     "SEED",
     "SHARE",
     "SPLIT",
+    "TABLE",
     "Rule",
     "at_least",
     "between",
@@ -112,6 +113,13 @@ def _is_name(value: Any) -> bool:
     return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
+def _table(value: Any) -> bool:
+    rows = [row for row in value if isinstance(row, Sequence) and not isinstance(row, str)]
+    cells = [cell for row in rows for cell in row]
+    numbers = (isinstance(cell, int | float) and not isinstance(cell, bool) for cell in cells)
+    return len(rows) == len(value) and all(numbers)
+
+
 FILES = Rule(_files, "must be a file, or a list of two .npy files")
 NAMES = Rule(_names, "must be a name, or a list of names; quote what reads otherwise twice")
 FRACTIONS = Rule(_three_shares, "must be three positive shares (fit, select, report) with sum 1")
@@ -120,6 +128,7 @@ FINITE = Rule(math.isfinite, "must be finite")
 POSITIVE = Rule(lambda value: math.isfinite(value) and value > 0, "must be positive and finite")
 SEED = Rule(lambda value: 0 <= value < 2**32, "must lie between 0 and 2^32 - 1")
 SHARE = Rule(lambda value: 0 < value <= 1, "must lie in (0, 1]")
+TABLE = Rule(_table, "must be a list of rows, each a list of probabilities")
 SPLIT = Rule(
     lambda value: re.fullmatch(r"random|blocks|groups:.+", value) is not None,
     "must be random, blocks or groups:COLUMN",

@@ -31,6 +31,7 @@ from mine_cli.config.rules import (
 
 __all__ = [
     "DATASETS",
+    "LAWS",
     "METHODS",
     "SECTIONS",
     "USES",
@@ -400,6 +401,15 @@ SECTIONS: dict[str, dict[str, Any]] = {
     "dataset": {
         "gaussian": options.GaussianConf,
         "functions": options.FunctionsConf,
+        "dense_gaussian": options.DenseGaussianConf,
+        "sparse_gaussian": options.SparseGaussianConf,
+        "student": options.StudentConf,
+        "additive_noise": options.AdditiveNoiseConf,
+        "oscillating": options.OscillatingConf,
+        "mixture": options.MixtureConf,
+        "beyond_normal": options.BeyondNormalConf,
+        "discrete_table": options.DiscreteTableConf,
+        "image_channel": options.ImageChannelConf,
         "arrays": options.ArraysConf,
         "image_label": options.ImageLabelConf,
         "image_halves": options.ImageHalvesConf,
@@ -457,7 +467,11 @@ SECTIONS: dict[str, dict[str, Any]] = {
 
 TERM = ("network", "bound", "marginals")
 MODELS = ("generator", "discriminator")
-PAIRS = ("gaussian", "functions", "arrays", "image_label", "image_halves")
+LAWS = (
+    "gaussian", "functions", "dense_gaussian", "sparse_gaussian", "student", "additive_noise",
+    "oscillating", "mixture", "beyond_normal", "discrete_table", "image_channel",
+)  # fmt: skip
+PAIRS = (*LAWS, "arrays", "image_label", "image_halves")
 LABELLED = ("mnist", "fashion_mnist", "arrays")
 SAMPLES = ("gaussian_grid", "gaussian_ring", "spiral", "stacked_mnist", "digits")
 USES: dict[str, tuple[str, ...]] = {

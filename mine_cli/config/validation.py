@@ -9,7 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mine_cli.config.hydra_errors import BESIDE_KEYS, wanted
 from mine_cli.config.processes import count
 from mine_cli.config.rules import Rule
-from mine_cli.config.schemas import DATASETS, SECTIONS, USES, MethodConf, Run, TrainerConf
+from mine_cli.config.schemas import DATASETS, LAWS, SECTIONS, USES, MethodConf, Run, TrainerConf
 
 __all__ = ["FOLDS", "SMALLEST_BATCH", "process_faults", "schema_of", "validate"]
 
@@ -182,7 +182,7 @@ def data_faults(cfg: DictConfig) -> Iterator[str]:
         yield "dataset.test_path: only task=infobottleneck has a test set; leave it out"
     if cfg.split.startswith("groups:") and option not in (None, "arrays"):
         yield f"split={cfg.split}: dataset={option} has no columns; only dataset=arrays has"
-    if option not in ("gaussian", "functions"):
+    if option not in LAWS:
         return
     if dataset.n is None:
         if (cfg.folds or 1) > 1:

@@ -7,6 +7,7 @@ import gaussians
 import generators
 import growth
 import modes
+import scoreboard
 from plan import Row, Sweep
 
 __all__ = ["MISSING", "ROWS"]
@@ -175,6 +176,23 @@ ROWS: dict[str, Row] = {
         bottlenecks.gather,
         bottlenecks.draw,
         bottlenecks.judge,
+    ),
+    "scoreboard": Row(
+        "Forty laws of known information",
+        "How far the default is off on finite rows, beside one network alone, KSG, the Gaussian "
+        "and what others publish; half of the laws may choose defaults, half only judge.",
+        {
+            half: Sweep(
+                f"scoreboard/{half}",
+                {"smoke": 60, "cpu": 600},
+                smoke=(*ONE_SEED, "dataset.law=normal,student_2_1", "dataset.n=1000"),
+                cpu=("dataset.n=1000", "seed=0"),
+            )
+            for half in ("choosing", "reporting")
+        },
+        scoreboard.gather,
+        scoreboard.draw,
+        scoreboard.judge,
     ),
     "ablations": Row(
         "Ablations: which of the choices matter",

@@ -98,6 +98,9 @@ VARIANTS = {
     ("encoder", "gaussian_additive"): "gaussian",
     ("encoder", "gaussian_quiet"): "gaussian",
     ("dataset", "fashion_mnist"): "mnist",
+    ("dataset", "bimodal"): "dense_gaussian",
+    ("dataset", "swiss_roll"): "dense_gaussian",
+    ("dataset", "spiral_diffeomorphism"): "sparse_gaussian",
 }
 """Options that are another's schema with other values."""
 
@@ -261,6 +264,12 @@ def test_a_bad_value_is_told_in_one_line(override: str, composed: Composer) -> N
         (["dataset=arrays"], "dataset.path: missing; give dataset.path=..."),
         (["dataset=functions", "dataset.f=exp"], "dataset.f=exp: must be one of x, cube, sin"),
         (["dataset=functions", "dataset.sigma=0"], "dataset.sigma=0.0: must be positive"),
+        (
+            ["dataset=discrete_table", "dataset.table=[1,2]"],
+            "dataset.table=[1, 2]: must be a list",
+        ),
+        (["dataset=student", "dataset.transform=[cube]"], "dataset.transform=['cube']: must be"),
+        (["dataset=student", "folds=3"], "folds=3: fresh draws have no folds"),
         (
             ["dataset=image_label", "dataset.name=cifar"],
             "dataset.name=cifar: must be one of mnist",

@@ -94,6 +94,10 @@ SHOWN = {
     "js": "jensenshannon", "mlp_wide": "mlp", "mlp_shallow": "mlp", "mlp_deep": "mlp",
     "mnist": "labelledimages",
     "fashion_mnist": "labelledimages",
+    "bimodal": "densegaussian",
+    "swiss_roll": "densegaussian",
+    "spiral_diffeomorphism": "sparsegaussian",
+    "mixture": "pairmixture",
 }  # fmt: skip
 """Options whose class has another name."""
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import runpy
 import shutil
 import signal
@@ -17,7 +18,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 
+from mine_cli.data.beyond_normal import FORTY
 from tests.gan_folders import points_run
 from tests.program import run
 
@@ -291,3 +294,51 @@ def test_a_smoke_run_of_all_leaves_a_whole_record(module: Modules, tmp_path: Pat
     again = reproduce("fig2", "budget=smoke", f"runs={tmp_path}", cwd=tmp_path)
     assert again.returncode == 0
     assert {path: path.stat().st_mtime_ns for path in results} == results
+
+
+# The scoreboard
+
+
+def scoreboard(error: float, status: str = "ok") -> Any:
+    """Three laws of 1,000 rows on which the default is off by so much."""
+    laws = {"normal": "choosing", "uniform": "choosing", "wiggly": "reporting"}
+    found = [
+        {
+            "half": half, "law": law, "n": 1000, "seed": 0, "true_mi": 0.4, "estimator": name,
+            "estimate": 0.4 + by, "standard_error": 0.01, "status": status, "seconds": 3.0,
+        }
+        for law, half in laws.items()
+        for name, by in (("default", error), ("one network", 2 * error), ("ksg", -0.05))
+    ]  # fmt: skip
+    return {"estimates": pd.DataFrame(found)}
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "verdicts"),
+    [
+        (-0.01, "ok", ["reproduced", "reproduced", "reproduced"]),
+        (0.05, "ok", ["reproduced", "not reproduced", "reproduced"]),
+        (-0.3, "ok", ["not reproduced", "reproduced", "not reproduced"]),
+        (-0.3, "below_reference", ["not reproduced", "reproduced", "reproduced"]),
+    ],
+)
+def test_the_scoreboard_judges_error_and_status(
+    module: Modules, error: float, status: str, verdicts: list[str]
+) -> None:
+    """The mean error, `ok` above the truth, `ok` far off; what stands beside is not judged."""
+    found = module("scoreboard").judge(scoreboard(error, status))
+    assert [f.verdict for f in found if f.verdict != "beyond"] == verdicts
+    assert f"{abs(error):.3f} over 3 laws" in found[0].ours
+    assert [f.ours for f in found if f.verdict == "beyond"] == [
+        f"{2 * abs(error):.3f} over 3 laws",
+        "0.050 over 3 laws",
+    ]
+
+
+def test_the_two_halves_are_the_forty_laws(module: Modules) -> None:
+    halves = []
+    for half in ("choosing", "reporting"):
+        conf: Any = OmegaConf.load(SCRIPT.parents[1] / f"conf/experiment/scoreboard/{half}.yaml")
+        halves.append(conf.hydra.sweeper.params["dataset.law"].replace(" ", "").split(","))
+    assert halves[0] == sorted(random.Random(0).sample(sorted(FORTY), 20))
+    assert sorted(halves[0] + halves[1]) == sorted(FORTY)

@@ -5,6 +5,7 @@ r"""Information given a third variable, as the difference of two estimates on th
 This is the chain rule (Cover and Thomas, Elements of Information Theory, 2006, eq. 2.119).
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
