@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from mine_cli.data.margins import Standardise
 from mine_cli.data.split import found_among
 from mine_cli.errors import BadInput, refuse
 
@@ -25,6 +26,7 @@ class Labelled:
         num_classes: Number of classes.
         names: Names of the classes, where they have any.
         bounds: Least and largest value that an input can have, where there are such.
+        scale: What was done to the inputs as the user has them; None: nothing.
         warnings: One line each: what the user should know about these data.
         read: How many rows were read, those with gaps among them; None: as many as there are.
         gaps: How many rows lacked a value, for each column in which any did.
@@ -37,6 +39,7 @@ class Labelled:
     num_classes: int
     names: list[str] = field(default_factory=list)
     bounds: tuple[float, float] | None = None
+    scale: Standardise | None = None
     warnings: list[str] = field(default_factory=list)
     read: int | None = None
     gaps: dict[str, int] = field(default_factory=dict)

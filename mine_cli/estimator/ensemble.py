@@ -63,8 +63,9 @@ class Ensemble:
         self.forward: Callable[..., Losses] = self._losses
         if self.alone:
             self.forward = self.terms[0].losses
+        self.score: Callable[..., tuple[Tensor, Tensor]] = self.networks.forward
         if compiled:
-            self.forward = torch.compile(self.forward)
+            self.forward, self.score = torch.compile(self.forward), torch.compile(self.score)
         self.mlp = StackedMLP.of([term.network for term in self.terms], self.networks.state[0])
         self.adam = StackedAdam(
             self.networks.parameters(),
@@ -126,26 +127,58 @@ class Ensemble:
             t_joint, t_marginal = self.mlp(x, z, pairing)
         else:
             t_joint, t_marginal = self.networks.forward(x, z, pairing, noise)
-        losses = [part.loss(t_joint[part.run], t_marginal[part.run]) for part in self.parts]
-        return torch.cat(losses), t_joint.detach(), t_marginal.detach()
+        losses = self._of_bounds("loss", (t_joint, t_marginal))
+        return losses, t_joint.detach(), t_marginal.detach()
 
-    def minimise(self, batches: Batches, generators: Sequence[Generator]) -> Tensor:
-        """Returns what is added to R losses to lower the information in R batches, ``[R]``.
+    def step_and_minimise(
+        self, batches: Batches, generators: Sequence[Generator]
+    ) -> tuple[Tensor, Tensor]:
+        """Takes a step of every term, and returns what lowers the information of its batch.
 
-        Each is the term's `MutualInformation.minimise`: differentiable in its x and z, while no
-        gradient reaches a statistics network, and no buffer moves.
+        Both are of one forward pass, with the networks as they were before the step, and for a
+        bound that is trained by what is lowered of one backward pass.
+
+        Returns:
+            The losses ``[R]``, detached, and what is added to R losses to lower the information,
+            ``[R]``: each is the term's `MutualInformation.minimise`, differentiable in its z
+            alone, while no gradient reaches a statistics network.
         """
         plans = self._plans(batches, generators)
-        if self.alone:
-            term = self.terms[0]
-            with self.autocast(), frozen(term.statistics):
-                return term.bound.objective(*term.scores(*plans[0])).reshape(1)
+        x, z, pairing, noise = plans[0] if self.alone else stack(plans)
+        leaf = z.detach().requires_grad_()
         with self.autocast():
-            t_joint, t_marginal = mapped(
-                self.networks.modules[0], fixed(self.networks.state), stack(plans)
-            )
-            found = [p.objective(t_joint[p.run], t_marginal[p.run]) for p in self.parts]
-        return torch.cat(found)
+            scores = self.score(x.detach(), leaf, pairing, noise)
+            losses = self._of_bounds("loss", scores)
+        self.adam.zero_grad()
+        weights = self.adam.parameters
+        one = all(trains_what_it_lowers(part.bound) for part in self.parts)
+        # Not `autograd.grad`: the fused Adam takes it for granted that gradients lie in memory as
+        # their weights do, which `backward` sees to.
+        losses.sum().backward(retain_graph=not one, inputs=[*weights, leaf] if one else weights)
+        lowered, of_z = -losses, None if leaf.grad is None else -leaf.grad
+        if not one:
+            with self.autocast():
+                lowered = self._of_bounds("objective", scores)
+            (of_z,) = torch.autograd.grad(lowered.sum(), [leaf], allow_unused=True)
+        self.adam.step()
+        self.losses = losses.detach()
+        self.scores = scores[0].detach(), scores[1].detach()
+        return self.losses, self._led_back(lowered.detach(), z, of_z)
+
+    def _of_bounds(self, name: str, scores: tuple[Tensor, Tensor]) -> Tensor:
+        """Returns the bounds' losses or objectives of the scores ``[R]``."""
+        t_joint, t_marginal = scores
+        if self.alone:
+            return getattr(self.terms[0].bound, name)(t_joint, t_marginal).reshape(1)
+        calls = [(getattr(part, name), part.run) for part in self.parts]
+        return torch.cat([call(t_joint[run], t_marginal[run]) for call, run in calls])
+
+    def _led_back(self, value: Tensor, z: Tensor, of_z: Tensor | None) -> Tensor:
+        """Returns values ``[R]`` whose gradient with respect to z is known."""
+        if of_z is None:
+            return value
+        moved = (z - z.detach()) * of_z
+        return value + (moved.sum() if self.alone else moved.flatten(1).sum(1))
 
     def parameters(self) -> Iterable[Tensor]:
         """Returns the tensors that the optimiser moves (stacked ones for several terms)."""
@@ -161,6 +194,13 @@ class Ensemble:
             (*batch, *term.draw(len(batch[0]), generator))
             for term, batch, generator in zip(self.terms, batches, generators, strict=True)
         ]
+
+
+def trains_what_it_lowers(bound: Bound) -> bool:
+    """Tells whether a bound's loss is minus its objective: one gradient is that of both."""
+    kind = type(bound)
+    defaults = Bound.loss, Bound.objective
+    return isinstance(bound, Bound) and (kind.loss, kind.objective) == defaults
 
 
 class Part:

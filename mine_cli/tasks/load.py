@@ -1,4 +1,4 @@
-"""Finished runs, loaded: the term of an estimate, the generator of a GAN."""
+"""Finished runs, loaded: the term of an estimate, the generator of a GAN, a classifier."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,21 +16,31 @@ from mine_cli.config.compose import import_from
 from mine_cli.config.resume import at_home, read_yaml
 from mine_cli.config.schemas import SECTIONS
 from mine_cli.config.trust import trusted_folders
-from mine_cli.data.margins import margins_of
+from mine_cli.data.margins import Standardise, margins_of
 from mine_cli.data.tables.coding import Coding
 from mine_cli.errors import BadInput, error_lines
 from mine_cli.estimator.combination import Combination, Critic, columns
 from mine_cli.estimator.evaluation import Evaluation
 from mine_cli.estimator.term import MutualInformation
+from mine_cli.networks.encoders import Bottleneck
 from mine_cli.results import checkpoint
 from mine_cli.results.files import read_json
 from mine_cli.tasks import build
 from mine_cli.tasks.gan.training import Latent
+from mine_cli.tasks.infobottleneck.trained_bottleneck import TrainedBottleneck
 from mine_cli.tasks.mi_estimate.fold import CLOSED_FORMS
 from mine_cli.training.task import State
 from mine_cli.training.training import UNFIT
 
-__all__ = ["FinishedTerm", "Sampler", "finished_term", "load", "load_generator", "term_of"]
+__all__ = [
+    "FinishedTerm",
+    "Sampler",
+    "finished_term",
+    "load",
+    "load_classifier",
+    "load_generator",
+    "term_of",
+]
 
 
 def load(folder: str | Path, trust: bool = False) -> "FinishedTerm":
@@ -172,6 +182,33 @@ def load_generator(folder: str | Path, trust: bool = False) -> "Sampler":
         generator = build.module(cfg.generator, "generator", 0, latent.dim, tuple(best["shape"]))
         generator.load_state_dict(best["generator"])
     return Sampler(generator, latent).eval()
+
+
+def load_classifier(folder: str | Path, trust: bool = False) -> TrainedBottleneck:
+    """The classifier of a ``task=infobottleneck`` run: the averaged weights, if they were kept.
+
+    ``predict_proba(x)`` gives probabilities, ``encode(x)`` codes; images are in [-1, 1], rows of a
+    table as they stand in it.
+
+    Arguments:
+        folder, trust: as of `load`.
+
+    Raises:
+        BadInput: the folder holds no such run, none that was ever judged, a damaged file, or
+            names code that is not the user's own.
+    """
+    cfg, best = finished(Path(folder), "infobottleneck", trust)
+    if "shape" not in best:
+        raise BadInput(f"{folder}: a run of a version that did not keep the shape of its rows")
+    with fitting(Path(folder)):
+        encoder = build.module(cfg.encoder, "encoder", 0, tuple(best["shape"]))
+        num_classes, features = best["bottleneck"]["decoder.weight"].shape
+        bottleneck = Bottleneck(encoder, features, num_classes)
+        bottleneck.load_state_dict(best["bottleneck"])
+        scale = best["scale"] and Standardise(**best["scale"])
+    return TrainedBottleneck(
+        bottleneck, best["shape"], best["classes"], scale, cfg.task.samples
+    ).eval()
 
 
 class Sampler(nn.Module):

@@ -19,6 +19,7 @@ from mine_cli.api import composed
 from mine_cli.data.labelled import Labelled
 from mine_cli.tasks.infobottleneck.experiment import InfoBottleneckExperiment
 from mine_cli.tasks.infobottleneck.training import InfoBottleneck
+from mine_cli.training.device import keep_memory
 
 __all__ = ["PlainVIB", "Squeezed", "digits"]
 
@@ -91,6 +92,7 @@ class Squeezed(Trained):
             for seed in range(seeds)
         )
         first.stacked = first.stack(others)
+        keep_memory()  # as a run does
         super().__init__(cfg, first, device)
         self.data, self.bottleneck = data, partial(job.bottleneck, 0)
 

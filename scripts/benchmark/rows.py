@@ -249,10 +249,11 @@ def bottleneck(sizes: Sizes, device: str) -> Iterator[Measured]:
     On a GPU also ten seeds together against one.
     """
     data = digits(sizes.fixed_rows, device)
-    vib = Squeezed(data, "vib", device)
+    vib, none = (Squeezed(data, method, device) for method in ("vib", "none"))
     for what, first, second, limit in (
         ("vib: ours / plain loop", vib, PlainVIB(vib), 1.1),
         ("mine_gaussian / vib", Squeezed(data, "mine_gaussian", device), vib, 2.5),
+        ("mine_additive / none", Squeezed(data, "mine_additive", device), none, 1.4),
     ):
         yield compared(f"bottleneck step, {what}", first, second, sizes, limit)
     if torch.device(device).type == "cuda":

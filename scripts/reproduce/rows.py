@@ -3,6 +3,7 @@
 import ablations
 import bottlenecks
 import equitability
+import forgetting
 import gaussians
 import generators
 import growth
@@ -193,6 +194,29 @@ ROWS: dict[str, Row] = {
         scoreboard.gather,
         scoreboard.draw,
         scoreboard.judge,
+    ),
+    "ib_beta_curve": Row(
+        "Does forgetting help? Error against I(X; Z)",
+        "A bottleneck is to keep what tells the class and no more; the paper shows one weight of "
+        "the term. Here its errors are over eight.",
+        {
+            "curve": Sweep(
+                "ib/beta_curve",
+                {"smoke": 40, "cpu": 36_000},
+                smoke=(
+                    "trainer.steps=20",
+                    "trainer.evaluate_every=20",
+                    "seed=0",
+                    "method.beta=0,0.1",
+                    "task.samples=2",
+                    "task.attacked_rows=20",
+                    "task.pairs=20000",
+                ),
+            )
+        },
+        forgetting.gather,
+        forgetting.draw,
+        forgetting.judge,
     ),
     "ablations": Row(
         "Ablations: which of the choices matter",

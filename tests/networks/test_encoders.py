@@ -143,3 +143,11 @@ def test_weights_start_from_glorot_s_law() -> None:
     assert not first.bias.any()
     sizes = [tuple(layer.weight.shape) for layer in model.encoder.body.layers]
     assert sizes == [(1024, 784), (1024, 1024), (256, 1024)]
+
+
+def test_what_is_seen_in_an_evaluation_is_the_code_to_the_last_bit() -> None:
+    """Its products are rounded, if at all, while training."""
+    model = Bottleneck(ENCODERS["additive"](), 6, 3, "code").eval()
+    x = torch.randn(7, *SHAPE)
+    *_, seen = model(x, model.encoder.draw_noise(7, stream()))
+    assert torch.equal(seen, model.encoder.clean(x))

@@ -163,6 +163,28 @@ def test_a_short_training_says_nothing_of_the_tables(module: Modules) -> None:
     assert "10 epochs" in short.ours
 
 
+def test_forgetting_is_judged_by_seeds_and_drawn(module: Modules, tmp_path: Path) -> None:
+    """An error that is least at beta 0.1, by half a point in every seed."""
+    rows = [
+        {"method": method, "beta": beta, "seed": seed, "status": "ok", "error_12": error + seed,
+         "i_xz": 9 - 40 * beta, "i_xz_at_most": float("nan") if "mine" in method else 12.0}
+        for method in ("vib", "mine_additive")
+        for beta, error in ((0.0, 2.0), (0.1, 1.5), (0.2, 4.0))
+        for seed in range(3)
+    ]  # fmt: skip
+    frame = pd.DataFrame(rows)
+    forgetting = module("forgetting")
+    vib, additive = forgetting.judge({"forgetting": frame.assign(steps=10_800)})
+    assert vib.ours.endswith(
+        "at beta 0.1, at least 5.0 nats kept; 0.50 ± 0.00 points less than without"
+    )
+    assert (vib.verdict, additive.what) == ("beyond", "MINE, additive: least error")
+    (short, _) = forgetting.judge({"forgetting": frame.assign(steps=20)})
+    assert short.verdict == "not run at full size"
+    (axes,) = forgetting.draw({"forgetting": frame}).axes
+    assert [text.get_text() for text in axes.texts] == ["0", "0.1", "0.2"] * 2
+
+
 def arms_of_seeds(folder: Path, lengths: tuple[int, ...], **changes: Any) -> Path:
     """Runs of a sweep: beta 0 and 1 of as many seeds, each with evaluations up to its length."""
     arms = [(beta, seed) for beta in (0.0, 1.0) for seed in range(len(lengths) // 2)]

@@ -51,7 +51,7 @@ def labelled_from(
     read = sum(part.read or 0 for part in (sheet, test) if part is not None)
     gaps = Counter(sheet.gaps) + Counter({} if test is None else test.gaps)
     return Labelled(
-        scale(x), y, scale(test_x), test_y, len(names), names,
+        scale(x), y, scale(test_x), test_y, len(names), names, scale=scale,
         warnings=warnings, read=read or None, gaps=dict(gaps),
     )  # fmt: skip
 

@@ -80,7 +80,8 @@ class StackedBottlenecks:
 class Batched:
     """Bottlenecks of one shape as one model.
 
-    A step trains the statistics networks on the codes of this batch, then encoders and decoders.
+    A step moves statistics networks, encoders and decoders, each along the gradient at which it
+    finds the others.
     """
 
     def __init__(self, tasks: "Sequence[Steppable]") -> None:
@@ -135,8 +136,11 @@ class Batched:
             self.latest["train/kl"] = information.detach()
         if self.ensemble is not None:
             set_rate(self.ensemble.optimizer, self.trainer, step)
-            self.latest["loss/statistics"] = self.train_statistics(self.ensemble, seen, z.detach())
-            information = self.ensemble.minimise(self.pairs(seen, z), self.generators)
+            self.train_further(self.ensemble)
+            trained, information = self.ensemble.step_and_minimise(
+                self.pairs(seen, z), self.generators
+            )
+            self.latest["loss/statistics"] = trained
             losses = losses + self.beta * information
             self.latest["train/value"] = information.detach()
         self.adam.zero_grad()
@@ -185,14 +189,12 @@ class Batched:
         n = self.trainer.batch_size
         return [(rows[:n], codes) for rows, codes in zip(seen, z, strict=True)]
 
-    def train_statistics(self, ensemble: Ensemble, seen: Tensor, z: Tensor) -> Tensor:
-        """Train the statistics networks on these codes, then on those of further rows; losses."""
-        losses = ensemble.step(self.pairs(seen, z), self.generators)
+    def train_further(self, ensemble: Ensemble) -> None:
+        """Trains the statistics networks on the codes of further rows, all steps but the last."""
         for _ in range(self.conf.statistics_steps - 1):
             with torch.no_grad():
                 _, z, _, seen = self.encode(self.batch()[0])
-            losses = ensemble.step(self.pairs(seen, z), self.generators)
-        return losses
+            ensemble.step(self.pairs(seen, z), self.generators)
 
 
 class Share:

@@ -75,6 +75,11 @@ class InfoBottleneck:
     ) -> None:
         self.conf, self.method, self.trainer, self.autocast = conf, method, trainer, autocast
         self.device, self.bounds = torch.device(device), data.bounds
+        self.inputs: State = {
+            "shape": list(data.x.shape[1:]),
+            "classes": data.names,
+            "scale": data.scale and data.scale.state_dict(),
+        }
         self.informed = method.information == "mine"
         self.statistics_lr = conf.statistics_lr or FASTER * trainer.lr
         self.rows = rows_on(data, conf.validation, self.device)
@@ -118,7 +123,7 @@ class InfoBottleneck:
         found, term = self._information(x, y, WATCHED_ROWS, self.conf.pairs_during_training)
         if term is not None:
             self.curve.append(term.value)
-        self.best = {"bottleneck": copy.deepcopy(self.judged).state_dict()}
+        self.best = {"bottleneck": copy.deepcopy(self.judged).state_dict(), **self.inputs}
         return {
             **{f"ib/{name}": value for name, value in scored.items()},
             "mi/estimate": None if term is None else term.value,
