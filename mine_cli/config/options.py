@@ -33,12 +33,14 @@ __all__ = [
     "ConvConf",
     "ConvMLPConf",
     "DCGANDiscriminatorConf",
+    "DCGANEncoderConf",
     "DCGANGeneratorConf",
     "DVConf",
     "DerangementConf",
     "DeterministicConf",
     "DigitsConf",
     "FullyConnectedDiscriminatorConf",
+    "FullyConnectedEncoderConf",
     "FullyConnectedGeneratorConf",
     "FunctionsConf",
     "GaussianConf",
@@ -50,6 +52,8 @@ __all__ = [
     "IndependentConf",
     "InfoNCEConf",
     "JensenShannonConf",
+    "JointConf",
+    "JointConvConf",
     "MLPConf",
     "MNISTConf",
     "MaxoutDiscriminatorConf",
@@ -290,6 +294,44 @@ class DCGANDiscriminatorConf:
     _target_: str = "mine_cli.networks.dcgan.Discriminator"
     channels: list[int] = ruled(
         [64, 128, 256, 512], WIDTHS, "Channels of each layer, from the image to the logit."
+    )
+    batch_norm: bool = ruled(True, None, "Batch normalisation of the inner layers.")
+
+
+@dataclass
+class JointConf:
+    _target_: str = "mine_cli.networks.joint.Perceptron"
+    widths: list[int] = ruled([400, 400, 400], WIDTHS, "Units of each hidden layer.")
+    slope: float = ruled(0.2, at_least(0), "Negative slope of LeakyReLU.")
+
+
+@dataclass
+class JointConvConf:
+    _target_: str = "mine_cli.networks.joint.Convolutional"
+    channels: list[int] = ruled(
+        [64, 128, 256, 512], WIDTHS, "Channels of each layer, from the image to the logit."
+    )
+    width: int = ruled(512, at_least(1), "Units of the hidden layer over features and code.")
+
+
+@dataclass
+class FullyConnectedEncoderConf:
+    _target_: str = "mine_cli.networks.fully_connected.Encoder"
+    widths: list[int] = ruled([500, 500], WIDTHS, "Units of each hidden layer.")
+    batch_norm: bool = ruled(True, None, "Batch normalisation after each hidden layer.")
+    slope: float = ruled(0.2, at_least(0), "Negative slope of LeakyReLU.")
+    spread: float | None = ruled(
+        None,
+        or_none(POSITIVE),
+        "Standard deviation of the weights at the start; null: torch's own start.",
+    )
+
+
+@dataclass
+class DCGANEncoderConf:
+    _target_: str = "mine_cli.networks.dcgan.Encoder"
+    channels: list[int] = ruled(
+        [64, 128, 256, 512], WIDTHS, "Channels of each layer, from the image to the code."
     )
     batch_norm: bool = ruled(True, None, "Batch normalisation of the inner layers.")
 

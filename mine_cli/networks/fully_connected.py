@@ -1,4 +1,4 @@
-"""The fully connected generator and discriminator, for points in the plane or any other shape.
+"""The fully connected generator, encoder and discriminator, for points or any other shape.
 
 References:
     | MINE: Mutual Information Neural Estimation (Belghazi et al., 2018), section 5.1 and appendix
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mine_cli.networks.layers import flat
 from mine_cli.networks.linear import Linear
 
-__all__ = ["Discriminator", "Generator", "start"]
+__all__ = ["Discriminator", "Encoder", "Generator", "start"]
 
 
 class Generator(nn.Module):
@@ -55,6 +55,32 @@ class Generator(nn.Module):
 
     def forward(self, latent: Tensor) -> Tensor:
         return self.layers(latent).reshape(len(latent), *self.shape)
+
+
+class Encoder(nn.Module):
+    """A perceptron from samples [n, *shape] to codes [n, features], linear in its last layer.
+
+    Arguments:
+        shape: The shape of one sample.
+        features: The number of coordinates of a code.
+        widths, batch_norm, slope, spread: As of `Generator`.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        features: int,
+        widths: Sequence[int] = (500, 500),
+        batch_norm: bool = True,
+        slope: float = 0.2,
+        spread: float | None = None,
+    ) -> None:
+        super().__init__()
+        size = math.prod(shape)
+        self.layers = Generator(size, (features,), widths, batch_norm, slope, spread)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(flat(x))
 
 
 class Discriminator(nn.Module):

@@ -130,6 +130,23 @@ EVERY: dict[str, tuple[Metric, ...]] = {
                measure="KL, an upper bound"),
         Metric("i_zy", "I(Z;Y)", "nats", "I(Z; Y)", "at least; H(Y) is {h_y}"),
     ),
+    "ali": (
+        Metric("own_mode", "own mode", "share", "own mode",
+               "of held-out rows are reconstructed as what they are", decimals=1),
+        Metric("reconstruction_error", "error", "count"),
+        Metric("ms_ssim", "MS-SSIM", "share", "MS-SSIM", "of reconstructions, on three scales",
+               decimals=1),
+        Metric("neighbour", "nearest code", "share", "nearest code",
+               "of a training row has the same mode or class", decimals=1),
+        Metric("kl", "KL", "nats", "KL", "from the data's shares of the modes, all samples"),
+        Metric("modes", "modes", "count"),
+        Metric("high_quality", "high quality", "share", "high quality",
+               "of the samples, within 3 sigma of a mode", decimals=1),
+        Metric("confidence", "", "share", "confidence", "of the classifier, on average",
+               decimals=1),
+        Metric("kl_floor", "", "nats", "  its floor",
+               "what as many draws from the data would score"),
+    ),
     "classifier": (Metric("accuracy", "accuracy", "share"),),
 }  # fmt: skip
 METRICS = {task: {metric.key: metric for metric in found} for task, found in EVERY.items()}

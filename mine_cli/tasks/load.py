@@ -21,7 +21,7 @@ from mine_cli.estimator.combination import Combination, Critic, columns
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.results import checkpoint
 from mine_cli.tasks import build
-from mine_cli.tasks.gan.training import Latent
+from mine_cli.tasks.adversarial.samples import Latent
 from mine_cli.tasks.mi_estimate.fold import CLOSED_FORMS
 from mine_cli.training.task import State
 from mine_cli.training.training import UNFIT

@@ -155,7 +155,7 @@ def test_channels_last_computes_the_same() -> None:
             lambda: Generator(2, (2,)),
             r"generator dcgan: made for .*, not \(2,\); generator=",
         ),
-        (lambda: Generator(2, (3, 32, 32)), r"not \(3, 32, 32\)"),
+        (lambda: Generator(2, (3, 30, 30)), r"not \(3, 30, 30\)"),
         (lambda: Discriminator((2, 28, 28)), r"discriminator dcgan: .*; discriminator=fully_conn"),
         (lambda: Generator(2, (1, 28, 28), [8, 8]), r"has 2 widths; want 4, such as \[128, 64,"),
         (lambda: Discriminator((1, 28, 28), [8] * 5), r"5 widths; want 4, such as \[16, 32, 64"),
