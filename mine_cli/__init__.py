@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mine_cli.api import Estimate, estimate
     from mine_cli.estimator import MutualInformation
-    from mine_cli.tasks.load import load, load_generator
+    from mine_cli.tasks.load import load, load_autoencoder, load_generator
 
 __all__ = [
     "Estimate",
@@ -14,6 +14,7 @@ __all__ = [
     "__version__",
     "estimate",
     "load",
+    "load_autoencoder",
     "load_generator",
 ]
 
@@ -25,6 +26,7 @@ HOMES = {
     "MutualInformation": "mine_cli.estimator",
     "estimate": "mine_cli.api",
     "load": "mine_cli.tasks.load",
+    "load_autoencoder": "mine_cli.tasks.load",
     "load_generator": "mine_cli.tasks.load",
 }
 

@@ -1,6 +1,6 @@
 """What stands on the command line beside an option, so that all of its keys have values."""
 
-from mine_cli.config.schemas import LABELLED, PAIRS, SAMPLES
+from mine_cli.config.schemas import LABELLED, PAIRS, SAMPLES, TAKES
 
 __all__ = ["chosen"]
 
@@ -10,6 +10,9 @@ def chosen(group: str, option: str, path: str = "my.npz") -> list[str]:
     overrides = [f"{group}={option}"]
     if (group, option) == ("dataset", "arrays"):
         overrides.append(f"dataset.path={path}")
+    inferred = group in TAKES["ali"] and group != "dataset" and option in TAKES["ali"][group]
+    if inferred or (group, option) == ("trainer", "ali"):
+        return ["task=ali", *overrides]
     if group in ("generator", "discriminator") or (group == "dataset" and option in SAMPLES):
         overrides.insert(0, "task=gan")
     labelled = group == "dataset" and option in LABELLED and option not in PAIRS

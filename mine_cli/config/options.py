@@ -264,6 +264,7 @@ class FullyConnectedGeneratorConf:
         or_none(POSITIVE),
         "Standard deviation of the weights at the start; null: torch's own start.",
     )
+    tanh: bool = ruled(False, None, "tanh after the last layer, for images in [-1, 1].")
 
 
 @dataclass

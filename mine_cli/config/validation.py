@@ -254,7 +254,7 @@ def method_faults(cfg: DictConfig) -> Iterator[str]:
 def weight_faults(method: DictConfig) -> Iterator[str]:
     """Yields what does not weigh a term of task=ali that is there, or weighs one that is not."""
     for key, term, what, there in (
-        ("beta", "information", "information term", "ali_mine"),
+        ("beta", "information", "term of the information", "ali_mine"),
         ("cycle_weight", "cycle", "term of the reconstruction", "alice_l2 or alice_adversarial"),
     ):
         weight, present = method[key], method[term] != "none"

@@ -19,7 +19,7 @@ __all__ = ["Discriminator", "Encoder", "Generator", "start"]
 
 
 class Generator(nn.Module):
-    """A perceptron from latents [n, latent_dim] to samples [n, *shape], linear in its last layer.
+    """A perceptron from latents [n, latent_dim] to samples [n, *shape].
 
     Arguments:
         latent_dim: The number of coordinates of a latent.
@@ -28,6 +28,7 @@ class Generator(nn.Module):
         batch_norm: Whether each hidden layer is normalised over the batch, before its activation.
         slope: Of the leaky ReLU, below zero. The paper names none; 0.2 is DCGAN's.
         spread: The weights' standard deviation at the start, with biases of 0; None: torch's own.
+        tanh: Whether the last layer, else linear, ends in tanh, for images in [-1, 1].
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Generator(nn.Module):
         batch_norm: bool = True,
         slope: float = 0.2,
         spread: float | None = None,
+        tanh: bool = False,
     ) -> None:
         super().__init__()
         self.shape = tuple(shape)
@@ -49,7 +51,8 @@ class Generator(nn.Module):
             if batch_norm:
                 layers.append(nn.BatchNorm1d(width))
             layers.append(nn.LeakyReLU(slope))
-        self.layers = nn.Sequential(*layers, Linear(sizes[-1], math.prod(shape)))
+        layers.append(Linear(sizes[-1], math.prod(shape)))
+        self.layers = nn.Sequential(*layers, *([nn.Tanh()] if tanh else []))
         if spread is not None:
             start(self, spread)
 

@@ -1,4 +1,4 @@
-"""Finished runs, loaded: the term of an estimate, the generator of a GAN."""
+"""Finished runs, loaded: the term of an estimate, a generator, an autoencoder."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,11 +22,12 @@ from mine_cli.estimator.term import MutualInformation
 from mine_cli.results import checkpoint
 from mine_cli.tasks import build
 from mine_cli.tasks.adversarial.samples import Latent
+from mine_cli.tasks.ali.autoencoder import Autoencoder, autoencoder
 from mine_cli.tasks.mi_estimate.fold import CLOSED_FORMS
 from mine_cli.training.task import State
 from mine_cli.training.training import UNFIT
 
-__all__ = ["Sampler", "load", "load_generator"]
+__all__ = ["Sampler", "load", "load_autoencoder", "load_generator"]
 
 
 def load(folder: str | Path, trust: bool = False) -> MutualInformation:
@@ -84,6 +85,26 @@ def load_generator(folder: str | Path, trust: bool = False) -> "Sampler":
         generator = build.module(cfg.generator, "generator", 0, latent.dim, tuple(best["shape"]))
         generator.load_state_dict(best["generator"])
     return Sampler(generator, latent).eval()
+
+
+def load_autoencoder(folder: str | Path, trust: bool = False) -> Autoencoder:
+    """The encoder and generator of a ``task=ali`` run as they were judged last.
+
+    Their averages, if those were kept; in evaluation mode, on the CPU.
+
+    Arguments:
+        folder, trust: as of `load`.
+
+    Raises:
+        BadInput: the folder holds no such run, none that was ever judged, a damaged file, or
+            names code that is not the user's own.
+    """
+    cfg, best = finished(Path(folder), "ali", trust)
+    with fitting(Path(folder)):
+        latent = Latent(best["latent_dim"], cfg.task.latent)
+        model = autoencoder(cfg, tuple(best["shape"]), latent)
+        model.load_state_dict(best["model"])
+    return model.eval()
 
 
 class Sampler(nn.Module):

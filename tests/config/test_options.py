@@ -12,7 +12,8 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from mine_cli.config.compose import conf_dir
-from mine_cli.config.schemas import METHODS, USES
+from mine_cli.config.schemas import METHODS, SECTIONS, TAKES, USES
+from mine_cli.config.validation import validate
 from mine_cli.networks.classifier import ACCURATE, DigitClassifier, save_classifier
 from mine_cli.tasks import run
 from mine_cli.tasks.registry import checked
@@ -34,6 +35,7 @@ KEYS = {
     "mi-estimate": COMMON | OF_TERM | {"fit_value", "fold_sd", "references"},
     "gan": COMMON | OF_TERM | {"generator", "discriminator", "gan"},
     "infobottleneck": COMMON | OF_TERM | {"method", "encoder", "infobottleneck", "trainer"},
+    "ali": COMMON | OF_TERM | {"method", "encoder", "generator", "discriminator", "ali"},
     "classifier": COMMON | {"classifier"},
 }
 FILES = {
@@ -45,6 +47,14 @@ FILES = {
         "checkpoints/best.pt",
     ),
     "infobottleneck": ("figures/learning.png", "figures/robustness.png", "checkpoints/best.pt"),
+    "ali": (
+        "figures/generated.png",
+        "figures/reconstructions.png",
+        "figures/embeddings.png",
+        "figures/faithfulness.png",
+        "samples/data.npz",
+        "checkpoints/best.pt",
+    ),
     "classifier": (),
 }
 FEW = [
@@ -61,6 +71,7 @@ FEW_OF = {
         "task.pairs=2000", "task.pairs_during_training=2000", "task.samples=2",
         "task.attacked_rows=20", "encoder.widths=[16,16]",
     ],
+    "ali": ["task.samples=100", "task.pairs=2000", "task.evaluator_steps=3"],
     "classifier": ["task.path=kept.pt"],
 }  # fmt: skip
 QUICK = [*FEW, *FEW_OF["mi-estimate"]]
@@ -85,6 +96,15 @@ BESIDE = {
     "discriminator=dcgan": ["dataset=stacked_mnist", *SMALL],
     "dataset=stacked_mnist": SMALL,
     "dataset=digits": SMALL,
+}
+IMAGES = ["dataset=mnist", "generator=dcgan", "encoder=dcgan", "discriminator=joint_conv"]
+OF_IMAGES = [
+    "generator.channels=[8,8,4,4]", "encoder.channels=[4,4,8,8]",
+    "discriminator.channels=[4,4,8,8]", "discriminator.width=8", "network.widths=[8]",
+]  # fmt: skip
+BESIDE |= {
+    "encoder=dcgan": [*IMAGES, *OF_IMAGES],
+    "discriminator=joint_conv": [*IMAGES, *OF_IMAGES],
 }
 SHOWN = {
     "deterministic_dropout": "deterministic", "gaussian_additive": "gaussian",
@@ -133,7 +153,7 @@ def result_of(overrides: list[str], data: Path, folder: Path) -> dict[str, Any]:
     assert (result["schema"], result["task"], result["unit"]) == (1, task, "nats")
     assert result["steps"] == cfg.trainer.steps
     assert len(result["fingerprint"]) == 64
-    if task in ("mi-estimate", "gan"):
+    if task in ("mi-estimate", "gan", "ali"):
         assert math.isfinite(result["estimate"])
         assert result["standard_error"] >= 0
     if task == "mi-estimate":
@@ -142,6 +162,8 @@ def result_of(overrides: list[str], data: Path, folder: Path) -> dict[str, Any]:
         assert all("estimate" in found and found["note"] for found in references.values())
     if task == "infobottleneck":
         check_bottleneck(result)
+    if task == "ali":
+        assert {"own_mode", "reconstruction_error", "ms_ssim"} <= result["metrics"].keys()
     if task == "gan":
         assert {"modes", "kl", "js", "kl_floor", "samples"} <= result["metrics"].keys()
     for name in ("metrics.csv", "checkpoints/last.pt", *FILES[task]):
@@ -178,7 +200,9 @@ def test_every_option(
     result = result_of([*overrides, *few_of(overrides)], data, tmp_path)
     if group == "method":
         assert result["method"]["name"] == name
-    elif group in ("generator", "discriminator"):
+    elif name in ("joint", "joint_conv"):
+        assert result[group]["_target_"].startswith("mine_cli.networks.joint.")
+    elif group in ("generator", "discriminator") or name in ("fully_connected", "dcgan"):
         assert result[group]["_target_"] == f"mine_cli.networks.{name}.{group.capitalize()}"
     elif group in USES["gan"]:
         shown = result[group]["_target_"].rpartition(".")[2].lower()
@@ -213,6 +237,11 @@ def test_every_bound_in_folds(bound: str, data: Path, tmp_path: Path) -> None:
         ["task=gan", "discriminator=maxout", "task.loss=wasserstein", "task.packing=4"],
         ["task=gan", "task.loss=relativistic", "task.gradient_penalty=1", "task.penalty_at=both"],
         ["task=gan", "marginals=independent", "trainer.schedule=linear", "units=bits"],
+        ["task=ali", "dataset=spiral", "task.sigma=null", "marginals=independent", "units=bits"],
+        ["task=ali", "task.sigma=0.5", "task.gradient_penalty=1", "trainer.dtype=bfloat16"],
+        ["task=ali", "dataset=fashion_mnist", "method=alice_adversarial"],
+        ["task=ali", *IMAGES, *OF_IMAGES, "network=conv", "method=alice_adversarial"],
+        ["task=ali", "bound=infonce", "marginals=all_pairs", "task.clip=tensor"],
         ["dataset.n=300", "split=blocks", "task.fractions=[0.5,0.25,0.25]", "task.patience=1"],
     ],
 )
@@ -228,6 +257,40 @@ def test_no_two_methods_train_the_same(data: Path) -> None:
         settings = {**cfg.method, "name": None}, {**cfg.encoder}
         found[method] = json.dumps(settings, default=str, sort_keys=True)
     assert len(set(found.values())) == len(METHODS), found
+
+
+@pytest.mark.parametrize("task", ["gan", "infobottleneck", "ali"])
+@pytest.mark.parametrize("section", ["dataset", "method", "encoder", "discriminator"])
+def test_another_tasks_option_is_refused_in_one_line(task: str, section: str, data: Path) -> None:
+    taken = TAKES[task].get(section)
+    if taken is None:
+        return
+    for other in set(SECTIONS[section]) - set(taken):
+        beside = ["dataset.path=my.npz"] if other == "arrays" else []
+        faults = validate(composed([f"task={task}", f"{section}={other}", *beside], data))
+        wanted = f"{section}={other}: task={task} takes one of {', '.join(taken)}"
+        assert faults == [wanted], other
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (["method.beta=0"], "method.beta=0: method=ali_mine has a term of the"),
+        (
+            ["method=ali", "method.beta=1"],
+            "method.beta=1: method=ali has no term of the",
+        ),
+        (["method=alice_l2", "method.cycle_weight=0"], "method.cycle_weight=0: method=alice_l2"),
+        (["method.cycle_weight=2"], "method.cycle_weight=2: method=ali_mine has no term of the"),
+        (["trainer.compile=true"], "trainer.compile=true: task=ali does not compile its step"),
+        (["task.sigma=-1"], "task.sigma=-1.0: must be at least 0, or null"),
+    ],
+)
+def test_a_method_wants_its_weight_and_no_other(
+    overrides: list[str], line: str, data: Path
+) -> None:
+    (fault,) = validate(composed(["task=ali", *overrides], data))
+    assert fault.startswith(line)
 
 
 @pytest.mark.parametrize("experiment", JOBS)

@@ -1,14 +1,18 @@
 """Encoder q(z | x) and generator p(x | z) as one: what is trained, judged and loaded."""
 
 import math
+from collections.abc import Sequence
 
 import torch
+from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from mine_cli.tasks import build
 from mine_cli.tasks.adversarial.samples import Latent
+from mine_cli.training.rng import stream
 
-__all__ = ["Autoencoder", "GaussianEncoder"]
+__all__ = ["Autoencoder", "GaussianEncoder", "autoencoder"]
 
 AT_ONCE = 1000  # rows
 LEAST_STD = 1e-4  # of a learned one
@@ -88,3 +92,21 @@ class Autoencoder(nn.Module):
         """Returns n samples on the generator's device, images in [-1, 1]."""
         device = next(self.generator.parameters()).device
         return self.decode(self.latent.draw(n, torch.Generator(device).manual_seed(seed)))
+
+
+def autoencoder(cfg: DictConfig, shape: Sequence[int], latent: Latent) -> Autoencoder:
+    """Builds encoder and generator of a configuration, each from its own random stream.
+
+    Arguments:
+        cfg: Of a run of ``task=ali``.
+        shape: Of one sample.
+        latent: The law of z.
+    """
+    sigma = cfg.task.sigma
+    width = latent.dim if sigma is not None else 2 * latent.dim
+    seeds = {name: stream(cfg.seed, name) for name in ("generator", "encoder")}
+    generator = build.module(
+        cfg.generator, "generator", seeds["generator"], latent.dim, tuple(shape)
+    )
+    encoder = build.module(cfg.encoder, "encoder", seeds["encoder"], tuple(shape), width)
+    return Autoencoder(GaussianEncoder(encoder, sigma), generator, latent)

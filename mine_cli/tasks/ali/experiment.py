@@ -17,7 +17,7 @@ from mine_cli.results.files import read_json
 from mine_cli.results.folder import RunFolder
 from mine_cli.tasks import build
 from mine_cli.tasks.adversarial.samples import SHOWN_IMAGES, Latent, as_bytes
-from mine_cli.tasks.ali.autoencoder import Autoencoder, GaussianEncoder
+from mine_cli.tasks.ali.autoencoder import Autoencoder, autoencoder
 from mine_cli.tasks.ali.sources import source_of
 from mine_cli.tasks.ali.training import ALI
 from mine_cli.tasks.common import (
@@ -111,13 +111,7 @@ class ALIExperiment(Experiment):
         forward_pass(self.term(0), x, z)
 
     def model(self) -> Autoencoder:
-        """Encoder and generator, each from its own random stream."""
-        cfg, dim = self.cfg, self.latent.dim
-        width = dim if cfg.task.sigma is not None else 2 * dim
-        seeds = {name: stream(cfg.seed, name) for name in ("generator", "encoder")}
-        generator = build.module(cfg.generator, "generator", seeds["generator"], dim, self.shape)
-        encoder = build.module(cfg.encoder, "encoder", seeds["encoder"], self.shape, width)
-        return Autoencoder(GaussianEncoder(encoder, cfg.task.sigma), generator, self.latent)
+        return autoencoder(self.cfg, self.shape, self.latent)
 
     def discriminator(self, cycle: bool = False) -> nn.Module:
         """The discriminator of pairs (x, z), or of pairs (x, x)."""
