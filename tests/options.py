@@ -8,10 +8,10 @@ __all__ = ["chosen"]
 def chosen(group: str, option: str, path: str = "my.npz") -> list[str]:
     """The overrides that choose an option, together with a task that takes it."""
     overrides = [f"{group}={option}"]
-    if (group, option) == ("dataset", "arrays"):
+    if group == "dataset" and option in ("arrays", "image_folder"):
         overrides.append(f"dataset.path={path}")
-    inferred = group in TAKES["ali"] and group != "dataset" and option in TAKES["ali"][group]
-    if inferred or (group, option) == ("trainer", "ali"):
+    of_ali = group in TAKES["ali"] and group != "dataset" and option in TAKES["ali"][group]
+    if of_ali or (group, option) in (("trainer", "ali"), ("dataset", "image_folder")):
         return ["task=ali", *overrides]
     if group in ("generator", "discriminator") or (group == "dataset" and option in SAMPLES):
         overrides.insert(0, "task=gan")

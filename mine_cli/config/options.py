@@ -47,6 +47,7 @@ __all__ = [
     "GaussianEncoderConf",
     "GaussianGridConf",
     "GaussianRingConf",
+    "ImageFolderConf",
     "ImageHalvesConf",
     "ImageLabelConf",
     "IndependentConf",
@@ -254,6 +255,19 @@ class DigitsConf:
 
 
 @dataclass
+class ImageFolderConf:
+    _target_: str = "mine_cli.data.folder.ImageFolder"
+    path: str = ruled(MISSING, None, "Folder of pictures: .jpg, .png, .gif or .webp.")
+    side: int = ruled(64, Rule(lambda v: v in (32, 64), "must be 32 or 64"), "Pixels of a side.")
+    held_out: float = ruled(
+        0.1, between(0, 1), "Share of the pictures that does not train, on which it is judged."
+    )
+    seed: int = ruled(
+        0, SEED, "Seed that draws them, the same for every seed of the run."
+    )  # not the root's: runs of all seeds are judged on the same pictures
+
+
+@dataclass
 class FullyConnectedGeneratorConf:
     _target_: str = "mine_cli.networks.fully_connected.Generator"
     widths: list[int] = ruled([500, 500], WIDTHS, "Units of each hidden layer.")
@@ -264,7 +278,7 @@ class FullyConnectedGeneratorConf:
         or_none(POSITIVE),
         "Standard deviation of the weights at the start; null: torch's own start.",
     )
-    tanh: bool = ruled(False, None, "tanh after the last layer, for images in [-1, 1].")
+    tanh: bool = ruled(False, None, "End in tanh, for images in [-1, 1].")
 
 
 @dataclass

@@ -478,6 +478,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "spiral": options.SpiralConf,
         "stacked_mnist": options.StackedMNISTConf,
         "digits": options.DigitsConf,
+        "image_folder": options.ImageFolderConf,
     },
     "network": {
         "mlp": options.MLPConf,
@@ -533,7 +534,9 @@ MODELS = ("generator", "discriminator")
 PAIRS = ("gaussian", "functions", "arrays", "image_label", "image_halves")
 LABELLED = ("mnist", "fashion_mnist", "arrays")
 SAMPLES = ("gaussian_grid", "gaussian_ring", "spiral", "stacked_mnist", "digits")
-IN_BOTH = ("gaussian_grid", "gaussian_ring", "spiral", "mnist", "fashion_mnist")
+ENCODED = (
+    "gaussian_grid", "gaussian_ring", "spiral", "mnist", "fashion_mnist", "image_folder",
+)  # fmt: skip
 USES: dict[str, tuple[str, ...]] = {
     "mi-estimate": ("dataset", *TERM),
     "gan": ("dataset", *TERM, *MODELS),
@@ -553,7 +556,7 @@ TAKES: dict[str, dict[str, tuple[str, ...]]] = {
         "encoder": ("deterministic", "gaussian", "additive", "propagated"),
     },
     "ali": {
-        "dataset": IN_BOTH,
+        "dataset": ENCODED,
         "method": ALI_METHODS,
         "encoder": ("fully_connected", "dcgan"),
         "discriminator": ("joint", "joint_conv"),

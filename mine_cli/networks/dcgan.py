@@ -105,11 +105,11 @@ class Discriminator(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Four convolutions, as of `Discriminator`: images [n, C, side, side] -> codes [n, features].
+    """Four convolutions, as of `Discriminator`: images [n, C, ...] -> codes [n, latent_dim].
 
     Arguments:
         shape: As of `Generator`.
-        features: The number of coordinates of a code.
+        latent_dim: The number of coordinates of a code.
         channels, batch_norm: As of `Discriminator`.
 
     Raises:
@@ -119,13 +119,13 @@ class Encoder(nn.Module):
     def __init__(
         self,
         shape: Sequence[int],
-        features: int,
+        latent_dim: int,
         channels: Sequence[int] = (64, 128, 256, 512),
         batch_norm: bool = True,
     ) -> None:
         super().__init__()
         check("encoder", shape, channels)
-        self.layers = halvings(shape, channels, batch_norm, features)
+        self.layers = halvings(shape, channels, batch_norm, latent_dim)
         self.apply(start)
         if not batch_norm:
             self.apply(keep_size)
@@ -185,12 +185,14 @@ def keep_size(layer: nn.Module) -> None:
         nn.init.kaiming_normal_(layer.weight, SLOPE)
 
 
-def check(what: str, shape: Sequence[int], channels: Sequence[int]) -> None:
-    """Raises BadInput unless the network is made for such images."""
+def check(
+    what: str, shape: Sequence[int], channels: Sequence[int], other: str = "fully_connected"
+) -> None:
+    """Raises BadInput unless the network is made for such images; names the other one."""
     if len(shape) != 3 or shape[0] not in (1, 3) or tuple(shape[1:]) not in SIZES:
         raise BadInput(
             f"{what} dcgan: made for images of shape (1, 28, 28) or (3, 28, 28), or of 32 or 64 "
-            f"pixels, not {tuple(shape)}; {what}=fully_connected takes any shape"
+            f"pixels, not {tuple(shape)}; {what}={other} takes any shape"
         )
     if len(channels) != LAYERS:
         raise BadInput(

@@ -61,18 +61,18 @@ class Generator(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A perceptron from samples [n, *shape] to codes [n, features], linear in its last layer.
+    """A perceptron from samples [n, *shape] to codes [n, latent_dim], linear in its last layer.
 
     Arguments:
         shape: The shape of one sample.
-        features: The number of coordinates of a code.
+        latent_dim: The number of coordinates of a code.
         widths, batch_norm, slope, spread: As of `Generator`.
     """
 
     def __init__(
         self,
         shape: Sequence[int],
-        features: int,
+        latent_dim: int,
         widths: Sequence[int] = (500, 500),
         batch_norm: bool = True,
         slope: float = 0.2,
@@ -80,7 +80,7 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         size = math.prod(shape)
-        self.layers = Generator(size, (features,), widths, batch_norm, slope, spread)
+        self.layers = Generator(size, (latent_dim,), widths, batch_norm, slope, spread)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(flat(x))

@@ -71,7 +71,7 @@ class Convolutional(nn.Module):
         width: int = 512,
     ) -> None:
         super().__init__()
-        dcgan.check("discriminator", x_shape, channels)
+        dcgan.check("discriminator", x_shape, channels, "joint")
         self.of_images = len(z_shape) == 3
         if self.of_images and tuple(z_shape[1:]) != tuple(x_shape[1:]):
             raise BadInput(

@@ -22,7 +22,8 @@ class Metric:
         key: In result.json.
         title: What it is called in a sweep's table and at an axis; empty where jobs are not
             compared by it.
-        kind: nats, shown in the unit of display; a share, in per cent; a count.
+        kind: nats, shown in the unit of display; a share, in per cent; a count; a distance, in the
+            unit of the data.
         label: What it is called in a run's summary; empty where it does not stand there.
         note: What explains it there; what is in braces differs from run to run.
         decimals: Of a share in a run's summary.
@@ -36,7 +37,7 @@ class Metric:
 
     key: str
     title: str = ""
-    kind: Literal["nats", "share", "count"] = "nats"
+    kind: Literal["nats", "share", "count", "distance"] = "nats"
     label: str = ""
     note: str = ""
     decimals: int = 2
@@ -53,15 +54,15 @@ class Metric:
 
     def factor(self, units: str) -> float:
         """Returns what a number of results.csv is multiplied by to be shown."""
-        return {"nats": per_nat(units), "share": 100.0, "count": 1.0}[self.kind]
+        return {"nats": per_nat(units), "share": 100.0}.get(self.kind, 1.0)
 
     def digits(self, alone: bool = False) -> int:
         """Returns the number of digits behind the point; of a count that is no mean none."""
-        return {"nats": 4, "share": 2, "count": 0 if alone else 1}[self.kind]
+        return {"nats": 4, "share": 2, "count": 0 if alone else 1, "distance": 4}[self.kind]
 
     def headed(self, units: str) -> str:
         """Returns the title with the unit of what stands below it."""
-        return self.title + {"nats": f" ({units})", "share": " (%)", "count": ""}[self.kind]
+        return self.title + {"nats": f" ({units})", "share": " (%)"}.get(self.kind, "")
 
     def shown(self, value: float | None, units: str, alone: bool = False) -> str:
         """Returns a number with as many digits as its kind has; nothing for what is not known.
@@ -133,7 +134,7 @@ EVERY: dict[str, tuple[Metric, ...]] = {
     "ali": (
         Metric("own_mode", "own mode", "share", "own mode",
                "of held-out rows are reconstructed as what they are", decimals=1),
-        Metric("reconstruction_error", "error", "count"),
+        Metric("reconstruction_error", "error", "distance"),
         Metric("ms_ssim", "MS-SSIM", "share", "MS-SSIM", "of reconstructions, on three scales",
                decimals=1),
         Metric("neighbour", "nearest code", "share", "nearest code",

@@ -17,6 +17,7 @@ from mine_cli.config.validation import validate
 from mine_cli.networks.classifier import ACCURATE, DigitClassifier, save_classifier
 from mine_cli.tasks import run
 from mine_cli.tasks.registry import checked
+from tests.data.test_folder import pictures
 from tests.image_folders import write_images
 from tests.options import chosen
 
@@ -102,7 +103,11 @@ OF_IMAGES = [
     "generator.channels=[8,8,4,4]", "encoder.channels=[4,4,8,8]",
     "discriminator.channels=[4,4,8,8]", "discriminator.width=8", "network.widths=[8]",
 ]  # fmt: skip
+OF_FOLDER = [
+    "dataset=image_folder", "dataset.path=pictures", "dataset.side=32", *IMAGES[1:], *OF_IMAGES,
+]  # fmt: skip
 BESIDE |= {
+    "dataset=image_folder": ["dataset.path=pictures", "dataset.side=32"],
     "encoder=dcgan": [*IMAGES, *OF_IMAGES],
     "discriminator=joint_conv": [*IMAGES, *OF_IMAGES],
 }
@@ -127,6 +132,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 3))
     np.savez(folder / "data.npz", x=x, z=x[:, :2] + rng.normal(size=(300, 2)))
+    pictures(folder / "pictures")
     return write_images(folder)
 
 
@@ -241,11 +247,15 @@ def test_every_bound_in_folds(bound: str, data: Path, tmp_path: Path) -> None:
         ["task=ali", "task.sigma=0.5", "task.gradient_penalty=1", "trainer.dtype=bfloat16"],
         ["task=ali", "dataset=fashion_mnist", "method=alice_adversarial"],
         ["task=ali", *IMAGES, *OF_IMAGES, "network=conv", "method=alice_adversarial"],
+        ["task=ali", *OF_FOLDER, "method=alice_l2", "task.sigma=null", "task.latent=uniform"],
         ["task=ali", "bound=infonce", "marginals=all_pairs", "task.clip=tensor"],
         ["dataset.n=300", "split=blocks", "task.fractions=[0.5,0.25,0.25]", "task.patience=1"],
     ],
 )
-def test_settings_within_options(options: list[str], data: Path, tmp_path: Path) -> None:
+def test_settings_within_options(
+    options: list[str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data)
     result_of([*few_of(options), *options], data, tmp_path)
 
 
@@ -299,6 +309,9 @@ def test_every_experiment_in_a_few_steps(experiment: str, data: Path, tmp_path: 
     task = composed([f"experiment={experiment}"], data).task.name
     few = ["trainer=smoke", "trainer.steps=20", *FEW[2:4], *FEW_OF[task]]
     few += SMALL if "stacked" in experiment else []
+    if experiment == "ali/image_folder":
+        few += [f"dataset.path={data / 'pictures'}", "dataset.side=32", *OF_IMAGES[:-1]]
+        few += ["network.channels=[4,4]", "network.widths=[8]"]
     few += ["task.patience=null", "references=auto"] if task == "mi-estimate" else []
     result = result_of([f"experiment={experiment}", *few], data, tmp_path)
     assert result["steps"] == 20

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, pad
 
 from mine_cli.errors import BadInput
-from mine_cli.networks.dcgan import Discriminator, Generator, doubling, halving
+from mine_cli.networks.dcgan import Discriminator, Encoder, Generator, doubling, halving
 
 QUARTER_G, QUARTER_D = (128, 64, 32, 16), (16, 32, 64, 128)
 
@@ -165,3 +165,16 @@ def test_what_cannot_be_built_is_told_in_one_line(make: Callable[[], object], li
     with pytest.raises(BadInput, match=line) as caught:
         make()
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("side", [28, 32, 64])
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_images_of_other_sizes_go_there_and_back(side: int, batch_norm: bool) -> None:
+    shape, latent = (3, side, side), torch.randn(2, 5)
+    x = Generator(5, shape, [8, 8, 4, 4])(latent)
+    assert x.shape == (2, *shape)
+    assert x.abs().max() <= 1
+    encoder = Encoder(shape, 7, [4, 4, 8, 8], batch_norm)
+    assert encoder(x).shape == (2, 7)
+    assert any(isinstance(layer, nn.BatchNorm2d) for layer in encoder.modules()) == batch_norm
+    assert Discriminator(shape, [4, 4, 8, 8], batch_norm)(x).shape == (2,)

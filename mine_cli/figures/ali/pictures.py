@@ -84,11 +84,12 @@ def draw_reconstructions(axes: Axes, run: ALIRun) -> None:
     """Inputs above reconstructions, or points where they are reconstructed."""
     rows, rebuilt = run.last["rows"], run.last["rebuilt"]
     if run.images:
-        n = COLUMNS * PAIRS
+        columns = min(COLUMNS, len(rows))
+        n = min(PAIRS, len(rows) // columns) * columns
         both = numpy.stack(
-            [part[:n].reshape(-1, COLUMNS, *part.shape[1:]) for part in (rows, rebuilt)], 1
+            [part[:n].reshape(-1, columns, *part.shape[1:]) for part in (rows, rebuilt)], 1
         )
-        picture = tiled(both.reshape(-1, *rows.shape[1:]), COLUMNS)
+        picture = tiled(both.reshape(-1, *rows.shape[1:]), columns)
         axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         axes.set_axis_off()
         return

@@ -77,25 +77,25 @@ class ALIRun(Run):
         """Whether the samples are images."""
         return self.last["x"].ndim == 4
 
-    def scored(self) -> str:
-        """Returns the known scores of the last step in words."""
+    def scored(self) -> list[str]:
+        """Returns the known scores of the last step in words: reconstructions, then samples."""
         found = {}
         for key in SCORES:
             curve = dict(zip(*self.curve(f"ali/{key}"), strict=True))
             value = self.metric(key)
             found[key] = curve.get(self.steps[-1]) if value is None else value
-        parts = []
+        rebuilt, sampled = [], []
         if found["own_mode"] is not None:
-            parts.append(f"reconstructed as its own {percent(found['own_mode'])}")
+            rebuilt.append(f"reconstructed as its own {percent(found['own_mode'])}")
         if found["reconstruction_error"] is not None:
-            parts.append(f"error {score(found['reconstruction_error'])}")
+            rebuilt.append(f"error {score(found['reconstruction_error'])}")
         if found["modes"] is not None:
-            parts.append(f"{found['modes']:,.0f} modes sampled")
+            sampled.append(f"{found['modes']:,.0f} modes sampled")
         if found["kl"] is not None:
-            parts.append(f"KL {score(found['kl'])}")
-        return ", ".join(parts)
+            sampled.append(f"KL {score(found['kl'])}")
+        return [", ".join(parts) for parts in (rebuilt, sampled) if parts]
 
     def titled(self) -> str:
-        """Returns two lines: the run, and below it the last step and its scores."""
-        said = ": ".join(filter(None, [f"step {self.steps[-1]:,}", self.scored()]))
-        return "\n".join(filter(None, [self.name, said]))
+        """Returns lines: the run and the last step, and below it its scores."""
+        head = ", ".join(filter(None, [self.name, f"step {self.steps[-1]:,}"]))
+        return "\n".join([head, *self.scored()])

@@ -77,6 +77,7 @@ class ALIExperiment(Experiment):
 
     def __init__(self, cfg: DictConfig, dataset: object) -> None:
         super().__init__(cfg, dataset)
+        self.warnings += getattr(dataset, "warnings", [])
         name = getattr(dataset, "name", "")
         kept = cfg.task.classifier or f"{cfg.cache_dir}/classifier_{name}.pt"
         self.source = source_of(dataset, Path(kept).expanduser())

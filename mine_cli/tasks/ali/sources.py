@@ -64,8 +64,9 @@ class Points(Stateless):
         self.dataset = dataset
         few = dataset.draw(2, Generator().manual_seed(0))
         self.shape = tuple(few.shape[1:])
-        self.judges = isinstance(dataset, JudgedSamples)
-        self.true_histogram = dataset.true_histogram if self.judges else None
+        self.true_histogram: Tensor | None = None
+        if isinstance(dataset, JudgedSamples):
+            self.true_histogram = dataset.true_histogram
 
     def draw(self, n: int, generator: Generator) -> Tensor:
         return self.dataset.draw(n, generator)
@@ -102,6 +103,11 @@ class Images(Stateless):
                 f"task.classifier={classifier}: reads {self.classifier.accuracy:.1%} of the test "
                 f"images of {dataset.name} right: want at least {ACCURATE[dataset.name]:.0%}; "
                 "train it anew: mine-run task=classifier"
+            )
+        if dataset.permute:
+            raise BadInput(
+                "dataset.permute=true: the classifier that judges reads no permuted image; leave "
+                "it out"
             )
         self.rows = dataset.labelled()
         self.shape = tuple(self.rows.x.shape[1:])
