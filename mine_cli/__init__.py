@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from mine_cli.api import Estimate, estimate
     from mine_cli.estimator import MutualInformation
     from mine_cli.screening import Screening, screen
-    from mine_cli.tasks.load import load, load_classifier, load_generator
+    from mine_cli.tasks.load import load, load_autoencoder, load_classifier, load_generator
 
 __all__ = [
     "Estimate",
@@ -16,6 +16,7 @@ __all__ = [
     "__version__",
     "estimate",
     "load",
+    "load_autoencoder",
     "load_classifier",
     "load_generator",
     "screen",
@@ -30,6 +31,7 @@ HOMES = {
     "Screening": "mine_cli.screening",
     "estimate": "mine_cli.api",
     "load": "mine_cli.tasks.load",
+    "load_autoencoder": "mine_cli.tasks.load",
     "load_classifier": "mine_cli.tasks.load",
     "load_generator": "mine_cli.tasks.load",
     "screen": "mine_cli.screening",

@@ -47,7 +47,7 @@ WITHOUT_TORCH = (
     "mine_cli.sweep.folder", "mine_cli.sweep.plugins.hydra_plugins.mine_run.launcher",
     "mine_cli.sweep.plugins.hydra_plugins.mine_run.sweeper",
 )  # fmt: skip
-SLICES = ("mi_estimate", "gan", "infobottleneck", "screen")
+SLICES = ("mi_estimate", "gan", "infobottleneck", "ali", "screen")
 
 Graph = dict[str, dict[str, bool]]
 """Module -> the modules that it imports -> whether already when it is imported itself."""
@@ -170,7 +170,7 @@ def test_no_circle_and_few_levels() -> None:
         ("results/files.py", "from mine_cli.training.device import device"),
         ("bounds.py", "import mine_cli.networks"),
         ("figures/mi_estimate.py", "def late():\n    from mine_cli.tasks import run"),
-        ("tasks/gan/metrics.py", "from mine_cli.tasks.mi_estimate import parts"),
+        ("tasks/gan/losses.py", "from mine_cli.tasks.mi_estimate import parts"),
         ("data/gaussian.py", "from mine_cli.networks import MLP"),
     ],
 )

@@ -153,6 +153,11 @@ def has_images(cfg: DictConfig) -> bool:
 def can_be_built(cfg: DictConfig) -> bool:
     """Whether the images and the classifier that a data set wants are here."""
     module = cfg.dataset._target_.split(".")[-2]
+    if module == "folder":
+        return Path(cfg.dataset.path).is_dir()
+    if cfg.task.name == "ali" and module == "images":
+        kept = Path(f"{cfg.cache_dir}/classifier_{cfg.dataset.name}.pt").expanduser()
+        return has_images(cfg) and kept.exists()
     if module == "digits":
         classifier = Path(cfg.dataset.classifier).expanduser()
         return has_images(cfg) and classifier.exists()
@@ -402,7 +407,7 @@ def test_every_key_of_a_result_is_explained(spaces: dict[str, Any], desk: Path) 
     listed = {key for cell in first_column for key in re.findall(r"`(\w+)`", cell)}
     # `note` stands in a diverged run's alone, the others in those of another task.
     others = {"note", "gan", "generator", "discriminator", "trainer", "classifier"}
-    others |= {"infobottleneck", "method", "encoder"}
+    others |= {"infobottleneck", "method", "encoder", "ali"}
     others |= {"outcomes", "columns", "top", "left_out", "counted"}
     assert listed - others == set(result)
 

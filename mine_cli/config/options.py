@@ -38,6 +38,7 @@ __all__ = [
     "ConvConf",
     "ConvMLPConf",
     "DCGANDiscriminatorConf",
+    "DCGANEncoderConf",
     "DCGANGeneratorConf",
     "DVConf",
     "DenseGaussianConf",
@@ -46,6 +47,7 @@ __all__ = [
     "DigitsConf",
     "DiscreteTableConf",
     "FullyConnectedDiscriminatorConf",
+    "FullyConnectedEncoderConf",
     "FullyConnectedGeneratorConf",
     "FunctionsConf",
     "GaussianConf",
@@ -53,11 +55,14 @@ __all__ = [
     "GaussianGridConf",
     "GaussianRingConf",
     "ImageChannelConf",
+    "ImageFolderConf",
     "ImageHalvesConf",
     "ImageLabelConf",
     "IndependentConf",
     "InfoNCEConf",
     "JensenShannonConf",
+    "JointConf",
+    "JointConvConf",
     "MLPConf",
     "MNISTConf",
     "MaxoutDiscriminatorConf",
@@ -373,6 +378,19 @@ class DigitsConf:
 
 
 @dataclass
+class ImageFolderConf:
+    _target_: str = "mine_cli.data.folder.ImageFolder"
+    path: str = ruled(MISSING, None, "Folder of pictures: .jpg, .png, .gif or .webp.")
+    side: int = ruled(64, Rule(lambda v: v in (32, 64), "must be 32 or 64"), "Pixels of a side.")
+    held_out: float = ruled(
+        0.1, between(0, 1), "Share of the pictures that does not train, on which it is judged."
+    )
+    seed: int = ruled(
+        0, SEED, "Seed that draws them, the same for every seed of the run."
+    )  # not the root's: runs of all seeds are judged on the same pictures
+
+
+@dataclass
 class FullyConnectedGeneratorConf:
     _target_: str = "mine_cli.networks.fully_connected.Generator"
     widths: list[int] = ruled([500, 500], WIDTHS, "Units of each hidden layer.")
@@ -383,6 +401,7 @@ class FullyConnectedGeneratorConf:
         or_none(POSITIVE),
         "Standard deviation of the weights at the start; null: torch's own start.",
     )
+    tanh: bool = ruled(False, None, "End in tanh, for images in [-1, 1].")
 
 
 @dataclass
@@ -413,6 +432,44 @@ class DCGANDiscriminatorConf:
     _target_: str = "mine_cli.networks.dcgan.Discriminator"
     channels: list[int] = ruled(
         [64, 128, 256, 512], WIDTHS, "Channels of each layer, from the image to the logit."
+    )
+    batch_norm: bool = ruled(True, None, "Batch normalisation of the inner layers.")
+
+
+@dataclass
+class JointConf:
+    _target_: str = "mine_cli.networks.joint.Perceptron"
+    widths: list[int] = ruled([400, 400, 400], WIDTHS, "Units of each hidden layer.")
+    slope: float = ruled(0.2, at_least(0), "Negative slope of LeakyReLU.")
+
+
+@dataclass
+class JointConvConf:
+    _target_: str = "mine_cli.networks.joint.Convolutional"
+    channels: list[int] = ruled(
+        [64, 128, 256, 512], WIDTHS, "Channels of each layer, from the image to the logit."
+    )
+    width: int = ruled(512, at_least(1), "Units of the hidden layer over features and code.")
+
+
+@dataclass
+class FullyConnectedEncoderConf:
+    _target_: str = "mine_cli.networks.fully_connected.Encoder"
+    widths: list[int] = ruled([500, 500], WIDTHS, "Units of each hidden layer.")
+    batch_norm: bool = ruled(True, None, "Batch normalisation after each hidden layer.")
+    slope: float = ruled(0.2, at_least(0), "Negative slope of LeakyReLU.")
+    spread: float | None = ruled(
+        None,
+        or_none(POSITIVE),
+        "Standard deviation of the weights at the start; null: torch's own start.",
+    )
+
+
+@dataclass
+class DCGANEncoderConf:
+    _target_: str = "mine_cli.networks.dcgan.Encoder"
+    channels: list[int] = ruled(
+        [64, 128, 256, 512], WIDTHS, "Channels of each layer, from the image to the code."
     )
     batch_norm: bool = ruled(True, None, "Batch normalisation of the inner layers.")
 

@@ -30,11 +30,14 @@ from mine_cli.config.rules import (
 )
 
 __all__ = [
-    "DATASETS",
+    "ALI_METHODS",
     "LAWS",
     "METHODS",
     "SECTIONS",
+    "TAKES",
     "USES",
+    "ALIConf",
+    "ALIMethodConf",
     "ClassifierConf",
     "GANConf",
     "InfoBottleneckConf",
@@ -225,6 +228,79 @@ class MethodConf:
 
 
 @dataclass
+class ALIConf:
+    name: str = ruled("ali", None, "Name of the task, as chosen with task=NAME.")
+    latent: str = ruled("normal", one_of("normal", "uniform"), "Law of the latent vector z.")
+    latent_dim: int | None = ruled(
+        None,
+        or_none(at_least(1)),
+        "Coordinates of the latent vector; null: 2 in the plane, 64 for images.",
+    )
+    sigma: float | None = ruled(
+        0.0,
+        or_none(at_least(0)),
+        "Standard deviation of a code about the encoder's mean; 0: the mean; null: learned.",
+    )
+    clip: str = ruled(
+        "global",
+        one_of("global", "tensor", "none"),
+        "Clipping of the information's gradient: by one norm, by that of each tensor, or none.",
+    )
+    statistics_steps: int = ruled(
+        1, at_least(1), "Statistics network steps before each encoder step."
+    )
+    discriminator_lr: float | None = ruled(
+        None, or_none(POSITIVE), "Peak learning rate of the discriminators; null: trainer.lr."
+    )
+    statistics_lr: float | None = ruled(
+        None, or_none(POSITIVE), "Peak learning rate of the statistics network; null: trainer.lr."
+    )
+    gradient_penalty: float = ruled(
+        0.0,
+        at_least(0),
+        "Weight gamma of the penalty gamma / 2 E|grad logit|^2 at pairs of both laws; 0: none.",
+    )
+    average: float | None = ruled(
+        0.999,
+        or_none(between(0, 1)),
+        "Decay of the moving average of encoder and generator that is judged; null: no average.",
+    )
+    samples: int | None = ruled(
+        None,
+        or_none(at_least(100)),
+        "Samples, and held-out rows, that are judged; null: 2,500 in the plane, 10,000 images.",
+    )
+    pairs: int = ruled(
+        100_000, at_least(1), "Marginal pairs scored for the information between rows and codes."
+    )
+    evaluator_steps: int = ruled(
+        2000,
+        at_least(1),
+        "Steps of the fresh network that measures the information in the final codes.",
+    )
+    classifier: str | None = ruled(
+        None,
+        None,
+        "File of the classifier of images; null: what task=classifier keeps in cache_dir.",
+    )
+
+
+@dataclass
+class ALIMethodConf:
+    name: str = ruled(MISSING, None, "Name of the method, as chosen with method=NAME.")
+    information: str = ruled(
+        "none", one_of("none", "mine"), "Information term of the encoder's loss: none, or MI."
+    )
+    beta: float = ruled(0.0, at_least(0), "Weight of the information term, in nats.")
+    cycle: str = ruled(
+        "none",
+        one_of("none", "l2", "adversarial"),
+        "Term of the reconstruction: none, its squared error, or a discriminator of (x, x).",
+    )
+    cycle_weight: float = ruled(0.0, at_least(0), "Weight of the reconstruction's term.")
+
+
+@dataclass
 class ClassifierConf:
     name: str = ruled("classifier", None, "Name of the task, as chosen with task=NAME.")
     path: str = ruled(
@@ -374,10 +450,12 @@ class Run:
     marginals: Any = ruled(
         None, None, "How pairs of the product of the marginals are drawn in training."
     )
-    generator: Any = ruled(None, None, "The generator of task=gan.")
-    discriminator: Any = ruled(None, None, "The discriminator of task=gan.")
-    method: Any = ruled(None, None, "What task=infobottleneck adds to the cross-entropy.")
-    encoder: Any = ruled(None, None, "The encoder of task=infobottleneck.")
+    generator: Any = ruled(None, None, "The generator of task=gan or task=ali.")
+    discriminator: Any = ruled(None, None, "The discriminator of task=gan or task=ali.")
+    method: Any = ruled(
+        None, None, "What task=infobottleneck adds to the cross-entropy, or task=ali to its loss."
+    )
+    encoder: Any = ruled(None, None, "The encoder of task=infobottleneck or task=ali.")
     trainer: TrainerConf = field(
         default_factory=TrainerConf,
         metadata={"says": "The optimiser, its schedule, the device and the intervals."},
@@ -390,11 +468,15 @@ METHODS = (
 )  # fmt: skip
 """The rows of the paper's table 3."""
 
+ALI_METHODS = ("ali", "ali_mine", "alice_l2", "alice_adversarial")
+"""The rows of the paper's table 2."""
+
 SECTIONS: dict[str, dict[str, Any]] = {
     "task": {
         "mi-estimate": MIEstimateConf,
         "gan": GANConf,
         "infobottleneck": InfoBottleneckConf,
+        "ali": ALIConf,
         "classifier": ClassifierConf,
         "screen": ScreenConf,
     },
@@ -419,6 +501,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "spiral": options.SpiralConf,
         "stacked_mnist": options.StackedMNISTConf,
         "digits": options.DigitsConf,
+        "image_folder": options.ImageFolderConf,
     },
     "network": {
         "mlp": options.MLPConf,
@@ -453,13 +536,17 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "fully_connected": options.FullyConnectedDiscriminatorConf,
         "maxout": options.MaxoutDiscriminatorConf,
         "dcgan": options.DCGANDiscriminatorConf,
+        "joint": options.JointConf,
+        "joint_conv": options.JointConvConf,
     },
-    "method": {name: MethodConf for name in METHODS},
+    "method": dict.fromkeys(METHODS, MethodConf) | dict.fromkeys(ALI_METHODS, ALIMethodConf),
     "encoder": {
         "deterministic": options.DeterministicConf,
         "gaussian": options.GaussianEncoderConf,
         "additive": options.AdditiveConf,
         "propagated": options.PropagatedConf,
+        "fully_connected": options.FullyConnectedEncoderConf,
+        "dcgan": options.DCGANEncoderConf,
     },
     "trainer": {"default": TrainerConf},
 }
@@ -474,23 +561,37 @@ LAWS = (
 PAIRS = (*LAWS, "arrays", "image_label", "image_halves")
 LABELLED = ("mnist", "fashion_mnist", "arrays")
 SAMPLES = ("gaussian_grid", "gaussian_ring", "spiral", "stacked_mnist", "digits")
+ENCODED = (
+    "gaussian_grid", "gaussian_ring", "spiral", "mnist", "fashion_mnist", "image_folder",
+)  # fmt: skip
 USES: dict[str, tuple[str, ...]] = {
     "mi-estimate": ("dataset", *TERM),
     "gan": ("dataset", *TERM, *MODELS),
     "infobottleneck": ("dataset", *TERM, "method", "encoder"),
+    "ali": ("dataset", *TERM, *MODELS, "method", "encoder"),
     "classifier": ("dataset",),
     "screen": ("dataset",),
 }
 """Task -> the sections that it builds, beside its own and the trainer; the others are null."""
 
-DATASETS: dict[str, tuple[str, ...]] = {
-    "mi-estimate": PAIRS,
-    "gan": SAMPLES,
-    "classifier": ("image_label",),
-    "infobottleneck": LABELLED,
-    "screen": ("arrays",),
+TAKES: dict[str, dict[str, tuple[str, ...]]] = {
+    "mi-estimate": {"dataset": PAIRS},
+    "gan": {"dataset": SAMPLES, "discriminator": ("fully_connected", "maxout", "dcgan")},
+    "classifier": {"dataset": ("image_label",)},
+    "screen": {"dataset": ("arrays",)},
+    "infobottleneck": {
+        "dataset": LABELLED,
+        "method": METHODS,
+        "encoder": ("deterministic", "gaussian", "additive", "propagated"),
+    },
+    "ali": {
+        "dataset": ENCODED,
+        "method": ALI_METHODS,
+        "encoder": ("fully_connected", "dcgan"),
+        "discriminator": ("joint", "joint_conv"),
+    },
 }
-"""Task -> the shipped data sets that it takes."""
+"""Task -> section -> the shipped options that it takes, where it does not take all."""
 
 
 def register() -> None:

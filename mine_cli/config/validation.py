@@ -9,7 +9,16 @@ from omegaconf.errors import OmegaConfBaseException
 from mine_cli.config.hydra_errors import BESIDE_KEYS, wanted
 from mine_cli.config.processes import count
 from mine_cli.config.rules import Rule
-from mine_cli.config.schemas import DATASETS, LAWS, SECTIONS, USES, MethodConf, Run, TrainerConf
+from mine_cli.config.schemas import (
+    LAWS,
+    SECTIONS,
+    TAKES,
+    USES,
+    ALIMethodConf,
+    MethodConf,
+    Run,
+    TrainerConf,
+)
 
 __all__ = ["FOLDS", "SMALLEST_BATCH", "process_faults", "schema_of", "validate"]
 
@@ -41,12 +50,11 @@ def validate(cfg: DictConfig) -> list[str]:
         return lost
     faults = list(section_faults("", cfg, Run))
     # Task and data set decide what else there has to be.
-    task, option = OmegaConf.select(cfg, "task.name"), option_of(cfg, "dataset")
+    task = OmegaConf.select(cfg, "task.name")
     if task not in USES:
         return [*faults, f"task: must be one of {', '.join(USES)}"]
-    if option is not None and option not in DATASETS[task]:
-        wanted = ", ".join(DATASETS[task])
-        return [*faults, f"dataset={option}: task={task} takes one of {wanted}"]
+    if foreign := list(foreign_options(cfg, task)):
+        return [*faults, *foreign]
     for section in SECTIONS:
         node = OmegaConf.select(cfg, section)
         if unused(task, section):
@@ -95,6 +103,14 @@ def leaves(tree: object, prefix: str = "") -> Iterator[tuple[str, object]]:
         yield prefix, tree
 
 
+def foreign_options(cfg: DictConfig, task: str) -> Iterator[str]:
+    """Yields shipped options that are another task's."""
+    for section, options in TAKES[task].items():
+        option = option_of(cfg, section)
+        if option is not None and option not in options:
+            yield f"{section}={option}: task={task} takes one of {', '.join(options)}"
+
+
 def unused(task: str, section: str) -> bool:
     """Tells whether a shipped task builds nothing from a section."""
     return section not in ("task", "trainer") and section not in USES[task]
@@ -107,7 +123,8 @@ def schema_of(section: str, node: object) -> type | None:
     if section == "trainer":
         return TrainerConf
     if section == "method":
-        return MethodConf
+        own = ALIMethodConf if "cycle" in node else MethodConf
+        return SECTIONS["method"].get(OmegaConf.select(node, "name"), own)
     if section == "task":
         return SECTIONS["task"].get(node.get("name"))
     return TARGETS.get(node.get("_target_"))
@@ -156,6 +173,8 @@ def splitting_faults(cfg: DictConfig) -> Iterator[str]:
     """Yields settings of the split, where the task has none."""
     if cfg.task.name == "mi-estimate":
         return
+    if cfg.task.name == "ali" and cfg.trainer.compile:
+        yield "trainer.compile=true: task=ali does not compile its step; leave it out"
     usuals = (("folds", None), ("split", "random"), ("portfolio", "auto"), ("margins", "standard"))
     for key, usual in usuals:
         if cfg.task.name == "screen" and key == "folds":
@@ -222,10 +241,13 @@ def pairing_faults(cfg: DictConfig) -> Iterator[str]:
 
 
 def method_faults(cfg: DictConfig) -> Iterator[str]:
-    """Yields a weight with no term to weigh, or a term that lacks a known density."""
+    """Yields a weight with no term to weigh, a term without its weight, or one without a law."""
     if unused(cfg.task.name, "method"):
         return
     method, encoder = cfg.method, option_of(cfg, "encoder")
+    if cfg.task.name == "ali":
+        yield from weight_faults(method)
+        return
     if method.beta and method.information == "none":
         yield (
             f"method.beta={method.beta:g}: method={method.name} has no information term to weigh; "
@@ -248,9 +270,32 @@ def screen_faults(cfg: DictConfig) -> Iterator[str]:
         yield "dataset.test_path: only task=infobottleneck has a test set; leave it out"
 
 
+def weight_faults(method: DictConfig) -> Iterator[str]:
+    """Yields what does not weigh a term of task=ali that is there, or weighs one that is not."""
+    for key, term, what, there in (
+        ("beta", "information", "term of the information", "ali_mine"),
+        ("cycle_weight", "cycle", "term of the reconstruction", "alice_l2 or alice_adversarial"),
+    ):
+        weight, present = method[key], method[term] != "none"
+        if weight and not present:
+            yield (
+                f"method.{key}={weight:g}: method={method.name} has no {what} to weigh; want "
+                f"method={there}"
+            )
+        if present and not weight:
+            yield (
+                f"method.{key}=0: method={method.name} has a {what}, which needs a weight above "
+                "0; want method=ali for none"
+            )
+
+
 def option_of(cfg: DictConfig, section: str) -> str | None:
     """Returns the shipped option that a section follows, or None for a user's own."""
-    schema = schema_of(section, OmegaConf.select(cfg, section))
+    node = OmegaConf.select(cfg, section)
+    if section == "method" and isinstance(node, DictConfig):
+        name = OmegaConf.select(node, "name")
+        return name if name in SECTIONS["method"] else None
+    schema = schema_of(section, node)
     return next((name for name, shipped in SECTIONS[section].items() if shipped is schema), None)
 
 

@@ -1,4 +1,4 @@
-"""The DCGAN pair of Stacked MNIST: strided convolutions between a vector and a 28 x 28 image.
+"""The DCGAN pair of Stacked MNIST: strided convolutions between a vector and an image.
 
 Sizes, activations, BatchNorm and the start are those of PacGAN's published code, which the
 paper's tables follow: all layers 5 x 5 with stride 2, weights from N(0, 0.02^2), cut at two
@@ -22,23 +22,25 @@ from torch import Tensor, nn
 
 from mine_cli.errors import BadInput
 
-__all__ = ["Discriminator", "Generator"]
+__all__ = ["Discriminator", "Encoder", "Generator"]
 
 SPREAD = 0.02  # the weights' standard deviation at the start
 SLOPE = 0.2  # of the leaky ReLU, below zero
-SIDES = (2, 4, 7, 14, 28)  # of the maps, halved and rounded up from layer to layer
+LAYERS = 4
+SIZES = ((28, 28), (32, 32), (64, 64))
 
 
 class Generator(nn.Module):
-    """Four transposed convolutions: latents [n, latent_dim] -> images [n, C, 28, 28] in [-1, 1].
+    """Four transposed convolutions: latents [n, latent_dim] -> images [n, C, ...] in [-1, 1].
 
-    A linear layer to 2 x 2 maps, then 4 x 4, 7 x 7, 14 x 14 and 28 x 28; BatchNorm and ReLU after
-    every layer but the last, then tanh.
+    A linear layer to 2 x 2 maps, then 4 x 4, 7 x 7, 14 x 14 and 28 x 28 (for images of 32, powers
+    of two from 2, for images of 64 from 4); BatchNorm and ReLU after every layer but the last,
+    then tanh.
 
     Arguments:
         latent_dim: The number of coordinates of a latent.
-        shape: Of one image: (1, 28, 28) or (3, 28, 28).
-        channels: How many maps of 2 x 2, 4 x 4, 7 x 7 and 14 x 14.
+        shape: Of one image: (C, side, side) with C 1 or 3 and a side of 28, 32 or 64.
+        channels: How many maps each layer has, the smallest maps first.
 
     Raises:
         BadInput: for images of another shape, or another number of layers.
@@ -52,15 +54,15 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         check("generator", shape, channels)
-        first, last = channels[0], channels[-1]
+        first, last, (least, *larger) = channels[0], channels[-1], sides(shape)
         layers: list[nn.Module] = [
-            nn.Linear(latent_dim, first * SIDES[0] ** 2, bias=False),
-            nn.Unflatten(1, (first, SIDES[0], SIDES[0])),
+            nn.Linear(latent_dim, first * least**2, bias=False),
+            nn.Unflatten(1, (first, least, least)),
         ]
-        for (before, after), side in zip(pairwise(channels), SIDES[1:], strict=False):
+        for (before, after), side in zip(pairwise(channels), larger, strict=False):
             layers += [nn.BatchNorm2d(before), nn.ReLU(), doubling(before, after, side)]
         layers += [nn.BatchNorm2d(last), nn.ReLU()]
-        layers += [doubling(last, shape[0], SIDES[-1], bias=True), nn.Tanh()]
+        layers += [doubling(last, shape[0], larger[-1], bias=True), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         self.apply(start)
 
@@ -69,15 +71,15 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Four convolutions: images [n, C, 28, 28] -> logits [n].
+    """Four convolutions: images [n, C, side, side] -> logits [n].
 
-    Maps of 14 x 14, 7 x 7, 4 x 4 and 2 x 2, then a linear layer; leaky ReLU, and BatchNorm in the
-    second to the fourth. So that a batch is normalised over its own kind, real and generated
-    images are passed in calls of their own.
+    Maps of 14 x 14, 7 x 7, 4 x 4 and 2 x 2 where the side is 28, then a linear layer; leaky ReLU,
+    and BatchNorm in the second to the fourth. So that a batch is normalised over its own kind,
+    real and generated images are passed in calls of their own.
 
     Arguments:
-        shape: Of one image: (1, 28, 28) or (3, 28, 28).
-        channels: How many maps of 14 x 14, 7 x 7, 4 x 4 and 2 x 2.
+        shape: As of `Generator`.
+        channels: How many maps each convolution has, the largest maps first.
         batch_norm: Whether there is BatchNorm. Without, each image is judged by itself, as a
             penalty on the slope at each image wants it, and the convolutions start from He's law.
 
@@ -93,20 +95,65 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         check("discriminator", shape, channels)
-        layers: list[nn.Module] = [halving(shape[0], channels[0], bias=True), nn.LeakyReLU(SLOPE)]
-        for before, after in pairwise(channels):
-            layers.append(halving(before, after, bias=not batch_norm))
-            if batch_norm:
-                layers.append(nn.BatchNorm2d(after))
-            layers.append(nn.LeakyReLU(SLOPE))
-        layers += [nn.Flatten(), nn.Linear(channels[-1] * SIDES[0] ** 2, 1)]
-        self.layers = nn.Sequential(*layers)
+        self.layers = halvings(shape, channels, batch_norm, 1)
         self.apply(start)
         if not batch_norm:
             self.apply(keep_size)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x).squeeze(-1)
+
+
+class Encoder(nn.Module):
+    """Four convolutions, as of `Discriminator`: images [n, C, ...] -> codes [n, latent_dim].
+
+    Arguments:
+        shape: As of `Generator`.
+        latent_dim: The number of coordinates of a code.
+        channels, batch_norm: As of `Discriminator`.
+
+    Raises:
+        BadInput: for images of another shape, or another number of layers.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        latent_dim: int,
+        channels: Sequence[int] = (64, 128, 256, 512),
+        batch_norm: bool = True,
+    ) -> None:
+        super().__init__()
+        check("encoder", shape, channels)
+        self.layers = halvings(shape, channels, batch_norm, latent_dim)
+        self.apply(start)
+        if not batch_norm:
+            self.apply(keep_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+def halvings(
+    shape: Sequence[int], channels: Sequence[int], batch_norm: bool, outputs: int
+) -> nn.Sequential:
+    """Builds convolutions that halve an image, and a linear layer: [n, *shape] -> [n, outputs]."""
+    layers: list[nn.Module] = [halving(shape[0], channels[0], bias=True), nn.LeakyReLU(SLOPE)]
+    for before, after in pairwise(channels):
+        layers.append(halving(before, after, bias=not batch_norm))
+        if batch_norm:
+            layers.append(nn.BatchNorm2d(after))
+        layers.append(nn.LeakyReLU(SLOPE))
+    last = nn.Linear(channels[-1] * sides(shape)[0] ** 2, outputs)
+    return nn.Sequential(*layers, nn.Flatten(), last)
+
+
+def sides(shape: Sequence[int]) -> list[int]:
+    """Returns the sides of the maps, ascending: each is half of the next one, rounded up."""
+    found = [shape[-1]]
+    for _ in range(LAYERS):
+        found.append((found[-1] + 1) // 2)
+    return found[::-1]
 
 
 def doubling(before: int, after: int, side: int, bias: bool = False) -> nn.ConvTranspose2d:
@@ -138,15 +185,17 @@ def keep_size(layer: nn.Module) -> None:
         nn.init.kaiming_normal_(layer.weight, SLOPE)
 
 
-def check(what: str, shape: Sequence[int], channels: Sequence[int]) -> None:
-    """Raises BadInput unless the pair is made for such images."""
-    if tuple(shape) not in ((1, 28, 28), (3, 28, 28)):
+def check(
+    what: str, shape: Sequence[int], channels: Sequence[int], other: str = "fully_connected"
+) -> None:
+    """Raises BadInput unless the network is made for such images; names the other one."""
+    if len(shape) != 3 or shape[0] not in (1, 3) or tuple(shape[1:]) not in SIZES:
         raise BadInput(
-            f"{what} dcgan: made for images of shape (1, 28, 28) or (3, 28, 28), not "
-            f"{tuple(shape)}; {what}=fully_connected takes any shape"
+            f"{what} dcgan: made for images of shape (1, 28, 28) or (3, 28, 28), or of 32 or 64 "
+            f"pixels, not {tuple(shape)}; {what}={other} takes any shape"
         )
-    if len(channels) != len(SIDES) - 1:
+    if len(channels) != LAYERS:
         raise BadInput(
-            f"{what} dcgan: channels has {len(channels)} widths; want {len(SIDES) - 1}, such as "
+            f"{what} dcgan: channels has {len(channels)} widths; want {LAYERS}, such as "
             f"{'[128, 64, 32, 16]' if what == 'generator' else '[16, 32, 64, 128]'}"
         )

@@ -22,7 +22,8 @@ class Metric:
         key: In result.json.
         title: What it is called in a sweep's table and at an axis; empty where jobs are not
             compared by it.
-        kind: nats, shown in the unit of display; a share, in per cent; a count.
+        kind: nats, shown in the unit of display; a share, in per cent; a count; a distance, in the
+            unit of the data.
         label: What it is called in a run's summary; empty where it does not stand there.
         note: What explains it there; what is in braces differs from run to run.
         decimals: Of a share in a run's summary.
@@ -36,7 +37,7 @@ class Metric:
 
     key: str
     title: str = ""
-    kind: Literal["nats", "share", "count"] = "nats"
+    kind: Literal["nats", "share", "count", "distance"] = "nats"
     label: str = ""
     note: str = ""
     decimals: int = 2
@@ -53,15 +54,15 @@ class Metric:
 
     def factor(self, units: str) -> float:
         """Returns what a number of results.csv is multiplied by to be shown."""
-        return {"nats": per_nat(units), "share": 100.0, "count": 1.0}[self.kind]
+        return {"nats": per_nat(units), "share": 100.0}.get(self.kind, 1.0)
 
     def digits(self, alone: bool = False) -> int:
         """Returns the number of digits behind the point; of a count that is no mean none."""
-        return {"nats": 4, "share": 2, "count": 0 if alone else 1}[self.kind]
+        return {"nats": 4, "share": 2, "count": 0 if alone else 1, "distance": 4}[self.kind]
 
     def headed(self, units: str) -> str:
         """Returns the title with the unit of what stands below it."""
-        return self.title + {"nats": f" ({units})", "share": " (%)", "count": ""}[self.kind]
+        return self.title + {"nats": f" ({units})", "share": " (%)"}.get(self.kind, "")
 
     def shown(self, value: float | None, units: str, alone: bool = False) -> str:
         """Returns a number with as many digits as its kind has; nothing for what is not known.
@@ -129,6 +130,23 @@ EVERY: dict[str, tuple[Metric, ...]] = {
         Metric("kl", "", "nats", AT_MOST, "by the divergence from N(0, 1)", tag="mi/kl",
                measure="KL, an upper bound"),
         Metric("i_zy", "I(Z;Y)", "nats", "I(Z; Y)", "at least; H(Y) is {h_y}"),
+    ),
+    "ali": (
+        Metric("own_mode", "own mode", "share", "own mode",
+               "of held-out rows are reconstructed as what they are", decimals=1),
+        Metric("reconstruction_error", "error", "distance"),
+        Metric("ms_ssim", "MS-SSIM", "share", "MS-SSIM", "of reconstructions, on three scales",
+               decimals=1),
+        Metric("neighbour", "nearest code", "share", "nearest code",
+               "of a training row has the same mode or class", decimals=1),
+        Metric("kl", "KL", "nats", "KL", "from the data's shares of the modes, all samples"),
+        Metric("modes", "modes", "count"),
+        Metric("high_quality", "high quality", "share", "high quality",
+               "of the samples, within 3 sigma of a mode", decimals=1),
+        Metric("confidence", "", "share", "confidence", "of the classifier, on average",
+               decimals=1),
+        Metric("kl_floor", "", "nats", "  its floor",
+               "what as many draws from the data would score"),
     ),
     "classifier": (Metric("accuracy", "accuracy", "share"),),
     "screen": (

@@ -30,6 +30,8 @@ STATUS_ADVICE = {
     "modes_missing": "Fewer than nine tenths of the modes have a good sample. "
     "Try a larger task.beta or trainer.steps.",
     "low_quality": "Fewer than half of the samples lie near a mode. Try a larger trainer.steps.",
+    "not_reconstructed": "Fewer than half of the held-out rows are reconstructed as what they "
+    "are. Try method=ali_mine, or a larger trainer.steps.",
     "outrun": "The encoder fools the statistics network: on test rows the term is below 0, which "
     "mutual information never is. Try a larger task.statistics_lr or task.statistics_steps.",
     "inaccurate": "Too many test images are taken for something else, so it was not kept. "
@@ -186,6 +188,21 @@ def explained_briefly(result: Result) -> str:
     return f"with the information in its code, beta {beta:g}" if beta else "beta 0: without it"
 
 
+def of_autoencoder(result: Result, units: str) -> list[str]:
+    """How faithful reconstructions are, what samples are worth, and what a code tells."""
+    metrics, status = result.get("metrics") or {}, str(result.get("status"))
+    lines = [row("status", f" {status}")]
+    if (error := known(metrics, "reconstruction_error")) is not None:
+        lines.append(row("error", f" {error:.4g}", "mean distance of a reconstruction"))
+    if (modes := known(metrics, "modes")) is not None:
+        lines.append(row("modes", f" {modes:,.0f} of {known(metrics, 'modes_there'):,.0f}"))
+    lines += scores(result, units)
+    if (estimate := known(result, "estimate")) is not None:
+        note = f"at least ({metrics.get('estimate_status')}); by a fresh network"
+        lines.append(row("I(X; Z)", f"{value(estimate, units)} {units}", note))
+    return lines
+
+
 def of_classifier(result: Result, units: str) -> list[str]:
     """How good a classifier is, and where it was kept."""
     metrics, status = result.get("metrics") or {}, str(result.get("status"))
@@ -283,6 +300,7 @@ NUMBERS = {
     "mi-estimate": numbers,
     "gan": of_generator,
     "infobottleneck": of_bottleneck,
+    "ali": of_autoencoder,
     "classifier": of_classifier,
     "screen": of_screen,
 }

@@ -5,10 +5,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from mine_cli import figures
+from mine_cli.errors import BadInput
 from mine_cli.estimator.inputs import check_scores
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.results.provenance import ELSEWHERE
@@ -19,6 +21,7 @@ __all__ = [
     "drawn",
     "forward_pass",
     "options",
+    "passed",
     "sections",
     "trained_alike",
 ]
@@ -48,6 +51,18 @@ def options(node: DictConfig, kind: type[T]) -> T:
 def forward_pass(term: MutualInformation, x: Tensor, z: Tensor) -> None:
     """Scores a few rows; raises BadInput where their shapes do not fit the network."""
     check_scores(term.eval().network, x, z)
+
+
+def passed(what: str, module: Any, *inputs: Tensor) -> Tensor:
+    """A forward pass of a few rows; what cannot take them is one line."""
+    try:
+        with torch.no_grad():
+            return module.eval()(*inputs)
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        shapes = " and ".join(str(list(rows.shape)) for rows in inputs)
+        raise BadInput(
+            f"{what}: {type(module).__name__} cannot take {shapes}: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def common(result: Mapping[str, Any], arm: Mapping[str, Collection[str]]) -> str:

@@ -1,4 +1,4 @@
-"""Finished runs, loaded: the term of an estimate, the generator of a GAN, a classifier."""
+"""Finished runs, loaded: the term of an estimate, a generator, an autoencoder, a classifier."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,7 +26,8 @@ from mine_cli.networks.encoders import Bottleneck
 from mine_cli.results import checkpoint
 from mine_cli.results.files import read_json
 from mine_cli.tasks import build
-from mine_cli.tasks.gan.training import Latent
+from mine_cli.tasks.adversarial.samples import Latent
+from mine_cli.tasks.ali.autoencoder import Autoencoder, autoencoder
 from mine_cli.tasks.infobottleneck.trained_bottleneck import TrainedBottleneck
 from mine_cli.tasks.mi_estimate.fold import CLOSED_FORMS
 from mine_cli.training.task import State
@@ -37,6 +38,7 @@ __all__ = [
     "Sampler",
     "finished_term",
     "load",
+    "load_autoencoder",
     "load_classifier",
     "load_generator",
     "term_of",
@@ -209,6 +211,26 @@ def load_classifier(folder: str | Path, trust: bool = False) -> TrainedBottlenec
     return TrainedBottleneck(
         bottleneck, best["shape"], best["classes"], scale, cfg.task.samples
     ).eval()
+
+
+def load_autoencoder(folder: str | Path, trust: bool = False) -> Autoencoder:
+    """The encoder and generator of a ``task=ali`` run as they were judged last.
+
+    Their averages, if those were kept; in evaluation mode, on the CPU.
+
+    Arguments:
+        folder, trust: as of `load`.
+
+    Raises:
+        BadInput: the folder holds no such run, none that was ever judged, a damaged file, or
+            names code that is not the user's own.
+    """
+    cfg, best = finished(Path(folder), "ali", trust)
+    with fitting(Path(folder)):
+        latent = Latent(best["latent_dim"], cfg.task.latent)
+        model = autoencoder(cfg, tuple(best["shape"]), latent)
+        model.load_state_dict(best["model"])
+    return model.eval()
 
 
 class Sampler(nn.Module):

@@ -8,6 +8,8 @@ from omegaconf import DictConfig
 
 from mine_cli.config.validation import validate
 from mine_cli.errors import BadInput
+from mine_cli.tasks.ali.experiment import ALIExperiment
+from mine_cli.tasks.ali.experiment import compare as compare_ali
 from mine_cli.tasks.build import Datasets
 from mine_cli.tasks.classifier import ClassifierExperiment
 from mine_cli.tasks.gan.experiment import GANExperiment, compare
@@ -28,6 +30,7 @@ EXPERIMENTS: dict[str, type[Experiment]] = {
     "mi-estimate": MIEstimateExperiment,
     "gan": GANExperiment,
     "infobottleneck": InfoBottleneckExperiment,
+    "ali": ALIExperiment,
     "classifier": ClassifierExperiment,
     "screen": ScreenExperiment,
 }
@@ -35,6 +38,7 @@ EXPERIMENTS: dict[str, type[Experiment]] = {
 OF_SWEEPS: dict[str, Callable[[Path], None]] = {
     "gan": compare,
     "infobottleneck": gather,
+    "ali": compare_ali,
 }
 """Task -> what draws the pictures of its sweeps, from the runs that have ended."""
 

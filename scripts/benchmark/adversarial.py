@@ -18,7 +18,8 @@ from mine_cli.api import composed
 from mine_cli.data.mixtures import GaussianGrid
 from mine_cli.data.samples import Pool
 from mine_cli.tasks import build
-from mine_cli.tasks.gan.training import GAN, Latent
+from mine_cli.tasks.adversarial.samples import Latent
+from mine_cli.tasks.gan.training import GAN
 
 __all__ = ["IMAGES", "PACGAN", "PLANE", "Adversarial", "Plain", "images", "points"]
 

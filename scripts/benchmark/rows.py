@@ -13,6 +13,7 @@ import torch
 from adversarial import IMAGES, PACGAN, PLANE, Adversarial, Plain, images, points
 from bottleneck import PlainVIB, Squeezed, digits
 from critics import Critics
+from encoded import Encoded, PlainEncoded
 from loops import HandWritten, Ordinary, Ours, Stepped, gaussian
 from sweeps import FIGURE_1, GRID, correlations, difference, launch, seeds
 from timing import Timed, in_turns, interleaved, slope
@@ -243,6 +244,22 @@ def adversarial(sizes: Sizes, device: str) -> Iterator[Measured]:
         )
 
 
+def ali(sizes: Sizes, device: str) -> Iterator[Measured]:
+    """A step of an encoder beside a generator against a plain loop, and one with information."""
+    data, steps = points(sizes.fixed_rows), sizes.adversarial_steps
+    ours, informed = (Encoded(data, method, device) for method in ("ali", "ali_mine"))
+    plain = PlainEncoded(ours)
+    for what, loop, limit in (("ours", ours, 1.1), ("with information", informed, 2.2)):
+        found = interleaved(loop, plain, sizes.pairs, steps)
+        yield Measured(
+            f"encoder's step, 25 Gaussians: {what} / plain loop",
+            f"{found.median:.2f}",
+            f"at most {limit}",
+            found.median <= limit,
+            found.detail(),
+        )
+
+
 def bottleneck(sizes: Sizes, device: str) -> Iterator[Measured]:
     """A step of the closed-form method against a plain loop, and what the MI term costs beside it.
 
@@ -408,6 +425,7 @@ ROWS: dict[str, Callable[[Sizes, str], Iterator[Measured]]] = {
     "scaling": scaling,
     "ensemble": ensemble,
     "adversarial": adversarial,
+    "ali": ali,
     "bottleneck": bottleneck,
     "critics": critics,
     "sweep": sweep,

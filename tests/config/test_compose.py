@@ -233,12 +233,14 @@ BAD = {
     "+bound.foo=1": "bound.foo: no such key; want one of rate, start",
     "+task.foo=1": "task.foo: no such key; want one of name, select_rows, report_rows, "
     "fractions, pairs, pairs_during_training, negatives, patience",
-    "task.name=vae": "task: must be one of mi-estimate, gan, infobottleneck, classifier, screen",
+    "task.name=vae": "task: must be one of mi-estimate, gan, infobottleneck, ali, classifier, "
+    "screen",
     "trainer.schedule=step": "trainer.schedule=step: must be one of cosine, linear, "
     "exponential, constant",
     "trainer.betas=[0.9]": "trainer.betas=[0.9]: must be two shares in [0, 1), Adam's two moving "
     "averages",
-    "generator=dcgan": "generator: task=mi-estimate takes none, task=gan does; leave it out",
+    "generator=dcgan": "generator: task=mi-estimate takes none, task=gan or task=ali does; "
+    "leave it out",
     # combinations
     "dataset.rho=null": "dataset.rho=null: want a correlation, or dataset.mi in nats",
     "split=groups:site": "split=groups:site: dataset=gaussian has no columns; only "

@@ -12,10 +12,12 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from mine_cli.config.compose import conf_dir
-from mine_cli.config.schemas import METHODS, USES
+from mine_cli.config.schemas import METHODS, SECTIONS, TAKES, USES
+from mine_cli.config.validation import validate
 from mine_cli.networks.classifier import ACCURATE, DigitClassifier, save_classifier
 from mine_cli.tasks import run
 from mine_cli.tasks.registry import checked
+from tests.data.test_folder import pictures
 from tests.image_folders import write_images
 from tests.options import chosen
 
@@ -34,6 +36,7 @@ KEYS = {
     "mi-estimate": COMMON | OF_TERM | {"fit_value", "fold_sd", "references"},
     "gan": COMMON | OF_TERM | {"generator", "discriminator", "gan"},
     "infobottleneck": COMMON | OF_TERM | {"method", "encoder", "infobottleneck", "trainer"},
+    "ali": COMMON | OF_TERM | {"method", "encoder", "generator", "discriminator", "ali"},
     "classifier": COMMON | {"classifier"},
     "screen": COMMON | {"top", "left_out", "outcomes", "folds"},
 }
@@ -46,6 +49,14 @@ FILES = {
         "checkpoints/best.pt",
     ),
     "infobottleneck": ("figures/learning.png", "figures/robustness.png", "checkpoints/best.pt"),
+    "ali": (
+        "figures/generated.png",
+        "figures/reconstructions.png",
+        "figures/embeddings.png",
+        "figures/faithfulness.png",
+        "samples/data.npz",
+        "checkpoints/best.pt",
+    ),
     "classifier": (),
     "screen": ("screen.csv", "figures/screen.png", "report.html"),
 }
@@ -63,6 +74,7 @@ FEW_OF = {
         "task.pairs=2000", "task.pairs_during_training=2000", "task.samples=2",
         "task.attacked_rows=20", "encoder.widths=[16,16]",
     ],
+    "ali": ["task.samples=100", "task.pairs=2000", "task.evaluator_steps=3"],
     "classifier": ["task.path=kept.pt"],
     "screen": ["task.widths=[8]"],
 }  # fmt: skip
@@ -89,6 +101,19 @@ BESIDE = {
     "dataset=stacked_mnist": SMALL,
     "dataset=digits": SMALL,
 }
+IMAGES = ["dataset=mnist", "generator=dcgan", "encoder=dcgan", "discriminator=joint_conv"]
+OF_IMAGES = [
+    "generator.channels=[8,8,4,4]", "encoder.channels=[4,4,8,8]",
+    "discriminator.channels=[4,4,8,8]", "discriminator.width=8", "network.widths=[8]",
+]  # fmt: skip
+OF_FOLDER = [
+    "dataset=image_folder", "dataset.path=pictures", "dataset.side=32", *IMAGES[1:], *OF_IMAGES,
+]  # fmt: skip
+BESIDE |= {
+    "dataset=image_folder": ["dataset.path=pictures", "dataset.side=32"],
+    "encoder=dcgan": [*IMAGES, *OF_IMAGES],
+    "discriminator=joint_conv": [*IMAGES, *OF_IMAGES],
+}
 SHOWN = {
     "deterministic_dropout": "deterministic", "gaussian_additive": "gaussian",
     "js": "jensenshannon", "mlp_wide": "mlp", "mlp_shallow": "mlp", "mlp_deep": "mlp",
@@ -114,6 +139,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 3))
     np.savez(folder / "data.npz", x=x, z=x[:, :2] + rng.normal(size=(300, 2)))
+    pictures(folder / "pictures")
     return write_images(folder)
 
 
@@ -142,7 +168,7 @@ def result_of(overrides: list[str], data: Path, folder: Path) -> dict[str, Any]:
         result["metrics"]["pairs"] if task == "screen" else cfg.trainer.steps
     )
     assert len(result["fingerprint"]) == 64
-    if task in ("mi-estimate", "gan"):
+    if task in ("mi-estimate", "gan", "ali"):
         assert math.isfinite(result["estimate"])
         assert result["standard_error"] >= 0
     if task == "mi-estimate":
@@ -151,6 +177,8 @@ def result_of(overrides: list[str], data: Path, folder: Path) -> dict[str, Any]:
         assert all("estimate" in found and found["note"] for found in references.values())
     if task == "infobottleneck":
         check_bottleneck(result)
+    if task == "ali":
+        assert {"own_mode", "reconstruction_error", "ms_ssim"} <= result["metrics"].keys()
     if task == "gan":
         assert {"modes", "kl", "js", "kl_floor", "samples"} <= result["metrics"].keys()
     for name in ("metrics.csv", "checkpoints/last.pt", *FILES[task]):
@@ -187,7 +215,9 @@ def test_every_option(
     result = result_of([*overrides, *few_of(overrides)], data, tmp_path)
     if group == "method":
         assert result["method"]["name"] == name
-    elif group in ("generator", "discriminator"):
+    elif name in ("joint", "joint_conv"):
+        assert result[group]["_target_"].startswith("mine_cli.networks.joint.")
+    elif group in ("generator", "discriminator") or name in ("fully_connected", "dcgan"):
         assert result[group]["_target_"] == f"mine_cli.networks.{name}.{group.capitalize()}"
     elif group in USES["gan"]:
         shown = result[group]["_target_"].rpartition(".")[2].lower()
@@ -222,10 +252,19 @@ def test_every_bound_in_folds(bound: str, data: Path, tmp_path: Path) -> None:
         ["task=gan", "discriminator=maxout", "task.loss=wasserstein", "task.packing=4"],
         ["task=gan", "task.loss=relativistic", "task.gradient_penalty=1", "task.penalty_at=both"],
         ["task=gan", "marginals=independent", "trainer.schedule=linear", "units=bits"],
+        ["task=ali", "dataset=spiral", "task.sigma=null", "marginals=independent", "units=bits"],
+        ["task=ali", "task.sigma=0.5", "task.gradient_penalty=1", "trainer.dtype=bfloat16"],
+        ["task=ali", "dataset=fashion_mnist", "method=alice_adversarial"],
+        ["task=ali", *IMAGES, *OF_IMAGES, "network=conv", "method=alice_adversarial"],
+        ["task=ali", *OF_FOLDER, "method=alice_l2", "task.sigma=null", "task.latent=uniform"],
+        ["task=ali", "bound=infonce", "marginals=all_pairs", "task.clip=tensor"],
         ["dataset.n=300", "split=blocks", "task.fractions=[0.5,0.25,0.25]", "task.patience=1"],
     ],
 )
-def test_settings_within_options(options: list[str], data: Path, tmp_path: Path) -> None:
+def test_settings_within_options(
+    options: list[str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data)
     result_of([*few_of(options), *options], data, tmp_path)
 
 
@@ -239,12 +278,49 @@ def test_no_two_methods_train_the_same(data: Path) -> None:
     assert len(set(found.values())) == len(METHODS), found
 
 
+@pytest.mark.parametrize("task", ["gan", "infobottleneck", "ali"])
+@pytest.mark.parametrize("section", ["dataset", "method", "encoder", "discriminator"])
+def test_another_tasks_option_is_refused_in_one_line(task: str, section: str, data: Path) -> None:
+    taken = TAKES[task].get(section)
+    if taken is None:
+        return
+    for other in set(SECTIONS[section]) - set(taken):
+        beside = ["dataset.path=my.npz"] if other == "arrays" else []
+        faults = validate(composed([f"task={task}", f"{section}={other}", *beside], data))
+        wanted = f"{section}={other}: task={task} takes one of {', '.join(taken)}"
+        assert faults == [wanted], other
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (["method.beta=0"], "method.beta=0: method=ali_mine has a term of the"),
+        (
+            ["method=ali", "method.beta=1"],
+            "method.beta=1: method=ali has no term of the",
+        ),
+        (["method=alice_l2", "method.cycle_weight=0"], "method.cycle_weight=0: method=alice_l2"),
+        (["method.cycle_weight=2"], "method.cycle_weight=2: method=ali_mine has no term of the"),
+        (["trainer.compile=true"], "trainer.compile=true: task=ali does not compile its step"),
+        (["task.sigma=-1"], "task.sigma=-1.0: must be at least 0, or null"),
+    ],
+)
+def test_a_method_wants_its_weight_and_no_other(
+    overrides: list[str], line: str, data: Path
+) -> None:
+    (fault,) = validate(composed(["task=ali", *overrides], data))
+    assert fault.startswith(line)
+
+
 @pytest.mark.parametrize("experiment", JOBS)
 def test_every_experiment_in_a_few_steps(experiment: str, data: Path, tmp_path: Path) -> None:
     """`experiment=... trainer=smoke`, as one would look at it before a long run."""
     task = composed([f"experiment={experiment}"], data).task.name
     few = ["trainer=smoke", "trainer.steps=20", *FEW[2:4], *FEW_OF[task]]
     few += SMALL if "stacked" in experiment else []
+    if experiment == "ali/image_folder":
+        few += [f"dataset.path={data / 'pictures'}", "dataset.side=32", *OF_IMAGES[:-1]]
+        few += ["network.channels=[4,4]", "network.widths=[8]"]
     few += ["task.patience=null", "references=auto"] if task == "mi-estimate" else []
     result = result_of([f"experiment={experiment}", *few], data, tmp_path)
     assert result["steps"] == 20

@@ -56,8 +56,15 @@ BOTTLENECK = (
     "task.samples=2", "task.pairs=2000", "task.pairs_during_training=2000",
     "task.attacked_rows=20", "hydra.run.dir=run",
 )  # fmt: skip
+AUTOENCODER = (
+    "task=ali", *ADVERSARIAL[1:], "encoder.widths=[32,32]", "task.evaluator_steps=20",
+)  # fmt: skip
 COMMANDS = {name: (*SMALL, *options) for name, options in VARIANTS.items()} | {
     "gan": ADVERSARIAL,
+    "ali": AUTOENCODER,
+    "ali_adversarial": (
+        *AUTOENCODER, "method=alice_adversarial", "task.sigma=null", "task.average=null",
+    ),
     "gan_baseline": (*ADVERSARIAL, "task.beta=0", "task.average=null"),
     "gan_more_steps": (
         *ADVERSARIAL, "task.discriminator_steps=2", "task.generator_steps=2",

@@ -13,7 +13,7 @@ from mine_cli.data.digits import Digits, StackedMNIST
 from mine_cli.data.samples import Verdict
 from mine_cli.errors import BadInput
 from mine_cli.networks.classifier import DigitClassifier, save_classifier
-from mine_cli.tasks.gan.metrics import mode_metrics
+from mine_cli.tasks.adversarial.metrics import mode_metrics
 from tests.devices import each_device
 
 PER_DIGIT = 60

@@ -7,7 +7,7 @@ from torch import Generator, Tensor
 
 from mine_cli.data.spiral import Spiral, angle_at, arc_length
 from mine_cli.errors import BadInput
-from mine_cli.tasks.gan.metrics import mode_metrics
+from mine_cli.tasks.adversarial.metrics import mode_metrics
 from tests.devices import each_device
 
 

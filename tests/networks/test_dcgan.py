@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, pad
 
 from mine_cli.errors import BadInput
-from mine_cli.networks.dcgan import Discriminator, Generator, doubling, halving
+from mine_cli.networks.dcgan import Discriminator, Encoder, Generator, doubling, halving
 
 QUARTER_G, QUARTER_D = (128, 64, 32, 16), (16, 32, 64, 128)
 
@@ -155,7 +155,7 @@ def test_channels_last_computes_the_same() -> None:
             lambda: Generator(2, (2,)),
             r"generator dcgan: made for .*, not \(2,\); generator=",
         ),
-        (lambda: Generator(2, (3, 32, 32)), r"not \(3, 32, 32\)"),
+        (lambda: Generator(2, (3, 30, 30)), r"not \(3, 30, 30\)"),
         (lambda: Discriminator((2, 28, 28)), r"discriminator dcgan: .*; discriminator=fully_conn"),
         (lambda: Generator(2, (1, 28, 28), [8, 8]), r"has 2 widths; want 4, such as \[128, 64,"),
         (lambda: Discriminator((1, 28, 28), [8] * 5), r"5 widths; want 4, such as \[16, 32, 64"),
@@ -165,3 +165,16 @@ def test_what_cannot_be_built_is_told_in_one_line(make: Callable[[], object], li
     with pytest.raises(BadInput, match=line) as caught:
         make()
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("side", [28, 32, 64])
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_images_of_other_sizes_go_there_and_back(side: int, batch_norm: bool) -> None:
+    shape, latent = (3, side, side), torch.randn(2, 5)
+    x = Generator(5, shape, [8, 8, 4, 4])(latent)
+    assert x.shape == (2, *shape)
+    assert x.abs().max() <= 1
+    encoder = Encoder(shape, 7, [4, 4, 8, 8], batch_norm)
+    assert encoder(x).shape == (2, 7)
+    assert any(isinstance(layer, nn.BatchNorm2d) for layer in encoder.modules()) == batch_norm
+    assert Discriminator(shape, [4, 4, 8, 8], batch_norm)(x).shape == (2,)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mine_cli.networks.fully_connected import Discriminator, Generator
+from mine_cli.networks.fully_connected import Discriminator, Encoder, Generator
 from mine_cli.networks.maxout import Discriminator as Maxout
 
 each_shape = pytest.mark.parametrize("shape", [(2,), (3, 5), (1, 8, 8), ()], ids=str)
@@ -86,3 +86,23 @@ def test_the_start_is_the_one_asked_for() -> None:
             assert layer.weight.std().item() == pytest.approx(0.02, rel=0.25)
         whole = torch.cat([layer.weight.flatten() for layer in linears])
         assert whole.std().item() == pytest.approx(0.02, rel=0.02)
+
+
+@each_shape
+def test_samples_become_codes(shape: Sequence[int]) -> None:
+    encoder = Encoder(shape, 5, widths=[20], batch_norm=False)
+    x = torch.randn(7, *shape)
+    codes = encoder(x)
+    assert codes.shape == (7, 5)
+    codes.square().mean().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in encoder.parameters())
+    assert encoder(x[2:3])[0].allclose(codes[2], atol=1e-6)
+
+
+def test_tanh_is_the_same_network_within_bounds() -> None:
+    torch.manual_seed(0)
+    linear = Generator(4, (3,), widths=[20])
+    torch.manual_seed(0)
+    bounded = Generator(4, (3,), widths=[20], tanh=True)
+    latent = 5 * torch.randn(7, 4)
+    assert torch.equal(bounded(latent), linear(latent).tanh())

@@ -50,6 +50,10 @@ PICTURES = {
     "samples": "Samples of the generator.",
     "histogram": "How often each mode is drawn.",
     "progress": "What the samples are worth while the generator was trained.",
+    "reconstructions": "Held-out rows, and what their codes stand for.",
+    "generated": "Samples of the generator.",
+    "embeddings": "The codes of held-out rows.",
+    "faithfulness": "Reconstructions, samples and information during the training.",
     "learning": "The training of the bottleneck.",
     "plane": "What the codes tell of the input and of the class.",
     "robustness": "Errors on noisy and attacked inputs.",
@@ -266,7 +270,7 @@ def of_scores(result: Result, units: str) -> Iterator[str]:
     for metric in METRICS[str(result["task"])].values():
         found, label = known(metrics, metric.key), metric.label or metric.title
         if found is not None and label:
-            unit = {"nats": f" {units}", "share": " %", "count": ""}[metric.kind]
+            unit = {"nats": f" {units}", "share": " %"}.get(metric.kind, "")
             note = re.sub(r"\s*[(;]?[^;,({]*\{.*?\}\)?,?\s*", " ", metric.note).strip()
             shown = metric.shown(found, units, True) + unit
             rows.append([" ".join(label.split()), note, shown])
@@ -283,6 +287,8 @@ def of_scores(result: Result, units: str) -> Iterator[str]:
 
 HEADLINES = {
     "gan": "A generator was trained to imitate the data, and its samples were judged.",
+    "ali": "An encoder and a generator were trained against one discriminator, and judged on rows "
+    "that did not train.",
     "infobottleneck": "A classifier was trained to keep little of its input, and judged on test "
     "rows: its errors, and how much its codes tell of the input and of the class.",
     "classifier": "A classifier of digits was trained, with which samples are judged.",

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig
-from torch import Tensor
 
 from mine_cli import figures
 from mine_cli.config.schemas import GANConf, TrainerConf
@@ -15,8 +14,17 @@ from mine_cli.errors import BadInput
 from mine_cli.results.files import read_json
 from mine_cli.results.folder import RunFolder
 from mine_cli.tasks import build
-from mine_cli.tasks.common import UNKNOWN, common, drawn, forward_pass, options, sections
-from mine_cli.tasks.gan.training import GAN, SHOWN_IMAGES, Latent, as_bytes, packed
+from mine_cli.tasks.adversarial.samples import SHOWN_IMAGES, Latent, as_bytes
+from mine_cli.tasks.common import (
+    UNKNOWN,
+    common,
+    drawn,
+    forward_pass,
+    options,
+    passed,
+    sections,
+)
+from mine_cli.tasks.gan.training import GAN, packed
 from mine_cli.tasks.protocol import Experiment, Result, Samples
 from mine_cli.training.device import autocast, device
 from mine_cli.training.rng import stream
@@ -192,15 +200,3 @@ def compare(sweep: Path) -> None:
     betas = {result["gan"]["beta"] for result in results if "gan" in result}
     if len(alike) == 1 and len(betas) > 1:
         figures.compare_generators(sweep)
-
-
-def passed(what: str, module: Any, x: Tensor) -> Tensor:
-    """A forward pass of a few rows; what cannot take them is one line."""
-    try:
-        with torch.no_grad():
-            return module.eval()(x)
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        raise BadInput(
-            f"{what}: {type(module).__name__} cannot take {list(x.shape)}: "
-            f"{str(error).splitlines()[0]}"
-        ) from error

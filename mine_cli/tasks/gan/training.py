@@ -25,10 +25,11 @@ from mine_cli.estimator.ensemble import Ensemble
 from mine_cli.estimator.evaluation import Evaluation
 from mine_cli.estimator.status import status
 from mine_cli.estimator.term import MutualInformation, frozen
-from mine_cli.tasks.gan.gradients import squared_slope
+from mine_cli.tasks.adversarial.gradients import squared_slope
+from mine_cli.tasks.adversarial.metrics import mode_metrics
+from mine_cli.tasks.adversarial.metrics import status as quality_of
+from mine_cli.tasks.adversarial.samples import SHOWN_IMAGES, Latent, as_bytes
 from mine_cli.tasks.gan.losses import LOSSES
-from mine_cli.tasks.gan.metrics import mode_metrics
-from mine_cli.tasks.gan.metrics import status as quality_of
 from mine_cli.tasks.protocol import JudgedSamples, Result, Samples
 from mine_cli.training.clipping import clip_adaptively, global_norm
 from mine_cli.training.cuda_graph import RecordedStep, rates_on_device
@@ -38,38 +39,12 @@ from mine_cli.training.optim import adam, descend, set_rate
 from mine_cli.training.rng import go_on, stream
 from mine_cli.training.task import State
 
-__all__ = ["GAN", "Latent", "packed"]
+__all__ = ["GAN", "packed"]
 
-SHOWN_IMAGES = 64
 SAMPLES_AT_ONCE = 1000
 NORMALISING_BATCHES = 10  # from which BatchNorm's statistics are taken before samples are judged
 MOST_ROWS = 2500  # of the information's diagnostic
 PENALISED = {"real": ("real",), "generated": ("fake",), "both": ("real", "fake")}
-
-
-class Latent:
-    """What a generator starts from, [eps, c]: independent coordinates, the last of them the code.
-
-    Arguments:
-        dim: how many coordinates.
-        law: ``normal`` (standard) or ``uniform`` (on [-1, 1]).
-        code_dim: how many of them are the code c; None for all.
-    """
-
-    def __init__(self, dim: int, law: str = "normal", code_dim: int | None = None) -> None:
-        self.dim, self.law = dim, law
-        self.code_dim = dim if code_dim is None else code_dim
-
-    def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """Fresh latents [n, dim] on the generator's device."""
-        shape, device = (n, self.dim), generator.device
-        if self.law == "normal":
-            return torch.randn(shape, generator=generator, device=device)
-        return torch.rand(shape, generator=generator, device=device).mul_(2).sub_(1)
-
-    def code(self, latent: Tensor) -> Tensor:
-        """The code of each latent, [n, code_dim]."""
-        return latent[:, self.dim - self.code_dim :]
 
 
 class GAN:
@@ -400,8 +375,3 @@ def keep_graphs() -> None:
     """
     if hasattr(functorch, "donated_buffer"):  # since torch 2.5
         functorch.donated_buffer = False
-
-
-def as_bytes(images: Tensor) -> Any:
-    """Images in [-1, 1] as numpy bytes."""
-    return images.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).cpu().numpy()

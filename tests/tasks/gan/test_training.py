@@ -18,8 +18,9 @@ from mine_cli.estimator.term import MutualInformation
 from mine_cli.marginals import MARGINALS
 from mine_cli.networks.fully_connected import Discriminator, Generator
 from mine_cli.networks.mlp import MLP
+from mine_cli.tasks.adversarial.samples import Latent
 from mine_cli.tasks.gan.losses import LOSSES
-from mine_cli.tasks.gan.training import GAN, Latent, packed
+from mine_cli.tasks.gan.training import GAN, packed
 from tests.devices import NEEDS_GPU
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mine_cli.tasks.gan.gradients import squared_slope
+from mine_cli.tasks.adversarial.gradients import squared_slope
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 4, 4)])

@@ -11,7 +11,7 @@ from scipy.stats import entropy, multinomial
 from torch import Tensor
 
 from mine_cli.data.samples import Verdict
-from mine_cli.tasks.gan.metrics import (
+from mine_cli.tasks.adversarial.metrics import (
     high_quality_share,
     js_divergence,
     kl_divergence,

@@ -1,0 +1,96 @@
+"""Discriminators of pairs (x, z): from which of two joint laws a pair comes.
+
+References:
+    | Adversarially Learned Inference (Dumoulin et al., 2017), section 2
+    | https://arxiv.org/abs/1606.00704
+    | Adversarial Feature Learning (Donahue et al., 2017), section 3, the same by another name
+    | https://arxiv.org/abs/1605.09782
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from mine_cli.errors import BadInput
+from mine_cli.networks import dcgan, fully_connected
+from mine_cli.networks.layers import flat
+from mine_cli.networks.linear import Linear
+
+__all__ = ["Convolutional", "Perceptron"]
+
+
+class Perceptron(nn.Module):
+    """A perceptron from pairs [n, *x_shape] and [n, *z_shape] to logits [n], each by itself.
+
+    Arguments:
+        x_shape: The shape of one x.
+        z_shape: The shape of one z, of any kind.
+        widths: The widths of the hidden layers.
+        slope: Of the leaky ReLU, below zero.
+    """
+
+    def __init__(
+        self,
+        x_shape: Sequence[int],
+        z_shape: Sequence[int],
+        widths: Sequence[int] = (400, 400, 400),
+        slope: float = 0.2,
+    ) -> None:
+        super().__init__()
+        size = math.prod(x_shape) + math.prod(z_shape)
+        self.layers = fully_connected.Discriminator((size,), widths, slope)
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        return self.layers(torch.cat([flat(x), flat(z)], 1))
+
+
+class Convolutional(nn.Module):
+    """Convolutions of x, then a perceptron of their features and z: logits [n].
+
+    Where z is an image of the same size, as of a pair of images, it goes through the convolutions
+    beside x. No BatchNorm: each pair is judged by itself.
+
+    Arguments:
+        x_shape: Of one image: (C, side, side) with a side of 28, 32 or 64.
+        z_shape: The shape of one z: a vector, or an image as large as x.
+        channels: How many maps each convolution has, which halves the image.
+        width: Units of the hidden layer over features and z.
+
+    Raises:
+        BadInput: for images of another shape, or another number of layers.
+    """
+
+    def __init__(
+        self,
+        x_shape: Sequence[int],
+        z_shape: Sequence[int],
+        channels: Sequence[int] = (64, 128, 256, 512),
+        width: int = 512,
+    ) -> None:
+        super().__init__()
+        dcgan.check("discriminator", x_shape, channels, "joint")
+        self.of_images = len(z_shape) == 3
+        if self.of_images and tuple(z_shape[1:]) != tuple(x_shape[1:]):
+            raise BadInput(
+                f"discriminator: images of shape {tuple(x_shape)} and {tuple(z_shape)}; want "
+                "pairs of one size"
+            )
+        depth = x_shape[0] + (z_shape[0] if self.of_images else 0)
+        layers: list[nn.Module] = []
+        for before, after in pairwise([depth, *channels]):
+            layers += [dcgan.halving(before, after, bias=True), nn.LeakyReLU(dcgan.SLOPE)]
+        self.convolutions = nn.Sequential(*layers, nn.Flatten())
+        self.convolutions.apply(dcgan.start).apply(dcgan.keep_size)
+        features = channels[-1] * dcgan.sides(x_shape)[0] ** 2
+        others = 0 if self.of_images else math.prod(z_shape)
+        self.head = nn.Sequential(
+            Linear(features + others, width), nn.LeakyReLU(dcgan.SLOPE), Linear(width, 1)
+        )
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        if self.of_images:
+            return self.head(self.convolutions(torch.cat([x, z], 1))).squeeze(-1)
+        return self.head(torch.cat([self.convolutions(x), flat(z)], 1)).squeeze(-1)

@@ -1,0 +1,1 @@
+"""What adversarial tasks share: latents, penalties on slopes, and the judgement of samples."""
