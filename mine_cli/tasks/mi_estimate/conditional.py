@@ -26,7 +26,10 @@ from mine_cli.tasks.mi_estimate.training import (
 from mine_cli.tasks.protocol import Result
 from mine_cli.training.task import State
 
-__all__ = ["GIVEN", "JOINT", "ConditionalEstimate", "difference_error", "terms_of", "worst"]
+__all__ = [
+    "GIVEN", "JOINT", "ConditionalEstimate", "difference_error", "error_by_folds", "terms_of",
+    "worst",
+]  # fmt: skip
 
 JOINT, GIVEN = "I(x, w; z)", "I(w; z)"
 """What the two terms are called in a result."""
