@@ -8,7 +8,8 @@ __all__ = ["chosen"]
 def chosen(group: str, option: str, path: str = "my.npz") -> list[str]:
     """The overrides that choose an option, together with a task that takes it."""
     overrides = [f"{group}={option}"]
-    if (group == "dataset" and option in ("arrays", "image_folder")) or option == "screen":
+    of_path = [("dataset", "arrays"), ("dataset", "image_folder"), ("task", "screen")]
+    if (group, option) in of_path:
         overrides.append(f"dataset.path={path}")
     of_ali = group in TAKES["ali"] and group != "dataset" and option in TAKES["ali"][group]
     if of_ali or (group, option) in (("trainer", "ali"), ("dataset", "image_folder")):

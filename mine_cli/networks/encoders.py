@@ -13,7 +13,6 @@ References:
 
 import math
 from collections.abc import Sequence
-from contextlib import nullcontext
 from itertools import pairwise
 from typing import Any, cast
 
@@ -23,7 +22,6 @@ from torch.nn.functional import softplus
 
 from mine_cli.networks.interface import Noise
 from mine_cli.networks.layers import activate, flat
-from mine_cli.networks.linear import rounded_products
 
 __all__ = ["Additive", "Bottleneck", "Deterministic", "Encoder", "Gaussian", "Propagated"]
 
@@ -282,9 +280,7 @@ class Bottleneck(nn.Module):
             return x
         if clean is not None:
             return clean
-        # What is seen while training may be any function of x: a coarser one costs no truth.
-        with rounded_products(x) if self.training else nullcontext():
-            return self.encoder.clean(x)
+        return self.encoder.clean(x)
 
 
 def normal(n: int, size: int, generator: Generator) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Linear", "linear", "products_by_onednn", "rounded_products"]
+__all__ = ["Linear", "linear", "products_by_onednn"]
 
 FEWEST_ROWS = 512  # with fewer, what oneDNN prepares for each call takes longer than it saves
 FEWEST_OUTPUTS = 16
@@ -106,20 +106,6 @@ def products_by_onednn() -> Iterator[None]:
     A batched product of 5 x 1,024 rows by 128 x 128 takes 0.4 of the time that it takes by MKL.
     """
     if not has_wide_vectors() or not onednn_is_exact():
-        yield
-        return
-    with medium_precision():
-        yield
-
-
-@contextmanager
-def rounded_products(rows: Tensor) -> Iterator[None]:
-    """Lets a CPU that has units for bfloat16 round the factors of products to it for a while.
-
-    They carry 8 bits, their sums 24. 100 rows through 784-1024-1024-256 take 0.4 of the time on an
-    Intel CPU with AMX; where there are no such units, and on other devices, nothing changes.
-    """
-    if rows.device.type != "cpu" or torch.compiler.is_compiling():
         yield
         return
     with medium_precision():

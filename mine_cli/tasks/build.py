@@ -58,8 +58,8 @@ def make(node: DictConfig, what: str, *args: Any, **options: Any) -> Any:
         lines = [line.strip() for line in str(told).splitlines() if "full_key:" not in line]
         reason = " ".join(line for line in lines if line)
         if "allocate" in reason:
-            told = ", ".join(f"{what}.{size}" for size in largest(node))
-            raise BadInput(f"{told}: more than the memory can hold") from error
+            sizes = ", ".join(f"{what}.{size}" for size in largest(node))
+            raise BadInput(f"{sizes}: more than the memory can hold") from error
         raise BadInput(f"{what}: {node.get('_target_')}: {reason}") from error
 
 

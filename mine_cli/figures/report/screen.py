@@ -91,8 +91,7 @@ def to_try(result: Result) -> Iterator[str]:
     path = (result.get("dataset") or {}).get("path")
     if not top:
         return
-    known = isinstance(path, str) and path != "memory"
-    where = [typed("dataset.path", path)] if known else []
+    where = [typed("dataset.path", path)] if isinstance(path, str) and path != "memory" else []
     x, z = top[0]["x"], top[0]["z"]
     words = ["mine-run", "dataset=arrays", *where, typed("dataset.x", x), typed("dataset.z", z)]
     yield f"`{' '.join(words)}`: the largest pair with larger networks and more folds."
