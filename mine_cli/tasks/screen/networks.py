@@ -61,9 +61,8 @@ def term_of(widths: Sequence[int], seed: int) -> MutualInformation:
     """Returns a term of two columns; all begin alike."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return MutualInformation(
-            MLP((1,), (1,), widths, ACTIVATION), "dv", Derangement(), seed=seed
-        )
+        network = MLP((1,), (1,), widths, ACTIVATION)
+        return MutualInformation(network, "dv", Derangement(), seed=seed)
 
 
 def batches(
