@@ -22,8 +22,7 @@ class Metric:
         key: In result.json.
         title: What it is called in a sweep's table and at an axis; empty where jobs are not
             compared by it.
-        kind: nats, shown in the unit of display; a share, in per cent; a count; a distance, in the
-            unit of the data.
+        kind: nats, shown in the unit of display; a share, in per cent; a count; a number as it is.
         label: What it is called in a run's summary; empty where it does not stand there.
         note: What explains it there; what is in braces differs from run to run.
         decimals: Of a share in a run's summary.
@@ -37,7 +36,7 @@ class Metric:
 
     key: str
     title: str = ""
-    kind: Literal["nats", "share", "count", "distance"] = "nats"
+    kind: Literal["nats", "share", "count", "number"] = "nats"
     label: str = ""
     note: str = ""
     decimals: int = 2
@@ -58,7 +57,7 @@ class Metric:
 
     def digits(self, alone: bool = False) -> int:
         """Returns the number of digits behind the point; of a count that is no mean none."""
-        return {"nats": 4, "share": 2, "count": 0 if alone else 1, "distance": 4}[self.kind]
+        return {"nats": 4, "share": 2, "count": 0 if alone else 1, "number": 4}[self.kind]
 
     def headed(self, units: str) -> str:
         """Returns the title with the unit of what stands below it."""
@@ -134,9 +133,8 @@ EVERY: dict[str, tuple[Metric, ...]] = {
     "ali": (
         Metric("own_mode", "own mode", "share", "own mode",
                "of held-out rows are reconstructed as what they are", decimals=1),
-        Metric("reconstruction_error", "error", "distance"),
-        Metric("ms_ssim", "MS-SSIM", "share", "MS-SSIM", "of reconstructions, on three scales",
-               decimals=1),
+        Metric("reconstruction_error", "error", "number"),
+        Metric("ms_ssim", "MS-SSIM", "number"),
         Metric("neighbour", "nearest code", "share", "nearest code",
                "of a training row has the same mode or class", decimals=1),
         Metric("kl", "KL", "nats", "KL", "from the data's shares of the modes, all samples"),

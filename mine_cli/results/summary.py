@@ -194,6 +194,8 @@ def of_autoencoder(result: Result, units: str) -> list[str]:
     lines = [row("status", f" {status}")]
     if (error := known(metrics, "reconstruction_error")) is not None:
         lines.append(row("error", f" {error:.4g}", "mean distance of a reconstruction"))
+    if (similarity := known(metrics, "ms_ssim")) is not None:
+        lines.append(row("MS-SSIM", f" {similarity:.3f}", "of reconstructions, on three scales"))
     if (modes := known(metrics, "modes")) is not None:
         lines.append(row("modes", f" {modes:,.0f} of {known(metrics, 'modes_there'):,.0f}"))
     lines += scores(result, units)
