@@ -57,6 +57,8 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
     given = dict(a.split("=", 1) for a in arguments if "=" in a and not a.startswith("-"))
     faults = [f"{g}=null: want one of its options, or leave it out" for g in empty(given)]
     faults += [f"{k}={v[:9]}...: too large a number" for k, v in given.items() if huge(v)]
+    if given.get("sweep_dir") in ("null", ""):
+        faults.append(f"sweep_dir={given['sweep_dir']}: want a folder, or leave it out")
     if faults:
         raise BadInput(*faults)
     arguments = [option_in_words(a) for a in flags_first(arguments)]

@@ -147,8 +147,10 @@ FAULTS = {
     "task=gan dataset=gaussian": "dataset=gaussian: task=gan takes one of gaussian_grid, ",
     "dataset=mnist": "dataset=mnist: task=mi-estimate takes one of gaussian, ",
     "dataset=spiral": "dataset=spiral: task=mi-estimate takes one of gaussian, ",
+    "sweep_dir=null": "sweep_dir=null: want a folder, or leave it out",
+    "-m seed=0,1 sweep_dir=": "sweep_dir=: want a folder, or leave it out",
     "task=gan generator=dcgan": "generator dcgan: made for images of shape (1, 28, 28) or "
-    "(3, 28, 28), not (2,); generator=fully_connected takes any shape",
+    "(3, 28, 28), or of 32 or 64 pixels, not (2,); generator=fully_connected takes any shape",
     "task=gan network=conv": "network conv: x must be an image (channels, height, width), not of "
     "shape (2,); network=mlp takes any shape",
     "task=infobottleneck method.beta=-1": "method.beta=-1.0: must be at least 0",

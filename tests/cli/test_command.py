@@ -108,7 +108,7 @@ def test_help_shows_examples_groups_and_keys_without_torch(
     assert "hydra.main" in done.stderr
     assert "torch" not in done.stderr
     assert "schema" not in done.stdout
-    assert sum(line.startswith("  mine-run") for line in done.stdout.splitlines()) == 7
+    assert sum(line.startswith("  mine-run") for line in done.stdout.splitlines()) == 8
     networks = (
         "bilinear, conditioned_conv, conv, conv_mlp, mlp, mlp_deep, mlp_shallow, mlp_wide, "
         "noisy_mlp, own"

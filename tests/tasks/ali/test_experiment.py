@@ -162,6 +162,8 @@ def test_a_folder_of_pictures_trains_and_its_warnings_are_told(tmp_path: Path) -
         "dataset=image_folder", f"dataset.path={tmp_path / 'p'}", "dataset.side=32", *FEW,
         "generator.tanh=true",
     )  # fmt: skip
+    (tmp_path / "run" / ".hydra").mkdir(parents=True)
+    OmegaConf.save(cfg, tmp_path / "run" / ".hydra" / "config.yaml")
     result = run(registry.checked(cfg), tmp_path / "run")
     assert result["warnings"] == ["dataset: 1 of 31 pictures cannot be read, left out: broken.jpg"]
     assert 0 <= result["metrics"]["ms_ssim"] < 1
