@@ -1,7 +1,7 @@
 """A screen of a table from Python: the same code path and defaults as the command line."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -10,6 +10,7 @@ from mine_cli.config.overrides import override
 from mine_cli.data.arrays import frame_of
 from mine_cli.errors import BadInput
 from mine_cli.figures.report.screen import screen_in_notebook
+from mine_cli.results.summary import of_screen
 from mine_cli.tasks import run
 from mine_cli.tasks.run import undisturbed
 from mine_cli.tasks.screen.experiment import ScreenExperiment
@@ -27,7 +28,7 @@ HERE = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Screening:
     """The pairs of columns of a table, the largest mutual information first; nats.
 
@@ -38,8 +39,8 @@ class Screening:
         result: everything that result.json holds.
     """
 
-    rows: list[dict[str, Any]] = field(repr=False)
-    result: dict[str, Any] = field(repr=False)
+    rows: list[dict[str, Any]]
+    result: dict[str, Any]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -56,6 +57,10 @@ class Screening:
         import pandas as pd
 
         return pd.DataFrame(self.rows)
+
+    def __repr__(self) -> str:
+        """Returns what the command says of it: how much was found, and the largest."""
+        return "\n".join(of_screen(self.result, "nats"))
 
     def _repr_html_(self) -> str:
         """Returns what a notebook shows: how much was found, and the largest."""

@@ -30,5 +30,5 @@ def test_the_page_has_every_cell_and_what_it_shows() -> None:
         assert "".join(cell["source"]) in page
         assert all(output["output_type"] != "error" for output in cell.get("outputs", ()))
     assert page.count('<div class="shown">') >= 2
-    for topic in ("mine_cli.estimate(", "given=", "mi.minimise("):
+    for topic in ("mine_cli.estimate(", "mine_cli.screen(", "given=", "mi.minimise("):
         assert topic in page

@@ -11,7 +11,7 @@ from mine_cli.results.files import Result
 from mine_cli.results.metrics import METRICS
 from mine_cli.results.numbers import chance, known, per_nat
 
-__all__ = ["SCREEN_ADVICE", "STATUS_ADVICE", "summary"]
+__all__ = ["SCREEN_ADVICE", "STATUS_ADVICE", "of_screen", "summary"]
 
 STATUS_ADVICE = {
     "diverged": "A loss or score became infinite; the last good checkpoint was kept. "

@@ -97,6 +97,8 @@ def test_a_screening_is_a_table() -> None:
     shown = found._repr_html_()
     assert "linear" in shown
     assert "share information" in shown
+    assert f"{found.rows[0]['estimate']:.3f}" in str(found)
+    assert "of 3 pairs" in str(found)
 
 
 def test_classes_by_name_are_classes() -> None:
