@@ -374,7 +374,9 @@ def screen(sizes: Sizes, device: str) -> Iterator[Measured]:
     yield Measured("screen, AUROC", f"{auroc:.3f}", "at least 0.99", auroc >= 0.99, detail)
     chance, independent = found["chance"], found["independent"]
     detail = f"of {independent} independent pairs"
-    yield Measured("screen, p <= 0.05", f"{chance:.1%}", "at most 6 %", chance <= 0.06, detail)
+    yield Measured(
+        "screen, share of p <= 0.05", f"{chance:.3f}", "at most 0.06", chance <= 0.06, detail
+    )
     found = screened("outcome", columns, rows)
     seconds, detail = (
         found["seconds"],
