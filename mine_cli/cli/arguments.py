@@ -67,7 +67,7 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
         return resuming(Path(folder), arguments)
     if "sweep_dir" in given:
         others = [a for a in arguments if not a.startswith("sweep_dir=")]
-        return for_hydra([*others, f"hydra.sweep.dir={given['sweep_dir']}"])
+        return for_hydra([*others, f"hydra.sweep.dir={quoted(unquoted(given['sweep_dir']))}"])
     if any(is_true(word, "dry_run") for word in arguments):
         if {"-m", "--multirun"} & set(arguments):  # its sweeper writes nothing
             return list(arguments)
