@@ -30,8 +30,8 @@ def gather(folders: Mapping[str, Path]) -> Tables:
     empty there.
     """
     (folder,) = folders.values()
-    found = results(folder, "steps")
-    known = found["encoder"] == "Gaussian"
+    found = results(folder, "steps", "encoder").rename(columns={"method.beta": "beta"})
+    known = found["encoder"].map(lambda conf: conf["_target_"].endswith(".Gaussian"))
     found["i_xz"] = found["metrics.i_xz_reference"].where(known, found["metrics.i_xz_term"])
     found["i_xz_at_most"] = found["metrics.i_xz_reference_upper"].where(known)
     found["error_12"] = 100 * found["metrics.error_averaged"]
