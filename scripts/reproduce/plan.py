@@ -61,7 +61,8 @@ class Row:
         draw: makes the figure from the tables.
         judge: compares the tables with the paper.
         seconds: budget -> what is taken beside the sweeps.
-        classified: whether images are told apart by a classifier, which is trained before.
+        classified: the key that names the classifier of images, which is trained before; None:
+            there is none.
     """
 
     title: str
@@ -71,7 +72,7 @@ class Row:
     draw: Callable[[Tables], Figure]
     judge: Callable[[Tables], list[Finding]]
     seconds: Mapping[str, float] = field(default_factory=dict)
-    classified: bool = False
+    classified: str | None = None
 
     def expected(self, budget: str) -> float | None:
         """Seconds that the row takes under a budget, as far as that is known."""

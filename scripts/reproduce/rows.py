@@ -131,7 +131,7 @@ ROWS: dict[str, Row] = {
         generators.draw_stacks,
         generators.judge_stacks,
         {"smoke": 60, "cpu": 60},
-        classified=True,
+        classified="dataset.classifier",
     ),
     "table1_meg": Row(
         "Table 1 by maximum entropy generators: stacked MNIST",
@@ -149,7 +149,7 @@ ROWS: dict[str, Row] = {
         modes.draw,
         modes.judge_digits,
         {"smoke": 60, "cpu": 60},
-        classified=True,
+        classified="dataset.classifier",
     ),
     "table3_ib": Row(
         "Table 3: information bottleneck",
@@ -267,7 +267,7 @@ ROWS: dict[str, Row] = {
         autoencoders.draw_digits,
         autoencoders.judge_digits,
         {"smoke": 60, "cpu": 60},
-        classified=True,
+        classified="task.classifier",
     ),
 }
 

@@ -41,13 +41,13 @@ def run(arguments: Sequence[str], folder: Path) -> None:
         clock(folder, time.time() - started)
 
 
-def classifier(settings: Sequence[str], folder: Path) -> str:
+def classifier(settings: Sequence[str], folder: Path, key: str) -> str:
     """The setting that names a classifier of MNIST, trained where there is none yet."""
     kept = folder / "classifier.pt"
     if not kept.exists():
         run_folder = folder / f"classifier-{time.time_ns()}"
         call(["task=classifier", f"task.path={kept}", *settings, f"hydra.run.dir={run_folder}"])
-    return f"dataset.classifier={kept}"
+    return f"{key}={kept}"
 
 
 def call(arguments: Sequence[str]) -> None:
