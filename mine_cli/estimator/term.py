@@ -24,7 +24,7 @@ from mine_cli.estimator.status import status
 from mine_cli.marginals import MARGINALS, as_marginals
 from mine_cli.networks.interface import Noise, StatisticsNetwork, as_network
 from mine_cli.training.clipping import Clipped, clip_adaptively
-from mine_cli.training.optim import adam, descend, load_moments, moments
+from mine_cli.training.optim import adam, descend, load_moments, moments, set_gradient
 from mine_cli.training.rng import go_on
 
 __all__ = ["MutualInformation", "Writer", "evaluating", "frozen"]
@@ -363,7 +363,7 @@ class MutualInformation(nn.Module):
             average([*of_loss, *of_information])
         clipped = clip_adaptively(of_loss, of_information)
         for p, one, other in zip(moved, of_loss, clipped.gradient, strict=True):
-            p.grad = one + other if p.grad is None else p.grad + one + other
+            set_gradient(p, one + other if p.grad is None else p.grad + one + other)
         return clipped
 
     # Reading it

@@ -10,7 +10,15 @@ from torch.optim.adamw import adamw
 
 from mine_cli.config.schemas import TrainerConf
 
-__all__ = ["adam", "descend", "learning_rate", "load_moments", "moments", "set_rate"]
+__all__ = [
+    "adam",
+    "descend",
+    "learning_rate",
+    "load_moments",
+    "moments",
+    "set_gradient",
+    "set_rate",
+]
 
 # Where an exponential schedule ends, as a share of the peak: 0.97 every second of 200 epochs, the
 # schedule of the deep variational bottleneck's authors, ends at 0.048.
@@ -96,6 +104,18 @@ def load_moments(optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor]) 
     optimizer.load_state_dict({"state": state, "param_groups": groups})
     for group, rate in zip(optimizer.param_groups, saved["lr"].tolist(), strict=True):
         group["lr"] = rate
+
+
+@torch.no_grad()
+def set_gradient(parameter: Tensor, gradient: Tensor) -> None:
+    """Gives a parameter its gradient, laid out in memory as the parameter is.
+
+    ``backward`` sees to that, ``torch.autograd.grad`` does not, and torch's fused Adam takes it
+    for granted: by a gradient that is a transposed view it moves the wrong weights, in silence.
+    """
+    if gradient.stride() != parameter.stride():
+        gradient = torch.empty_like(parameter).copy_(gradient)
+    parameter.grad = gradient
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mine_cli.training.optim import adam, descend, load_moments, moments
+from mine_cli.training.optim import adam, descend, load_moments, moments, set_gradient
 
 
 def test_descend_is_the_optimisers_own_step() -> None:
@@ -56,3 +56,22 @@ def test_moments_are_tensors_that_go_on_bit_for_bit(make: Any) -> None:
         step(first, first_optimizer)
         step(second, second_optimizer)
     assert all(map(torch.equal, first, second))
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (1, 5), (2, 3, 4, 4)])
+def test_a_gradient_of_another_layout_moves_the_same_weights(shape: tuple[int, ...]) -> None:
+    """A transposed view, and a gradient whose channels come last, beside a plain one."""
+    plain = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    views = [plain, plain.transpose(0, -1).contiguous().transpose(0, -1)]
+    if plain.dim() == 4:
+        views.append(plain.contiguous(memory_format=torch.channels_last))
+    found = []
+    for gradient in views:
+        weight = nn.Parameter(torch.zeros(shape))
+        optimizer = adam([weight], 0.1)
+        for scale in (1.0, -0.3):  # the first step makes the optimiser's state
+            set_gradient(weight, scale * gradient)
+            assert torch.equal(weight.grad, scale * plain)
+            descend(optimizer)
+        found.append(weight.detach())
+    assert all(torch.equal(moved, found[0]) for moved in found)

@@ -57,7 +57,7 @@ from mine_cli.tasks.protocol import Result
 from mine_cli.training.clipping import clip_adaptively, global_norm
 from mine_cli.training.device import Autocast
 from mine_cli.training.ema import MovingAverage
-from mine_cli.training.optim import adam, descend, set_rate
+from mine_cli.training.optim import adam, descend, set_gradient, set_rate
 from mine_cli.training.rng import go_on, stream
 from mine_cli.training.task import State
 
@@ -253,7 +253,7 @@ class ALI:
             metrics["norm/adversarial"] = global_norm(of_encoder)
         moved = [*of_encoder, *gradient[len(self.of_encoder) :]]
         for parameter, direction in zip(weights, moved, strict=True):
-            parameter.grad = direction
+            set_gradient(parameter, direction)
         descend(self.optimizers["encoder"])
         descend(self.optimizers["generator"])
         if self.average is not None:

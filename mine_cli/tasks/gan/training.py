@@ -35,7 +35,7 @@ from mine_cli.training.clipping import clip_adaptively, global_norm
 from mine_cli.training.cuda_graph import RecordedStep, rates_on_device
 from mine_cli.training.device import Autocast
 from mine_cli.training.ema import MovingAverage
-from mine_cli.training.optim import adam, descend, set_rate
+from mine_cli.training.optim import adam, descend, set_gradient, set_rate
 from mine_cli.training.rng import go_on, stream
 from mine_cli.training.task import State
 
@@ -228,7 +228,7 @@ class GAN:
         else:
             metrics["norm/adversarial"] = global_norm(gradient)
         for parameter, direction in zip(self.weights, gradient, strict=True):
-            parameter.grad = direction
+            set_gradient(parameter, direction)
         descend(self.optimizers["generator"])
         if self.average is not None:
             self.average.follow()
