@@ -9,9 +9,15 @@ from matplotlib.axes import Axes
 from mine_cli.figures import style
 from mine_cli.figures.run import Run
 
-__all__ = ["draw_curve", "draw_over_steps"]
+__all__ = ["draw_curve", "draw_norms", "draw_over_steps"]
 
 FEW = 40  # values that can each have a dot
+# The clipped norm is most often that of the adversarial loss: a broad line behind a thin one.
+NORMS = {
+    "norm/clipped": ("beta × information, clipped", style.YELLOW, 3.5),
+    "norm/adversarial": ("adversarial loss", style.BLACK, 1.0),
+    "norm/information": ("beta × information", style.GREEN, 1.0),
+}
 
 R = TypeVar("R", bound=Run)
 
@@ -64,3 +70,14 @@ def draw_curve(
             linestyle=line, linewidth=width if few and marker else min(width, 1.0),
             marker=marker if few else "", markersize=2 + width,
         )  # fmt: skip
+
+
+def draw_norms(axes: Axes, run: Run) -> None:
+    """Draws the norms of the two gradients of an update, and of the second as it was used."""
+    for tag, (label, colour, width) in NORMS.items():
+        if any(value > 0 for value in run.curve(tag)[1]):
+            draw_curve(axes, run, tag, label, colour, width=width)
+    axes.set_ylabel("gradient norm")
+    if axes.lines:
+        style.logarithmic(axes)
+        axes.legend(frameon=False, fontsize=8.5, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))

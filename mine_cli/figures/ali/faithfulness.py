@@ -6,8 +6,7 @@ from matplotlib.axes import Axes
 
 from mine_cli.figures import style
 from mine_cli.figures.ali.run import ALIRun
-from mine_cli.figures.gan.progress import NORMS
-from mine_cli.figures.over_steps import draw_curve, draw_over_steps
+from mine_cli.figures.over_steps import draw_curve, draw_norms, draw_over_steps
 
 __all__ = ["faithfulness"]
 
@@ -55,14 +54,3 @@ def draw_divergence(axes: Axes, run: ALIRun) -> None:
 def draw_information(axes: Axes, run: ALIRun) -> None:
     draw_curve(axes, run, "mi/estimate", "", run.colour)
     axes.set_ylabel("I(X; Z) by the\ntrained term (nats)")
-
-
-def draw_norms(axes: Axes, run: ALIRun) -> None:
-    """The norms of the encoder's two gradients, and of the second as it was used."""
-    for tag, (label, colour, width) in NORMS.items():
-        if any(value > 0 for value in run.curve(tag)[1]):
-            draw_curve(axes, run, tag, label, colour, width=width)
-    axes.set_ylabel("gradient norm")
-    if axes.lines:
-        style.logarithmic(axes)
-        axes.legend(frameon=False, fontsize=8.5, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))

@@ -6,16 +6,9 @@ from matplotlib.axes import Axes
 
 from mine_cli.figures import style
 from mine_cli.figures.gan.run import GanRun, score
-from mine_cli.figures.over_steps import draw_curve, draw_over_steps
+from mine_cli.figures.over_steps import draw_curve, draw_norms, draw_over_steps
 
 __all__ = ["draw_floor", "draw_whole", "progress"]
-
-# The clipped norm is most often that of the adversarial loss: a broad line behind a thin one.
-NORMS = {
-    "norm/clipped": ("beta × information, clipped", style.YELLOW, 3.5),
-    "norm/adversarial": ("adversarial loss", style.BLACK, 1.0),
-    "norm/information": ("beta × information", style.GREEN, 1.0),
-}
 
 
 def progress(folder: Path) -> Path | None:
@@ -63,17 +56,6 @@ def draw_information(axes: Axes, run: GanRun) -> None:
     """The bound on I(generated; code): a diagnostic, for the true value is infinite."""
     draw_curve(axes, run, "mi/estimate", "", run.colour)
     axes.set_ylabel("MI bound (nats,\ndiagnostic only)")
-
-
-def draw_norms(axes: Axes, run: GanRun) -> None:
-    """The norms of the generator's two gradients, and of the second as it was used."""
-    for tag, (label, colour, width) in NORMS.items():
-        if any(value > 0 for value in run.curve(tag)[1]):
-            draw_curve(axes, run, tag, label, colour, width=width)
-    axes.set_ylabel("gradient norm")
-    if axes.lines:
-        style.logarithmic(axes)
-        axes.legend(frameon=False, fontsize=8.5, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
 
 
 def draw_whole(axes: Axes, modes: int | None) -> None:
