@@ -58,7 +58,7 @@ class MutualInformationEstimator(BaseEstimator):
         mi_: The estimate, in nats.
         standard_error_: Of ``mi_``.
         lower_bound_: A lower bound in expectation.
-        p_value_: Of independence; None where rows belong together in groups.
+        p_value_: Of independence.
         status_: ``ok``, ``few_rows``, or what is known against the estimate.
         result_: All that result.json would hold.
 

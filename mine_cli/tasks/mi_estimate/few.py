@@ -33,8 +33,7 @@ def estimate_of_few(rows: Rows, seed: int = 0) -> tuple[Result, list[State]]:
 
     The table of classes where both sides are discrete, else an elliptical law of ranks, fitted in
     each of up to five folds on the rows outside and judged on those inside; there are no select
-    rows, and nothing is chosen. The status is ``few_rows``: the number sees what these two see. A
-    permutation test is exact for it all the same.
+    rows, and nothing is chosen. The status is ``few_rows``: the number sees what these two see.
 
     Returns:
         The keys of result.json, and the state of each fold, as `Fold.best` gives it.
