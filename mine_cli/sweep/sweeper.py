@@ -112,8 +112,8 @@ def folder_names(config: DictConfig, every: Sequence[Sequence[str]]) -> list[str
 
     A sweep that was begun goes on in the folders that it has.
     """
-    subdir = OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"]  # type: ignore
-    if subdir != "${hydra.job.num}":
+    sweep: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
+    if sweep["subdir"] != "${hydra.job.num}":
         return []
     begun = (saved_sweep(Path(config.hydra.sweep.dir)) or {}).get("jobs") or []
     return [job["folder"] for job in begun] if len(begun) == len(every) else job_names(every)
