@@ -412,7 +412,8 @@ def test_resume_of_a_sweep_is_its_own_command_again(saved: Path) -> None:
     assert for_hydra([f"resume='{saved}'"]) == ["-m", "seed=0,1", where]
     given = for_hydra(["-m", f"resume='{saved}'", "units=bits", "hydra/launcher=joblib"])
     assert given == ["-m", "seed=0,1", "units=bits", "hydra/launcher=joblib", where]
-    assert for_hydra(["-m", "seed=0", "sweep_dir=a"]) == ["-m", "seed=0", "hydra.sweep.dir=a"]
+    where = "hydra.sweep.dir='a'"
+    assert for_hydra(["-m", "seed=0", "sweep_dir=a"]) == ["-m", "seed=0", where]
 
 
 def test_a_resumed_sweep_changes_nothing_that_decides_numbers(saved: Path) -> None:
