@@ -43,6 +43,8 @@ SCREEN_ADVICE = {
     "high_variance": "Few rows carry the whole average, so the value may be far off. "
     "Try more rows, or task=mi-estimate of these two columns.",
     "diverged": "The number is not finite. Try a smaller trainer.lr.",
+    "below_reference": "Less than 0, which information never is: of the two terms that it is the "
+    "difference of, the first falls shorter. Take it for 0, or try more rows.",
 }
 LABEL = 16  # characters before the numbers
 WIDTH = 84  # of what explains them
@@ -247,18 +249,19 @@ def of_screen(result: Result, units: str) -> list[str]:
     """How many pairs of columns share information, and the table's first rows."""
     metrics, top = result.get("metrics") or {}, result.get("top") or []
     tested, found = (known(metrics, key) or 0 for key in ("tested", "found"))
-    beside = f"of {tested:,.0f} pairs, with a q-value of at most 0.05"
-    lines = [row("found", f" {found:,.0f}", beside), ""]
+    note, w = result.get("p_value_note"), result.get("given")
+    by = "two standard errors above 0" if note else "with a q-value of at most 0.05"
+    lines = [row("found", f" {found:,.0f}", f"of {tested:,.0f} pairs, {by}")]
+    if w:
+        lines.append(row("given", f" {w}", f"what x tells of z to who knows {w} already"))
+    if note:
+        lines.append(row("p-values", " none", str(note)))
+    lines.append("")
     if top:
-        lines += aligned([*SCREEN_HEAD[:2], units, *SCREEN_HEAD[2:]], top, units)
-        lines += [
-            "",
-            *explained(
-                "q: the share of chance among all that have as small a q, or a "
-                "smaller one. What tells only together with another column is not seen.",
-                2,
-            ),
-        ]
+        lines += aligned(top, units, bool(note))
+        q = "q: the share of chance among all that have as small a q, or a smaller one. "
+        unseen = "What tells only together with another column is not seen."
+        lines += ["", *explained(("" if note else q) + unseen, 2)]
     for word, advice in SCREEN_ADVICE.items():
         if any(line["status"] == word for line in top[:SHOWN]):
             lines += explained(f"{word}: {advice}", 2)
@@ -269,32 +272,31 @@ def of_screen(result: Result, units: str) -> list[str]:
     return lines
 
 
-def aligned(head: list[str], top: Sequence[Mapping[str, Any]], units: str) -> list[str]:
-    """The first rows of a screen's table, in columns."""
+def aligned(top: Sequence[Mapping[str, Any]], units: str, untested: bool) -> list[str]:
+    """The first rows of a screen's table, in columns; without p and q where none are known."""
     factor = per_nat(units)
-    cells = [
-        [
-            clipped(line["x"]),
-            clipped(line["z"]),
-            f"{line['estimate'] * factor:z.3f}",
-            f"{line['low'] * factor:z.3f} to {line['high'] * factor:z.3f}",
-            chance(line["p_value"]),
-            chance(line["q_value"]),
-            line["status"],
-            f"{line['rows']:,}",
-        ]
+    lines = [
+        {
+            "x": clipped(line["x"]),
+            "z": clipped(line["z"]),
+            units: f"{line['estimate'] * factor:z.3f}",
+            "between": f"{line['low'] * factor:z.3f} to {line['high'] * factor:z.3f}",
+            **({} if untested else {k: chance(line[f"{k}_value"]) for k in "pq"}),
+            "status": str(line["status"]),
+            "rows": f"{line['rows']:,}",
+        }
         for line in top[:SHOWN]
     ]
-    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+    cells = [[*lines[0]], *([*line.values()] for line in lines)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ["  " + "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip()
-            for line in (head, *cells)]  # fmt: skip
+            for line in cells]  # fmt: skip
 
 
 def clipped(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
 
 
-SCREEN_HEAD = ("x", "z", "between", "p", "q", "status", "rows")
 SHOWN = 15  # rows of a screen's table on a terminal
 LONGEST_NAME = 24
 
