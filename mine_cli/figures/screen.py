@@ -31,7 +31,7 @@ def ranking(folder: Path, units: str = "nats", given: str | None = None) -> Path
     rows = numbered(folder)[:MOST_BARS][::-1]
     if not rows:
         return None
-    figure = style.paper(7.0, 1.2 + 0.24 * len(rows))
+    figure = style.paper(5.6, 1.2 + 0.22 * len(rows))
     axes, factor = figure.subplots(), per_nat(units)
     for place, row in enumerate(rows):
         value, low, high = (factor * float(row[key]) for key in ("estimate", "low", "high"))
@@ -47,10 +47,11 @@ def ranking(folder: Path, units: str = "nats", given: str | None = None) -> Path
     about = "" if several else f" about {shortened(rows[0]['z'])}"
     axes.set_xlabel(f"information{about}{beyond(given)} ({units})")
     style.quiet(axes)
-    tested = any(row["q_value"] for row in rows)
+    by_q = any(row["q_value"] for row in rows)
+    found, chance = ("q at most 0.05", "above") if by_q else ("interval above 0", "not above")
     handles = [
-        style.handle("q at most 0.05" if tested else "above 0", marker="o", color=style.BLUE),
-        style.handle("more" if tested else "not clearly", marker="o", color=style.GREY),
+        style.handle(found, marker="o", color=style.BLUE),
+        style.handle(chance, marker="o", color=style.GREY),
         style.handle("status not ok", marker="x", color=style.BLACK),
     ]
     style.explain(figure, handles, 3)

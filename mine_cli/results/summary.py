@@ -260,7 +260,8 @@ def of_screen(result: Result, units: str) -> list[str]:
     if top:
         lines += aligned(top, units, bool(note))
         q = "q: the share of chance among all that have as small a q, or a smaller one. "
-        unseen = "What tells only together with another column is not seen."
+        third = f"a column other than {w}" if w else "another column"
+        unseen = f"What tells only together with {third} is not seen."
         lines += ["", *explained(("" if note else q) + unseen, 2)]
     for word, advice in SCREEN_ADVICE.items():
         if any(line["status"] == word for line in top[:SHOWN]):

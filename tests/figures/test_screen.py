@@ -62,7 +62,7 @@ def test_without_q_values_what_lies_above_0_is_found(tmp_path: Path, drawn: list
     low, high = sorted(axes.patches, key=lambda bar: bar.get_y())
     assert low.get_facecolor() != high.get_facecolor()
     told = [text.get_text() for text in drawn[0].legends[0].get_texts()]
-    assert told[:2] == ["above 0", "not clearly"]
+    assert told[:2] == ["interval above 0", "not above"]
 
 
 def test_without_a_number_nothing_is_drawn(tmp_path: Path, drawn: list[Figure]) -> None:

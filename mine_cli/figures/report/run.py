@@ -308,11 +308,11 @@ def made(result: Result, folder: Path) -> dict[str, str]:
     path = folder / ".hydra" / "overrides.yaml"
     given = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
     command = f"`{shlex.join(['mine-run', *given])}`" if given else ""
-    split = f"{result.get('split')}, folds={result.get('folds')}" if "folds" in result else ""
+    folds = f"folds={result['folds']}" if "folds" in result else ""
     versions = ", ".join(f"{k} {v}" for k, v in (result.get("versions") or {}).items())
     return {
         "command": command,
-        "split": split,
+        "split": ", ".join(filter(None, [result.get("split"), folds])),
         "run": cost(result),
         "versions": versions,
         "commit": str(result.get("commit") or ""),

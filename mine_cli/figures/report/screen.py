@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from html import escape
 from typing import Any
 
 from mine_cli.figures.report.page import bullets, paragraph, section, table
@@ -27,7 +28,9 @@ def of_screen(result: Result, units: str) -> Iterator[str]:
     """What a screen has found, how far it is to be trusted, and what it cannot see."""
     metrics, note = result.get("metrics") or {}, result.get("p_value_note")
     tested, found = (int(known(metrics, key) or 0) for key in ("tested", "found"))
-    yield f'<p class="number">{found:,} <small>of {tested:,} pairs share information</small></p>'
+    w = result.get("given")
+    what = "share information" + (f" beyond {escape(w)}" if w else "")
+    yield f'<p class="number">{found:,} <small>of {tested:,} pairs {what}</small></p>'
     by_q = (
         "Found with a q-value of at most 0.05: among all that are, one in twenty at most is "
         "expected to be chance."
@@ -50,11 +53,12 @@ def of_table(result: Result, units: str) -> str:
         f"how much x tells of z to who knows {w} already" if w else "mutual information of x and z"
     )
     tests = (
-        "p of independence; q, the share of chance among all with as small a q, or a smaller one. "
+        f"; p of independence{f' given {w}' if w else ''}; q, the share of chance among all with "
+        "as small a q, or a smaller one"
     )
     return (
-        f"In {units}, {what}, with two standard errors to each side; "
-        f"{'' if result.get('p_value_note') else tests}Every pair stands in screen.csv."
+        f"In {units}, {what}, with two standard errors to each side"
+        f"{'' if result.get('p_value_note') else tests}. Every pair stands in screen.csv."
     )
 
 
@@ -81,7 +85,9 @@ def table_of(result: Result, units: str) -> str:
 
 def cautions(result: Result) -> Iterator[str]:
     """What speaks for the numbers and against them, a sentence each."""
-    if w := result.get("given"):
+    w = result.get("given")
+    beside = f" than {w}" if w else ""
+    if w:
         yield (
             "Every number is of rows that fitted nothing. It is the difference of two bounds, of "
             f"what x and {w} tell of z and of what {w} does. Each may fall short: it is no bound."
@@ -100,8 +106,8 @@ def cautions(result: Result) -> Iterator[str]:
             "A large number is no cause: it may be another column behind both, or an effect of z."
         )
     yield (
-        "A column that tells something only together with another, as the two of an exclusive or "
-        "do, is not seen here."
+        f"A column that tells something only together with another{beside}, as the two of an "
+        "exclusive or do, is not seen here."
     )
     words = [str(row["status"]) for row in result.get("top") or []]
     for word, advice in SCREEN_ADVICE.items():

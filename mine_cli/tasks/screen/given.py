@@ -1,8 +1,10 @@
 """What a column tells of z beyond w, I(x; z | w) = I(x, w; z) - I(w; z), in cells."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from mine_cli.estimator.difference import difference_error, error_by_folds
@@ -12,6 +14,9 @@ from mine_cli.tasks.screen.null import Null, null_given, null_of
 from mine_cli.tasks.screen.tables import SELECT_ROWS, Part, combined, fitted_tables, reported
 
 __all__ = ["Alone", "Difference", "alone_of", "beside", "difference", "null_in"]
+
+
+WITHIN = 0.25  # over the number of cells: the share of a normal variance within equal ones
 
 
 @dataclass(frozen=True)
@@ -62,17 +67,49 @@ def alone_of(part: Part, network: Tensor | None) -> Alone:
 def difference(
     parts: Sequence[Part], joint: Sequence[Evaluation], given: Sequence[Evaluation]
 ) -> Difference:
-    r"""Returns the difference of two terms on the same folds, with the largest of three errors.
+    r"""Returns the difference of two terms on the same folds, with the largest of four errors.
 
-    That by the influences of rows; that by how unlike the folds are; and :math:`1 / (2 m)`, what
-    one weight of a critic that is chosen on m select rows is expected to cost (Akaike, 1974): it
-    is of the same sign in every fold, and where x adds nothing it is nearly all of the difference.
+    That by the influences of rows; that by how unlike the folds are; what `leak` says; and
+    :math:`1 / (2 m)`, what one weight of a critic that is chosen on m select rows is expected to
+    cost (Akaike, 1974): it is of the same sign in every fold, and where x adds nothing it is
+    nearly all of the difference.
     """
     whole, alone = pool(joint), pool(given)
     of_folds = [a.value - b.value for a, b in zip(joint, given, strict=True)]
-    errors = difference_error(whole, alone), error_by_folds(of_folds)
     fewest = min(len(part.select[:SELECT_ROWS]) for part in parts)
-    return Difference(whole, alone, max(*errors, 0.5 / fewest))
+    errors = (
+        difference_error(whole, alone),
+        error_by_folds(of_folds),
+        max(leak(part, alone.value) for part in parts),
+        0.5 / fewest,
+    )
+    return Difference(whole, alone, max(errors))
+
+
+def leak(part: Part, told: float) -> float:
+    r"""Returns how much x may tell of z within the cells of w, through what they leave of w.
+
+    Of normal variables whose correlations with w are a and b, and with a share d of w's variance
+    within its cells, x and z keep a partial correlation of
+
+    .. math:: \frac{a b d}{\sqrt{(1 - a^2 (1 - d)) (1 - b^2 (1 - d))}}
+
+    Arguments:
+        part: of (x, w) and z; a is taken from the report rows.
+        told: I(w; z), which gives b.
+    """
+    assert isinstance(part.x, Crossed)
+    x, w = part.x.x, part.x.w
+    if not w.cut:
+        return 0.0
+    b_square = a_square = -math.expm1(-2 * max(0.0, told))
+    if x.ordered:
+        sides = [side.centres[side.codes[part.report].long(), 0] for side in (x, w)]
+        a_square = float(torch.corrcoef(torch.stack(sides))[0, 1].nan_to_num() ** 2)
+    d = WITHIN / len(w)
+    kept = a_square * b_square * d**2
+    kept /= (1 - a_square * (1 - d)) * (1 - b_square * (1 - d))
+    return -0.5 * math.log1p(-kept)
 
 
 def null_in(part: Part, table: Tensor) -> Null:

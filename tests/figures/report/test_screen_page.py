@@ -73,11 +73,12 @@ def test_a_screen_given_a_column_says_so_and_why_there_is_no_p_value() -> None:
     assert screened(given()) == "Which columns tell of y beyond what age tells"
     page = "\n".join(of_screen(given(), "nats"))
     assert "There are no p-values: age is numbers." in page
+    assert "share information beyond age" in page
     assert "to who knows age already" in page
     assert "no bound" in page
     assert "dataset.given=age" in page
-    assert "<th>p</th>" not in page
-    assert "<th>p</th>" in "\n".join(of_screen(result(given="age"), "nats"))
+    assert '<th class="n">p</th>' not in page
+    assert '<th class="n">p</th>' in "\n".join(of_screen(result(given="age"), "nats"))
 
 
 def test_the_terminal_leaves_out_columns_that_are_empty() -> None:

@@ -106,7 +106,7 @@ def test_given_numbers_there_are_no_p_values_and_the_reason_is_said(tmp_path: Pa
     assert "two standard errors above 0" in str(found)
     page = (tmp_path / "run" / "report.html").read_text()
     assert why in page
-    assert "<th>q</th>" not in page
+    assert '<th class="n">q</th>' not in page
     with (tmp_path / "run" / "screen.csv").open() as file:
         assert {row["q_value"] for row in csv.DictReader(file)} == {""}
 

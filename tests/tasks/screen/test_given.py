@@ -13,7 +13,7 @@ from mine_cli.data.observations import Column, observations
 from mine_cli.data.split import folds
 from mine_cli.tasks.screen import training
 from mine_cli.tasks.screen.cells import cells_of, crossed
-from mine_cli.tasks.screen.given import Alone, beside, difference, null_in
+from mine_cli.tasks.screen.given import Alone, beside, difference, leak, null_in
 from mine_cli.tasks.screen.tables import Part, reported
 from mine_cli.tasks.screen.training import Screen
 
@@ -136,6 +136,24 @@ def test_where_x_changes_nothing_the_error_is_what_a_weight_costs() -> None:
     term = critic.reported(part)
     found = difference([part], [term], [term])
     assert (found.value, found.error) == (0.0, 0.5 / 200)
+
+
+@pytest.mark.parametrize("rho", [0.9, 0.98])
+def test_what_cells_leave_of_w_is_the_information_given_their_middle(rho: float) -> None:
+    """Against the regression residuals of 2,000,000 rows."""
+    rng = np.random.default_rng(12)
+    w, e, f = rng.normal(size=(3, 2_000_000))
+    x, z = (rho * w + math.sqrt(1 - rho**2) * side for side in (e, f))
+    part = part_of(x[:20_000], w[:20_000], z[:20_000])
+    cells = np.argsort(np.argsort(w)) * 64 // len(w)
+    means = np.bincount(cells, w) / np.bincount(cells)
+    left = [side - rho * means[cells] for side in (x, z)]
+    truth = -0.5 * math.log(1 - np.corrcoef(*left)[0, 1] ** 2)
+    assert leak(part, -0.5 * math.log(1 - rho**2)) == pytest.approx(truth, rel=0.2)
+
+
+def test_classes_leave_nothing_of_w() -> None:
+    assert leak(part_of(*np.random.default_rng(13).integers(0, 4, (3, 400)).astype(float)), 1) == 0
 
 
 def test_the_null_permutes_z_within_each_cell_of_w() -> None:
