@@ -11,7 +11,7 @@ from mine_cli.results.files import Result
 from mine_cli.results.metrics import METRICS
 from mine_cli.results.numbers import chance, known, per_nat
 
-__all__ = ["SCREEN_ADVICE", "STATUS_ADVICE", "of_screen", "summary"]
+__all__ = ["SCREEN_ADVICE", "STATUS_ADVICE", "in_notes", "of_screen", "summary"]
 
 STATUS_ADVICE = {
     "diverged": "A loss or score became infinite; the last good checkpoint was kept. "
@@ -26,7 +26,8 @@ STATUS_ADVICE = {
     "estimate, or than one of its terms: the bound is not tight. Try more rows, or a larger "
     "network.",
     "collapsed": "Fewer than a tenth of the modes are left. "
-    "Try a larger task.beta, or a smaller trainer.lr.",
+    "Try a larger weight of the information (task.beta, of task=ali method.beta), or a smaller "
+    "trainer.lr.",
     "modes_missing": "Fewer than nine tenths of the modes have a good sample. "
     "Try a larger task.beta or trainer.steps.",
     "low_quality": "Fewer than half of the samples lie near a mode. Try a larger trainer.steps.",
@@ -153,12 +154,8 @@ def rows_read(result: Result) -> list[str]:
     return [told, *explained(f"no value: {columns}")]
 
 
-def scores(result: Result, units: str, **told: object) -> list[str]:
-    """The metrics of a task that have a label: first the shares, then what is in nats.
-
-    Arguments:
-        told: What stands in the braces of their notes.
-    """
+def scores(result: Result, units: str) -> list[str]:
+    """The metrics of a task that have a label: first the shares, then what is in nats."""
     metrics, lines = result.get("metrics") or {}, []
     for metric in sorted(METRICS[result["task"]].values(), key=lambda m: m.kind == "nats"):
         found = known(metrics, metric.key)
@@ -166,8 +163,20 @@ def scores(result: Result, units: str, **told: object) -> list[str]:
             continue
         share = f" {100 * found:.{metric.decimals}f} %"
         shown = f"{value(found, units)} {units}" if metric.kind == "nats" else share
-        lines.append(row(metric.label, shown, metric.note.format(**told)))
+        lines.append(row(metric.label, shown, metric.note.format(**in_notes(result, units))))
     return lines
+
+
+def in_notes(result: Result, units: str) -> dict[str, Any]:
+    """What stands in the braces of the metrics' notes."""
+    metrics = result.get("metrics") or {}
+    rows = known(metrics, "test_rows")
+    return {
+        "on": "" if rows is None else f"on {rows:,.0f} test rows, ",
+        "samples": known(metrics, "samples") or 1,
+        "status": metrics.get("estimate_status"),
+        "h_y": in_unit(metrics.get("h_y"), units),
+    }
 
 
 def of_generator(result: Result, units: str) -> list[str]:
@@ -220,16 +229,9 @@ def of_classifier(result: Result, units: str) -> list[str]:
 def of_bottleneck(result: Result, units: str) -> list[str]:
     """How well a bottleneck predicts, and how much its codes tell of the input and the class."""
     metrics, status = result.get("metrics") or {}, str(result.get("status"))
-    beta, rows = (result.get("method") or {}).get("beta"), known(metrics, "test_rows")
+    beta = (result.get("method") or {}).get("beta")
     lines = [row("status", f" {status}", f"beta {float(beta):g}" if beta else "")]
-    lines += scores(
-        result,
-        units,
-        on="" if rows is None else f"on {rows:,.0f} test rows, ",
-        samples=known(metrics, "samples") or 1,
-        status=metrics.get("estimate_status"),
-        h_y=in_unit(metrics.get("h_y"), units),
-    )
+    lines += scores(result, units)
     for key, label, beside in (
         ("noise_errors", "noisy inputs", "error under Gaussian noise of that deviation"),
         ("fgsm_errors", "attacked inputs", "error under a sign-gradient step of that length"),
