@@ -22,6 +22,7 @@ HERE = {
     "dataset.path": "the frame is the data",
     "dataset.x": "want x=[...]",
     "dataset.z": "want z=...",
+    "dataset.given": "want given=...",
     "task": "this is task=screen",
     "network": "only task=mi-estimate chooses one; want task.widths",
     "bound": "only task=mi-estimate chooses one",
@@ -72,6 +73,7 @@ def screen(
     z: str | Sequence[str] | None = None,
     x: str | Sequence[str] | None = None,
     *,
+    given: str | None = None,
     categorical: Sequence[str] = (),
     seed: int = 0,
     folder: str | Path | None = None,
@@ -86,6 +88,8 @@ def screen(
         z: the outcome, or several; patterns such as ``gene_*`` are allowed. None: every pair of
             columns.
         x: the other columns, patterns allowed; None: all.
+        given: column w: how much x tells of z to who knows w already,
+            :math:`I(x; z | w) = I(x, w; z) - I(w; z)`; p-values where w is classes.
         categorical: columns of numbers that are classes.
         seed: of every random stream.
         folder: where to keep the run (screen.csv, report.html, checkpoints); nothing is written
@@ -106,13 +110,14 @@ def screen(
         >>> found["q_value"][0] < 0.05 < found["q_value"][1]
         True
     """
-    given: dict[str, Any] = {"seed": seed, **overrides}
+    options: dict[str, Any] = {"seed": seed, **overrides}
     refused = NOT_HERE | HERE
-    faults = [f"{key}: {why}" for key, why in refused.items() if key in given]
+    faults = [f"{key}: {why}" for key, why in refused.items() if key in options]
     if faults:
         raise BadInput(*faults)
-    cfg = composed(["task=screen", "dataset.path=memory", *map(override, given.items())])
-    data = frame_of(frame, names(x), names(z) or [], categorical, cfg.dataset.missing)
+    cfg = composed(["task=screen", "dataset.path=memory", *map(override, options.items())])
+    w = names(given) or []
+    data = frame_of(frame, names(x), names(z) or [], categorical, cfg.dataset.missing, w)
     with undisturbed():
         experiment = ScreenExperiment(cfg, data)
         experiment.check()

@@ -408,7 +408,7 @@ def test_every_key_of_a_result_is_explained(spaces: dict[str, Any], desk: Path) 
     # `note` stands in a diverged run's alone, the others in those of another task.
     others = {"note", "gan", "generator", "discriminator", "trainer", "classifier"}
     others |= {"infobottleneck", "method", "encoder", "ali"}
-    others |= {"outcomes", "columns", "top", "left_out", "counted"}
+    others |= {"outcomes", "given", "columns", "top", "left_out", "counted"}
     assert listed - others == set(result)
 
 

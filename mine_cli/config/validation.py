@@ -32,6 +32,7 @@ SHIPPED = {
 LONGEST = 60  # characters of a value that a message quotes
 FOLDS = 5  # of finite rows of numbers, where none are asked for
 SMALLEST_BATCH = 32  # where none is asked for
+GIVEN = ("mi-estimate", "screen")  # the tasks that take a third variable
 
 TARGETS = {
     schema._target_: schema
@@ -191,8 +192,9 @@ def data_faults(cfg: DictConfig) -> Iterator[str]:
             yield f"dataset.lag={dataset.lag}: only task=mi-estimate pairs rows anew; leave it out"
         elif cfg.split != "blocks":
             yield f"dataset.lag={dataset.lag}: is of rows in time order; want split=blocks"
-    if option == "arrays" and dataset.given is not None and cfg.task.name != "mi-estimate":
-        yield f"dataset.given={shown(dataset.given)}: only task=mi-estimate takes it; leave it out"
+    if option == "arrays" and dataset.given is not None and cfg.task.name not in GIVEN:
+        told, takers = f"dataset.given={shown(dataset.given)}", " and ".join(GIVEN)
+        yield f"{told}: only task={takers} take it; leave it out"
     if cfg.task.name != "mi-estimate":
         return
     if option == "gaussian" and dataset.rho is None and dataset.mi is None:

@@ -8,7 +8,7 @@ import torch
 
 from mine_cli.data import Rows
 from mine_cli.data.labelled import Labelled
-from mine_cli.data.observations import Observations, choose, flat, observations
+from mine_cli.data.observations import Observations, choose, flat, observations, third
 from mine_cli.data.tables import Columns
 from mine_cli.data.tables.coding import Coding
 from mine_cli.data.tables.columns import MIN_ROWS, Sheet, group_labels, twins, variable
@@ -104,23 +104,27 @@ class Arrays:
     def observations(self) -> Observations:
         """Reads and checks the file once as columns that are screened one by one.
 
-        `x` and `z` may hold patterns; without z every pair of x is meant, without x every column.
+        `x` and `z` may hold patterns; without z every pair of x is meant, without x every column
+        but the one that is given.
         """
         if self._observations is None:
             table = self._opened(self.path)
             once = [n for n in dict.fromkeys(table.names) if n and table.names.count(n) == 1]
             twice = sorted({n for n in table.names if n and n not in once})
-            x, z = choose(once, self.x, self.z, table.where)
+            w = third(once, self.given, self.x, self.z, table.where)
+            given = [] if w is None else [w]
+            others = [name for name in once if name != w]
+            x, z = choose(others, self.x, self.z, table.where)
             absent = [name for name in self.categorical if name not in table.names]
             refuse(
                 f"dataset.categorical={name}: not there: {table.where} has {listed(table.names)}"
                 for name in absent
             )
-            found = table.load([*x, *z], self.categorical)
+            found = table.load([*x, *z, *given], self.categorical)
             drop = self.missing != "refuse"
             self._observations = observations(
-                {name: found[name] for name in (*x, *z)},
-                z, self.categorical, table.where, drop, [n for n in twice if self.x is None],
+                {name: found[name] for name in (*x, *z, *given)},
+                z, self.categorical, table.where, drop, [n for n in twice if self.x is None], w,
             )  # fmt: skip
         return self._observations
 
@@ -256,6 +260,8 @@ class Frame:
         for column in self._observations.columns:
             digest.update(f"{column.name}: {column.classes}".encode())
             digest.update(column.values.tobytes())
+        if self._observations.given is not None:
+            digest.update(f"given: {self._observations.given}".encode())
         return digest.hexdigest()
 
 
@@ -265,13 +271,14 @@ def frame_of(
     z: Sequence[str] = (),
     categorical: Sequence[str] = (),
     missing: str | None = None,
+    given: Sequence[str] = (),
 ) -> Frame:
     """Takes a table that is in memory, or a mapping of arrays, as columns to be screened.
 
     Arguments:
         frame: A DataFrame of pandas or polars, a Dataset of xarray, an array [n, d], or a mapping
             of names to arrays [n] or [n, d].
-        x, z, categorical, missing: As of `Arrays.observations`.
+        x, z, categorical, missing, given: As of `Arrays.observations`.
     """
     arrays: Columns = {}
     parts = frame.items() if isinstance(frame, Mapping) and not is_table(frame) else [("x", frame)]
@@ -291,9 +298,11 @@ def frame_of(
         for name in categorical
         if name not in arrays
     )
-    chosen, outcomes = choose(list(arrays), x, z, "frame")
-    kept = {name: arrays[name] for name in (*chosen, *outcomes)}
-    return Frame(observations(kept, outcomes, categorical, "frame", missing != "refuse"))
+    w = third(list(arrays), given, x, z, "frame")
+    chosen, outcomes = choose([name for name in arrays if name != w], x, z, "frame")
+    kept = {name: arrays[name] for name in (*chosen, *outcomes, *([] if w is None else [w]))}
+    drop = missing != "refuse"
+    return Frame(observations(kept, outcomes, categorical, "frame", drop, given=w))
 
 
 def from_memory(

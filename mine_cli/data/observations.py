@@ -13,9 +13,10 @@ from mine_cli.data.tables.columns import MIN_ROWS, gaps_of, unusable
 from mine_cli.data.tables.table import listed
 from mine_cli.errors import BadInput, refuse
 
-__all__ = ["Column", "Observations", "Tabular", "choose", "observations"]
+__all__ = ["Column", "Observations", "Tabular", "choose", "observations", "third"]
 
 MOST_PAIRS = 200_000
+SEVERAL = "several columns: task=screen takes one; task=mi-estimate takes several"
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,13 @@ class Observations:
         columns: All of them, of as many rows each.
         z: The names of the outcomes; empty where every pair of columns is asked for.
         twice: Names that several columns of the table have, which were left out.
+        given: The name of column w, given which all others are screened; None: plainly.
     """
 
     columns: list[Column]
     z: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
+    given: str | None = None
 
     def __len__(self) -> int:
         return len(self.columns[0].values)
@@ -59,12 +62,19 @@ class Observations:
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
-        """Returns the pairs of usable columns, by their numbers: x and z."""
-        fit = [i for i, column in enumerate(self.columns) if not column.fault]
+        """Returns the pairs of usable columns, by their numbers: x and z; what is given is in
+        none."""
+        fit = [i for i, c in enumerate(self.columns) if not c.fault and c.name != self.given]
         if self.z:
             outcomes = [i for i in fit if self.columns[i].name in self.z]
             return [(i, j) for j in outcomes for i in fit if i not in outcomes]
         return [(i, j) for place, i in enumerate(fit) for j in fit[place + 1 :]]
+
+    @property
+    def w(self) -> int | None:
+        """Returns the number of the column that is given."""
+        names = [column.name for column in self.columns]
+        return None if self.given is None else names.index(self.given)
 
 
 @runtime_checkable
@@ -100,6 +110,30 @@ def choose(
     return found_x, found_z
 
 
+def third(
+    names: Sequence[str],
+    given: Sequence[str],
+    x: Sequence[str] | None,
+    z: Sequence[str] | None,
+    where: str,
+) -> str | None:
+    """Returns the name of the column that is given, which patterns of x and z then leave out.
+
+    Raises:
+        BadInput: for one that is not there, that x or z name, or for several.
+    """
+    faults: list[str] = []
+    found = matched("given", names, given, where, faults)
+    for key, others in (("x", x), ("z", z)):
+        if both := [name for name in found if name in (others or [])]:
+            told = f"dataset.given and dataset.{key} share {listed(both)}"
+            faults.append(f"{told}: want it in one of them")
+    if len(found) > 1:
+        faults.append(f"dataset.given={listed(found)}: {SEVERAL}")
+    refuse(faults)
+    return found[0] if found else None
+
+
 def matched(
     side: str, names: Sequence[str], given: Sequence[str], where: str, faults: list[str]
 ) -> list[str]:
@@ -122,6 +156,7 @@ def observations(
     where: str,
     drop: bool = True,
     twice: Sequence[str] = (),
+    given: str | None = None,
 ) -> Observations:
     """Returns columns ready to be screened; two-dimensional arrays are columns side by side.
 
@@ -132,10 +167,11 @@ def observations(
         where: What the messages begin with.
         drop: Whether gaps are left out pair by pair; else BadInput is raised for them.
         twice: Of `Observations`.
+        given: Name in `arrays` of the column that is given.
 
     Raises:
-        BadInput: for unequal or too few rows, an outcome that cannot be used, fewer than two
-            columns that can, more pairs than 200,000.
+        BadInput: for unequal or too few rows, an outcome or what is given that cannot be used,
+            fewer than two columns that can, more pairs than 200,000.
     """
     check_rows(arrays, where)
     if not drop:
@@ -145,13 +181,17 @@ def observations(
             for name, array in arrays.items()
             if (gaps := gaps_of(array, nan=True)).any()
         )
-    columns, outcomes = [], []
+    columns, outcomes, w = [], [], None
     for name, array in arrays.items():
         parts = flat(name, array)
         outcomes += list(parts) if name in z else []
         columns += [column_of(n, part, name in categorical) for n, part in parts.items()]
-    found = Observations(columns, outcomes, list(twice))
-    refuse(f"{where}: {c.name}: {c.fault}" for c in columns if c.name in outcomes and c.fault)
+        if name == given:
+            w, *others = parts
+            refuse(f"dataset.given={name}: {SEVERAL}" for _ in others[:1])
+    found = Observations(columns, outcomes, list(twice), w)
+    named = [*outcomes, w]
+    refuse(f"{where}: {c.name}: {c.fault}" for c in columns if c.name in named and c.fault)
     check_pairs(found, where)
     return found
 

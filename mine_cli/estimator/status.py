@@ -1,14 +1,14 @@
 """The status word of an estimate: what is known against it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from scipy import stats
 
 from mine_cli.bounds import Bound
 from mine_cli.estimator.evaluation import Evaluation
 
-__all__ = ["NOT_OK", "below", "status", "still_rising"]
+__all__ = ["NOT_OK", "below", "status", "still_rising", "worst"]
 
 FEWEST_EFFECTIVE_ROWS = 100
 RISE_THAT_MATTERS = 0.02  # nats over another fifth of the evaluations
@@ -34,6 +34,12 @@ def status(bound: Bound, evaluation: Evaluation, select_curve: Sequence[float]) 
     if bound.has_ceiling and at_ceiling(evaluation):
         return "at_ceiling"
     return "not_converged" if still_rising(select_curve) else "ok"
+
+
+def worst(words: Iterable[str]) -> str:
+    """Returns the status that has precedence among several."""
+    found = {*words}
+    return next((word for word in NOT_OK if word in found), "ok")
 
 
 def below(estimate: float, error: float, reference: float, trusted: float) -> bool:

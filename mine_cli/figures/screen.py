@@ -21,16 +21,21 @@ FOUND = 0.05  # q-value
 Row = dict[str, str]
 
 
-def ranking(folder: Path, units: str = "nats") -> Path | None:
-    """Draws the largest estimates of screen.csv with their intervals; None without a number."""
-    rows = tested(folder)[:MOST_BARS][::-1]
+def ranking(folder: Path, units: str = "nats", given: str | None = None) -> Path | None:
+    """Draws the largest estimates of screen.csv with their intervals; None without a number.
+
+    Arguments:
+        units: "nats" or "bits": the unit of display.
+        given: the column given which they are.
+    """
+    rows = numbered(folder)[:MOST_BARS][::-1]
     if not rows:
         return None
-    figure = style.paper(7.0, 1.2 + 0.24 * len(rows))
+    figure = style.paper(5.6, 1.2 + 0.22 * len(rows))
     axes, factor = figure.subplots(), per_nat(units)
     for place, row in enumerate(rows):
         value, low, high = (factor * float(row[key]) for key in ("estimate", "low", "high"))
-        colour = style.BLUE if float(row["q_value"]) <= FOUND else style.GREY
+        colour = style.BLUE if is_found(row) else style.GREY
         axes.barh(place, value, color=style.paler(colour), height=0.7)
         axes.plot([low, high], [place, place], color=colour, linewidth=1.6)
         axes.plot(value, place, "o" if row["status"] == "ok" else "x", color=colour, markersize=4)
@@ -39,11 +44,14 @@ def ranking(folder: Path, units: str = "nats") -> Path | None:
     axes.set_yticks(range(len(rows)), labels, fontsize=8)
     axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.axvline(0, color=style.BLACK, linewidth=0.8)
-    axes.set_xlabel(f"information {'' if several else f'about {literal(rows[0])} '}({units})")
+    about = "" if several else f" about {shortened(rows[0]['z'])}"
+    axes.set_xlabel(f"information{about}{beyond(given)} ({units})")
     style.quiet(axes)
+    by_q = any(row["q_value"] for row in rows)
+    found, chance = ("q at most 0.05", "above") if by_q else ("interval above 0", "not above")
     handles = [
-        style.handle("q at most 0.05", marker="o", color=style.BLUE),
-        style.handle("more", marker="o", color=style.GREY),
+        style.handle(found, marker="o", color=style.BLUE),
+        style.handle(chance, marker="o", color=style.GREY),
         style.handle("status not ok", marker="x", color=style.BLACK),
     ]
     style.explain(figure, handles, 3)
@@ -51,16 +59,22 @@ def ranking(folder: Path, units: str = "nats") -> Path | None:
         return style.save(figure, folder / "figures" / "screen.png")
 
 
-def literal(row: Row) -> str:
-    return shortened(row["z"])
+def is_found(row: Row) -> bool:
+    """Whether a pair shows something: by its q-value or, where it has none, by its interval."""
+    return float(row["q_value"]) <= FOUND if row["q_value"] else float(row["low"]) > 0
 
 
-def heat_map(folder: Path, units: str = "nats") -> Path | None:
+def beyond(given: str | None) -> str:
+    return f" beyond {shortened(given)}" if given else ""
+
+
+def heat_map(folder: Path, units: str = "nats", given: str | None = None) -> Path | None:
     """Draws the estimates of all pairs in screen.csv, alike columns beside one another.
 
-    Of more than sixty columns those with the largest estimates; None without a number.
+    Of more than sixty columns those with the largest estimates; None without a number. Arguments
+    as of `ranking`.
     """
-    rows = tested(folder)
+    rows = numbered(folder)
     names = [name for row in rows for name in (row["x"], row["z"])]
     names = [*dict.fromkeys(names)][:MOST_COLUMNS]
     if len(names) < 2:
@@ -74,7 +88,7 @@ def heat_map(folder: Path, units: str = "nats") -> Path | None:
     axes = figure.subplots()
     np.fill_diagonal(values, np.nan)
     image = axes.imshow(values, cmap="viridis", vmin=0.0)
-    figure.colorbar(image, ax=axes, shrink=0.7, label=f"information ({units})")
+    figure.colorbar(image, ax=axes, shrink=0.7, label=f"information{beyond(given)} ({units})")
     labels = [shortened(name) for name in names]
     axes.set_xticks(range(len(names)), labels, rotation=90, fontsize=7)
     axes.set_yticks(range(len(names)), labels, fontsize=7)
@@ -116,7 +130,7 @@ def arranged(values: np.ndarray) -> list[int]:
     return leaves_list(linkage(squareform(apart), "average", optimal_ordering=True)).tolist()
 
 
-def tested(folder: Path) -> list[Row]:
+def numbered(folder: Path) -> list[Row]:
     """Returns the rows of screen.csv that have a number, the largest first."""
     with (folder / "screen.csv").open(encoding="utf-8", newline="") as file:
         return [row for row in csv.DictReader(file) if row["estimate"]]

@@ -11,7 +11,7 @@ from mine_cli.results.files import Result
 from mine_cli.results.metrics import METRICS
 from mine_cli.results.numbers import chance, known, per_nat
 
-__all__ = ["SCREEN_ADVICE", "STATUS_ADVICE", "of_screen", "summary"]
+__all__ = ["SCREEN_ADVICE", "STATUS_ADVICE", "in_notes", "of_screen", "summary"]
 
 STATUS_ADVICE = {
     "diverged": "A loss or score became infinite; the last good checkpoint was kept. "
@@ -26,7 +26,8 @@ STATUS_ADVICE = {
     "estimate, or than one of its terms: the bound is not tight. Try more rows, or a larger "
     "network.",
     "collapsed": "Fewer than a tenth of the modes are left. "
-    "Try a larger task.beta, or a smaller trainer.lr.",
+    "Try a larger weight of the information (task.beta, of task=ali method.beta), or a smaller "
+    "trainer.lr.",
     "modes_missing": "Fewer than nine tenths of the modes have a good sample. "
     "Try a larger task.beta or trainer.steps.",
     "low_quality": "Fewer than half of the samples lie near a mode. Try a larger trainer.steps.",
@@ -43,6 +44,8 @@ SCREEN_ADVICE = {
     "high_variance": "Few rows carry the whole average, so the value may be far off. "
     "Try more rows, or task=mi-estimate of these two columns.",
     "diverged": "The number is not finite. Try a smaller trainer.lr.",
+    "below_reference": "Less than 0, which information never is: of the two terms that it is the "
+    "difference of, the first falls shorter. Take it for 0, or try more rows.",
 }
 LABEL = 16  # characters before the numbers
 WIDTH = 84  # of what explains them
@@ -151,12 +154,8 @@ def rows_read(result: Result) -> list[str]:
     return [told, *explained(f"no value: {columns}")]
 
 
-def scores(result: Result, units: str, **told: object) -> list[str]:
-    """The metrics of a task that have a label: first the shares, then what is in nats.
-
-    Arguments:
-        told: What stands in the braces of their notes.
-    """
+def scores(result: Result, units: str) -> list[str]:
+    """The metrics of a task that have a label: first the shares, then what is in nats."""
     metrics, lines = result.get("metrics") or {}, []
     for metric in sorted(METRICS[result["task"]].values(), key=lambda m: m.kind == "nats"):
         found = known(metrics, metric.key)
@@ -164,8 +163,20 @@ def scores(result: Result, units: str, **told: object) -> list[str]:
             continue
         share = f" {100 * found:.{metric.decimals}f} %"
         shown = f"{value(found, units)} {units}" if metric.kind == "nats" else share
-        lines.append(row(metric.label, shown, metric.note.format(**told)))
+        lines.append(row(metric.label, shown, metric.note.format(**in_notes(result, units))))
     return lines
+
+
+def in_notes(result: Result, units: str) -> dict[str, Any]:
+    """What stands in the braces of the metrics' notes."""
+    metrics = result.get("metrics") or {}
+    rows = known(metrics, "test_rows")
+    return {
+        "on": "" if rows is None else f"on {rows:,.0f} test rows, ",
+        "samples": known(metrics, "samples") or 1,
+        "status": metrics.get("estimate_status"),
+        "h_y": in_unit(metrics.get("h_y"), units),
+    }
 
 
 def of_generator(result: Result, units: str) -> list[str]:
@@ -218,16 +229,9 @@ def of_classifier(result: Result, units: str) -> list[str]:
 def of_bottleneck(result: Result, units: str) -> list[str]:
     """How well a bottleneck predicts, and how much its codes tell of the input and the class."""
     metrics, status = result.get("metrics") or {}, str(result.get("status"))
-    beta, rows = (result.get("method") or {}).get("beta"), known(metrics, "test_rows")
+    beta = (result.get("method") or {}).get("beta")
     lines = [row("status", f" {status}", f"beta {float(beta):g}" if beta else "")]
-    lines += scores(
-        result,
-        units,
-        on="" if rows is None else f"on {rows:,.0f} test rows, ",
-        samples=known(metrics, "samples") or 1,
-        status=metrics.get("estimate_status"),
-        h_y=in_unit(metrics.get("h_y"), units),
-    )
+    lines += scores(result, units)
     for key, label, beside in (
         ("noise_errors", "noisy inputs", "error under Gaussian noise of that deviation"),
         ("fgsm_errors", "attacked inputs", "error under a sign-gradient step of that length"),
@@ -247,18 +251,20 @@ def of_screen(result: Result, units: str) -> list[str]:
     """How many pairs of columns share information, and the table's first rows."""
     metrics, top = result.get("metrics") or {}, result.get("top") or []
     tested, found = (known(metrics, key) or 0 for key in ("tested", "found"))
-    beside = f"of {tested:,.0f} pairs, with a q-value of at most 0.05"
-    lines = [row("found", f" {found:,.0f}", beside), ""]
+    note, w = result.get("p_value_note"), result.get("given")
+    by = "two standard errors above 0" if note else "with a q-value of at most 0.05"
+    lines = [row("found", f" {found:,.0f}", f"of {tested:,.0f} pairs, {by}")]
+    if w:
+        lines.append(row("given", f" {w}", f"what x tells of z to who knows {w} already"))
+    if note:
+        lines.append(row("p-values", " none", str(note)))
+    lines.append("")
     if top:
-        lines += aligned([*SCREEN_HEAD[:2], units, *SCREEN_HEAD[2:]], top, units)
-        lines += [
-            "",
-            *explained(
-                "q: the share of chance among all that have as small a q, or a "
-                "smaller one. What tells only together with another column is not seen.",
-                2,
-            ),
-        ]
+        lines += aligned(top, units, bool(note))
+        q = "q: the share of chance among all that have as small a q, or a smaller one. "
+        third = f"a column other than {w}" if w else "another column"
+        unseen = f"What tells only together with {third} is not seen."
+        lines += ["", *explained(("" if note else q) + unseen, 2)]
     for word, advice in SCREEN_ADVICE.items():
         if any(line["status"] == word for line in top[:SHOWN]):
             lines += explained(f"{word}: {advice}", 2)
@@ -269,32 +275,31 @@ def of_screen(result: Result, units: str) -> list[str]:
     return lines
 
 
-def aligned(head: list[str], top: Sequence[Mapping[str, Any]], units: str) -> list[str]:
-    """The first rows of a screen's table, in columns."""
+def aligned(top: Sequence[Mapping[str, Any]], units: str, untested: bool) -> list[str]:
+    """The first rows of a screen's table, in columns; without p and q where none are known."""
     factor = per_nat(units)
-    cells = [
-        [
-            clipped(line["x"]),
-            clipped(line["z"]),
-            f"{line['estimate'] * factor:z.3f}",
-            f"{line['low'] * factor:z.3f} to {line['high'] * factor:z.3f}",
-            chance(line["p_value"]),
-            chance(line["q_value"]),
-            line["status"],
-            f"{line['rows']:,}",
-        ]
+    lines = [
+        {
+            "x": clipped(line["x"]),
+            "z": clipped(line["z"]),
+            units: f"{line['estimate'] * factor:z.3f}",
+            "between": f"{line['low'] * factor:z.3f} to {line['high'] * factor:z.3f}",
+            **({} if untested else {k: chance(line[f"{k}_value"]) for k in "pq"}),
+            "status": str(line["status"]),
+            "rows": f"{line['rows']:,}",
+        }
         for line in top[:SHOWN]
     ]
-    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+    cells = [[*lines[0]], *([*line.values()] for line in lines)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ["  " + "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip()
-            for line in (head, *cells)]  # fmt: skip
+            for line in cells]  # fmt: skip
 
 
 def clipped(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
 
 
-SCREEN_HEAD = ("x", "z", "between", "p", "q", "status", "rows")
 SHOWN = 15  # rows of a screen's table on a terminal
 LONGEST_NAME = 24
 

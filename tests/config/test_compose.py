@@ -303,7 +303,7 @@ def test_a_bad_value_is_told_in_one_line(override: str, composed: Composer) -> N
         ),
         (
             ["task=infobottleneck", "dataset=arrays", "dataset.path=a.npz", "dataset.given=w"],
-            "dataset.given=w: only task=mi-estimate takes it; leave it out",
+            "dataset.given=w: only task=mi-estimate and screen take it; leave it out",
         ),
         (
             ["dataset=arrays", "dataset.path=a", "dataset.missing=no"],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mine_cli.data.observations import Observations, choose, observations
+from mine_cli.data.observations import Observations, choose, observations, third
 from mine_cli.errors import BadInput
 
 NAMES = ["outcome", "gene_1", "gene_2", "age"]
@@ -123,3 +123,44 @@ def test_gaps_are_refused_where_asked_for() -> None:
     gaps[5] = np.nan
     with pytest.raises(BadInput, match="a: missing in 1 rows"):
         observations({"a": gaps, "b": np.arange(200.0)}, [], (), "t", drop=False)
+
+
+def test_what_is_given_is_in_no_pair() -> None:
+    arrays = {name: RNG.normal(size=200) for name in "abcw"}
+    for z, pairs in (([], 3), (["c"], 2)):
+        found = observations(arrays, z, (), "t", given="w")
+        assert found.w == 3
+        assert len(found.pairs) == pairs
+        assert not any(3 in pair for pair in found.pairs)
+
+
+def test_a_name_or_a_pattern_of_one_column_is_given() -> None:
+    assert third(NAMES, ["age"], None, ["outcome"], "t") == "age"
+    assert third(NAMES, ["ag*"], ["gene_*"], ["outcome"], "t") == "age"
+    assert third(NAMES, [], None, None, "t") is None
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["nope"], "dataset.given=nope: not there: t has outcome, gene_1, gene_2, age"),
+        (["zz*"], r"dataset.given=zz\*: matches no column"),
+        (["outcome"], "dataset.given and dataset.z share outcome: want it in one of them"),
+        (["gene_1"], "dataset.given and dataset.x share gene_1"),
+        (["gene_*"], "gene_1, gene_2: several columns: task=screen takes one; task=mi-estimate"),
+    ],
+)
+def test_what_cannot_be_given_is_refused(given: list[str], told: str) -> None:
+    with pytest.raises(BadInput, match=told):
+        third(NAMES, given, ["gene_1", "age"] if given == ["gene_1"] else None, ["outcome"], "t")
+
+
+def test_what_is_given_and_cannot_be_used_is_refused() -> None:
+    for wrong, told in (
+        (np.zeros(200), "t: w: the same value in every row"),
+        (np.array([f"c{i}" for i in range(200)]), "t: w: 200 classes"),
+        (RNG.normal(size=(200, 2)), "dataset.given=w: several columns"),
+    ):
+        with pytest.raises(BadInput, match=told):
+            observations({"a": np.arange(200.0), "b": np.arange(200.0), "w": wrong},
+                         [], (), "t", given="w")  # fmt: skip

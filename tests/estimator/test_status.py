@@ -17,6 +17,7 @@ from mine_cli.estimator.status import (
     high_variance,
     status,
     still_rising,
+    worst,
 )
 from tests.program import run
 
@@ -213,3 +214,16 @@ def test_diverged(tmp_path: Path) -> None:
     tensors = last["task"]["members"][0]["term"].values()
     assert all(torch.isfinite(value).all() for value in tensors)
     assert (tmp_path / "run" / "figures" / "curve.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("found", "word"),
+    [
+        (["ok", "ok"], "ok"),
+        (["ok", "not_converged"], "not_converged"),
+        (["below_reference", "high_variance"], "high_variance"),
+        (["diverged", "ok"], "diverged"),
+    ],
+)
+def test_the_worse_word_counts(found: list[str], word: str) -> None:
+    assert worst(found) == worst(reversed(found)) == word

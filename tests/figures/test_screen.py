@@ -53,6 +53,18 @@ def test_the_largest_stands_on_top_with_its_interval(tmp_path: Path, drawn: list
     assert any(np.allclose(span, [0.6 / np.log(2), 0.8 / np.log(2)]) for span in spans)
 
 
+def test_without_q_values_what_lies_above_0_is_found(tmp_path: Path, drawn: list[Figure]) -> None:
+    rows = [{**row("a", "y", 0.7), "q_value": ""}, {**row("b", "y", 0.05), "q_value": ""}]
+    write_csv(tmp_path / "screen.csv", rows)
+    ranking(tmp_path, given="$age$")
+    (axes,) = drawn[0].axes
+    assert axes.get_xlabel() == r"information about y beyond \$age\$ (nats)"
+    low, high = sorted(axes.patches, key=lambda bar: bar.get_y())
+    assert low.get_facecolor() != high.get_facecolor()
+    told = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert told[:2] == ["interval above 0", "not above"]
+
+
 def test_without_a_number_nothing_is_drawn(tmp_path: Path, drawn: list[Figure]) -> None:
     write_csv(tmp_path / "screen.csv", [row("a", "y", "")])
     assert ranking(tmp_path) is None

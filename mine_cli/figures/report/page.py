@@ -37,7 +37,9 @@ svg { width: 100%; max-width: 34rem; height: auto; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; }
 th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; } .wide td, th { overflow-wrap: normal; }
-td.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+.n { text-align: right; } td.n { white-space: nowrap; font-variant-numeric: tabular-nums; }
+@media (max-width: 30rem) { .wide table { font-size: .8rem; } .wide td, .wide th {
+  padding-right: .5rem; } }
 footer, .soft { color: var(--soft); font-size: .85rem; } code { font-size: .85em; }
 svg text { fill: var(--text); font-size: 15px; } svg .soft { fill: var(--soft); font-size: 13px; }
 a { color: var(--blue); }
@@ -87,17 +89,15 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], text: int = 1) -> 
     """Returns a table whose first `text` columns are words and the others numbers."""
     if not rows:
         return ""
-    titles = "".join(f"<th>{escape(title)}</th>" for title in head)
-    lines = "".join(
-        "<tr>"
-        + "".join(
-            f"<td>{escape(cell)}</td>" if i < text else f'<td class="n">{escape(cell)}</td>'
-            for i, cell in enumerate(row)
-        )
-        + "</tr>"
-        for row in rows
-    )
-    return f'<div class="wide"><table><tr>{titles}</tr>{lines}</table></div>'
+    lines = "".join(f"<tr>{cells('td', row, text)}</tr>" for row in rows)
+    return f'<div class="wide"><table><tr>{cells("th", head, text)}</tr>{lines}</table></div>'
+
+
+def cells(tag: str, row: Sequence[str], text: int) -> str:
+    """Returns a row's cells, the first `text` of them words, the others numbers."""
+    kinds = ("" if i < text else ' class="n"' for i in range(len(row)))
+    pairs = zip(kinds, row, strict=True)
+    return "".join(f"<{tag}{kind}>{escape(cell)}</{tag}>" for kind, cell in pairs)
 
 
 def facts(found: Mapping[str, str]) -> str:

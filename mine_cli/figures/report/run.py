@@ -1,7 +1,6 @@
 """The page of a run: the number, whether to believe it and why, the pictures, how it was made."""
 
 import math
-import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,6 +30,7 @@ from mine_cli.results.summary import (
     TERMS,
     cost,
     heading,
+    in_notes,
     more_than,
     terms_of,
 )
@@ -104,7 +104,7 @@ def title(result: Result) -> str:
     if result.get("task") == "screen":
         return screened(result)
     if result.get("task") != "mi-estimate" or not x or not z:
-        return heading(result)
+        return TITLES.get(str(result.get("task")), heading(result))
     x, z = (", ".join(map(str, n)) if isinstance(n, list) else str(n) for n in (x, z))
     return f"How much {x} tells of {z}{beside(dataset)}"
 
@@ -266,14 +266,19 @@ def to_try(result: Result, low: float) -> Iterator[str]:
 def of_scores(result: Result, units: str) -> Iterator[str]:
     """What a generator, a bottleneck or a classifier is worth."""
     metrics, status = result.get("metrics") or {}, str(result.get("status"))
-    rows = []
-    for metric in METRICS[str(result["task"])].values():
+    rows, above = [], ""
+    for metric in sorted(METRICS[str(result["task"])].values(), key=lambda m: m.kind == "nats"):
         found, label = known(metrics, metric.key), metric.label or metric.title
-        if found is not None and label:
-            unit = {"nats": f" {units}", "share": " %"}.get(metric.kind, "")
-            note = re.sub(r"\s*[(;]?[^;,({]*\{.*?\}\)?,?\s*", " ", metric.note).strip()
-            shown = metric.shown(found, units, True) + unit
-            rows.append([" ".join(label.split()), note, shown])
+        if found is None or not label:
+            continue
+        part = label.startswith("  ")  # of the one above, under which a terminal indents it
+        above = above if part else label
+        unit = {"nats": f" {units}", "share": " %"}.get(metric.kind, "")
+        shown = metric.shown(found, units, True) + unit
+        if metric.key == "modes" and (there := known(metrics, "modes_there")) is not None:
+            shown += f" of {there:,.0f}"
+        name = f"{above}: {label.strip()}" if part else label
+        rows.append([name, metric.note.format(**in_notes(result, units)), shown])
     yield paragraph(HEADLINES.get(str(result["task"]), "").strip())
     fine = (
         "Nothing speaks against these numbers: they are of samples or rows that trained nothing."
@@ -285,6 +290,12 @@ def of_scores(result: Result, units: str) -> Iterator[str]:
     )
 
 
+TITLES = {
+    "gan": "How well a generator imitates the data",
+    "ali": "How well codes stand for the data, and samples imitate them",
+    "infobottleneck": "How well a classifier does that keeps little of its input",
+    "classifier": "How well digits are classified",
+}
 HEADLINES = {
     "gan": "A generator was trained to imitate the data, and its samples were judged.",
     "ali": "An encoder and a generator were trained against one discriminator, and judged on rows "
@@ -308,11 +319,11 @@ def made(result: Result, folder: Path) -> dict[str, str]:
     path = folder / ".hydra" / "overrides.yaml"
     given = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
     command = f"`{shlex.join(['mine-run', *given])}`" if given else ""
-    split = f"{result.get('split')}, folds={result.get('folds')}" if "folds" in result else ""
+    folds = f"folds={result['folds']}" if "folds" in result else ""
     versions = ", ".join(f"{k} {v}" for k, v in (result.get("versions") or {}).items())
     return {
         "command": command,
-        "split": split,
+        "split": ", ".join(filter(None, [result.get("split"), folds])),
         "run": cost(result),
         "versions": versions,
         "commit": str(result.get("commit") or ""),

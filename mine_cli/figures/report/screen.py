@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from html import escape
 from typing import Any
 
 from mine_cli.figures.report.page import bullets, paragraph, section, table
@@ -18,28 +19,47 @@ PLAIN = re.compile(r"(?!(?:null|true|false)$)[A-Za-z_/][\w./-]*")  # what Hydra 
 
 def screened(result: Result) -> str:
     """What the screen asks."""
-    outcomes = ", ".join(result.get("outcomes") or [])
-    return f"Which columns tell of {outcomes}" if outcomes else "Which columns tell of which"
+    outcomes, w = ", ".join(result.get("outcomes") or []), result.get("given")
+    asked = f"Which columns tell of {outcomes}" if outcomes else "Which columns tell of which"
+    return f"{asked} beyond what {w} tells" if w else asked
 
 
 def of_screen(result: Result, units: str) -> Iterator[str]:
     """What a screen has found, how far it is to be trusted, and what it cannot see."""
-    metrics = result.get("metrics") or {}
+    metrics, note = result.get("metrics") or {}, result.get("p_value_note")
     tested, found = (int(known(metrics, key) or 0) for key in ("tested", "found"))
-    yield f'<p class="number">{found:,} <small>of {tested:,} pairs share information</small></p>'
-    yield paragraph(
+    w = result.get("given")
+    what = "share information" + (f" beyond {escape(w)}" if w else "")
+    yield f'<p class="number">{found:,} <small>of {tested:,} pairs {what}</small></p>'
+    by_q = (
         "Found with a q-value of at most 0.05: among all that are, one in twenty at most is "
-        "expected to be chance.",
-        "soft",
+        "expected to be chance."
     )
-    yield section("The largest", table_of(result, units), paragraph(
-        f"Mutual information of x and z in {units}, with two standard errors to each side; p of "
-        "independence; q, the share of chance among all with as small a q, or a smaller one. "
-        "Every pair stands in screen.csv.", "soft"))  # fmt: skip
+    by_interval = f"Found where the interval lies above 0. There are no p-values: {note}."
+    yield paragraph(by_interval if note else by_q, "soft")
+    yield section(
+        "The largest", table_of(result, units), paragraph(of_table(result, units), "soft")
+    )
     yield section("Can it be believed?", bullets([*cautions(result)]))
     left = [f"{column['name']}: {column['why']}" for column in result.get("left_out") or []]
     yield section("Left out", bullets(left))
     yield section("What to try next", bullets([*to_try(result)]))
+
+
+def of_table(result: Result, units: str) -> str:
+    """What stands in the columns of the table."""
+    w = result.get("given")
+    what = (
+        f"how much x tells of z to who knows {w} already" if w else "mutual information of x and z"
+    )
+    tests = (
+        f"; p of independence{f' given {w}' if w else ''}; q, the share of chance among all with "
+        "as small a q, or a smaller one"
+    )
+    return (
+        f"In {units}, {what}, with two standard errors to each side"
+        f"{'' if result.get('p_value_note') else tests}. Every pair stands in screen.csv."
+    )
 
 
 def screen_in_notebook(result: Result, units: str = "nats") -> str:
@@ -48,36 +68,47 @@ def screen_in_notebook(result: Result, units: str = "nats") -> str:
 
 
 def table_of(result: Result, units: str) -> str:
-    """The first rows of the table."""
+    """The first rows of the table, without p and q where none are known."""
     factor, names = per_nat(units), ["x", "z"]
     if len(result.get("outcomes") or []) == 1:
         names = ["x"]  # z stands in the title
-    rows = [
-        [
-            *(str(row[name]) for name in names),
-            f"{row['estimate'] * factor:z.3f}",
-            chance(row["q_value"]),
-            f"{row['low'] * factor:z.3f} to {row['high'] * factor:z.3f}",
-            chance(row["p_value"]),
-            f"{row['rows']:,}",
-            str(row["status"]),
-        ]
-        for row in result.get("top") or []
-    ]
-    head = [*names, units, "q", "between", "p", "rows", "status"]
+    rows = []
+    for row in result.get("top") or []:
+        p, q = ([] if row[k] is None else [chance(row[k])] for k in ("p_value", "q_value"))
+        between = f"{row['low'] * factor:z.3f} to {row['high'] * factor:z.3f}"
+        numbers = [f"{row['estimate'] * factor:z.3f}", *q, between, *p, f"{row['rows']:,}"]
+        rows.append([*(str(row[name]) for name in names), *numbers, str(row["status"])])
+    tested = not result.get("p_value_note")
+    head = [*names, units, *["q"] * tested, "between", *["p"] * tested, "rows", "status"]
     return table(head, rows, text=len(names))
 
 
 def cautions(result: Result) -> Iterator[str]:
     """What speaks for the numbers and against them, a sentence each."""
+    w = result.get("given")
+    beside = f" than {w}" if w else ""
+    if w:
+        yield (
+            "Every number is of rows that fitted nothing. It is the difference of two bounds, of "
+            f"what x and {w} tell of z and of what {w} does. Each may fall short: it is no bound."
+        )
+        yield (
+            f"What tells of z through {w} alone is near 0 here. That need not mean that it has no "
+            f"effect: {w} may be the way by which it acts."
+        )
+        yield f"No cause either way: a column behind x and z other than {w} may still be there."
+    else:
+        yield (
+            "Every number is of rows that fitted nothing, and a lower bound: the truth may be "
+            "larger."
+        )
+        yield (
+            "A large number is no cause: it may be another column behind both, or an effect of z."
+        )
     yield (
-        "Every number is of rows that fitted nothing, and a lower bound: the truth may be larger."
+        f"A column that tells something only together with another{beside}, as the two of an "
+        "exclusive or do, is not seen here."
     )
-    yield (
-        "A column that tells something only together with another, as the two of an exclusive or "
-        "do, is not seen here."
-    )
-    yield "A large number is no cause: it may be another column behind both, or an effect of z."
     words = [str(row["status"]) for row in result.get("top") or []]
     for word, advice in SCREEN_ADVICE.items():
         if word in words:
@@ -92,8 +123,13 @@ def to_try(result: Result) -> Iterator[str]:
     if not top:
         return
     where = [typed("dataset.path", path)] if isinstance(path, str) and path != "memory" else []
-    x, z = top[0]["x"], top[0]["z"]
-    words = ["mine-run", "dataset=arrays", *where, typed("dataset.x", x), typed("dataset.z", z)]
+    x, z, w = top[0]["x"], top[0]["z"], result.get("given")
+    chosen = [
+        typed("dataset.x", x),
+        typed("dataset.z", z),
+        *([typed("dataset.given", w)] if w else []),
+    ]
+    words = ["mine-run", "dataset=arrays", *where, *chosen]
     yield f"`{' '.join(words)}`: the largest pair with larger networks and more folds."
     if len(top) > 1 and top[1]["z"] == z:
         together = typed("dataset.x", x, top[1]["x"])

@@ -1,11 +1,5 @@
-r"""Information given a third variable, as the difference of two estimates on the same rows.
+"""Information given a third variable, as the difference of two estimates on the same rows."""
 
-.. math:: I(X; Z \mid W) = I(X, W; Z) - I(W; Z)
-
-This is the chain rule (Cover and Thomas, Elements of Information Theory, 2006, eq. 2.119).
-"""
-
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,8 +9,16 @@ from torch import Tensor
 
 from mine_cli.config.schemas import TrainerConf
 from mine_cli.data import Rows
-from mine_cli.estimator.evaluation import Evaluation, pool
-from mine_cli.estimator.status import NOT_OK, status
+from mine_cli.estimator.difference import (
+    BEYOND,
+    GIVEN,
+    JOINT,
+    LOOSER,
+    difference_error,
+    error_by_folds,
+)
+from mine_cli.estimator.evaluation import pool
+from mine_cli.estimator.status import status, worst
 from mine_cli.tasks.mi_estimate.training import (
     MIEstimate,
     StackedEstimates,
@@ -26,15 +28,7 @@ from mine_cli.tasks.mi_estimate.training import (
 from mine_cli.tasks.protocol import Result
 from mine_cli.training.task import State
 
-__all__ = [
-    "GIVEN", "JOINT", "ConditionalEstimate", "difference_error", "error_by_folds", "terms_of",
-    "worst",
-]  # fmt: skip
-
-JOINT, GIVEN = "I(x, w; z)", "I(w; z)"
-"""What the two terms are called in a result."""
-
-BEYOND = 2.0  # standard errors from 0 within which a difference is told to be chance
+__all__ = ["ConditionalEstimate", "terms_of"]
 
 NO_P_VALUE = "permuting z would part it from w as well"
 
@@ -47,38 +41,6 @@ def terms_of(rows: Rows) -> dict[str, Rows]:
     joint = replace(rows, x=both, x_categorical=classes, x_names=[], given=None)
     alone = replace(joint, x=rows.given, x_categorical=rows.given_categorical)
     return {JOINT: joint, GIVEN: alone}
-
-
-def difference_error(joint: Evaluation, given: Evaluation) -> float:
-    r"""Returns the standard error of the difference of two values on the same rows, in nats.
-
-    With the influences psi and phi of row i on either,
-
-    .. math:: \mathrm{SE} = \mathrm{sd}(\psi_i - \varphi_i) / \sqrt n
-
-    (of rows in groups, by sums over these; see `Evaluation.standard_error`), in which what both
-    owe to the same rows cancels. What the influences owe to the choice of marginal pairs stays in
-    it, so that it errs on the large side.
-    """
-    between = joint.influence - given.influence
-    return replace(joint, influence=between, sampling_variance=0.0).standard_error
-
-
-def error_by_folds(differences: Sequence[float]) -> float:
-    """Returns the standard error of the mean of the folds' differences; 0 of a single fold.
-
-    Where x adds nothing, the rows' influences on both terms are nearly the same and cancel; what
-    is left is how well each fold's networks happened to be trained, which rows do not tell.
-    """
-    if len(differences) < 2:
-        return 0.0
-    return float(torch.tensor(differences).std()) / math.sqrt(len(differences))
-
-
-def worst(words: Iterable[str]) -> str:
-    """Returns the status that has precedence among several."""
-    found = {*words}
-    return next((word for word in NOT_OK if word in found), "ok")
 
 
 class ConditionalEstimate:
@@ -207,8 +169,7 @@ def judged(estimate: float, error: float) -> Mapping[str, Any]:
     if not abs(estimate) > BEYOND * error:
         return {"note": "nothing found beyond chance: within two standard errors of 0"}
     if estimate < 0:
-        told = f"{JOINT} is never less than {GIVEN}: its bound is the looser one"
-        return {"note": told, "status": "below_reference"}
+        return {"note": LOOSER, "status": "below_reference"}
     return {}
 
 

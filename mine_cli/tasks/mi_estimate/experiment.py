@@ -23,14 +23,14 @@ from mine_cli.data.margins import MARGINS, heavy_tailed
 from mine_cli.data.series import series_warning
 from mine_cli.data.split import Split
 from mine_cli.errors import BadInput
-from mine_cli.estimator.status import below
+from mine_cli.estimator.status import below, worst
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.results.files import write_json
 from mine_cli.results.folder import RunFolder
 from mine_cli.tasks import build
 from mine_cli.tasks.common import UNKNOWN, forward_pass, options, sections, trained_alike
 from mine_cli.tasks.mi_estimate import baselines
-from mine_cli.tasks.mi_estimate.conditional import ConditionalEstimate, terms_of, worst
+from mine_cli.tasks.mi_estimate.conditional import ConditionalEstimate, terms_of
 from mine_cli.tasks.mi_estimate.partial import conditional_references
 from mine_cli.tasks.mi_estimate.parts import (
     FEWEST_ROWS,

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mine_cli.data.observations import Column
 
-__all__ = ["CELLS", "Cells", "cells_of"]
+__all__ = ["CELLS", "Cells", "Crossed", "cells_of", "crossed"]
 
 CELLS = 64  # of a column of numbers: log 64 = 4.2 nats are the most that it can tell
 ROWS_A_CELL = 4  # of those that the cells are fitted on
@@ -20,8 +20,8 @@ class Cells:
 
     Arguments:
         codes: the cell of each row ``[n]``, int16; -1 where its value is missing.
-        centres: the normal score of each cell's middle rank ``[cells]``, float32; of classes too,
-            which have no order.
+        centres: what a network sees of each cell ``[cells, d]``, float32: the normal score of its
+            middle rank, or the one-hot code of a class.
         ordered: whether the cells are numbers in ascending order.
         cut: whether a cell holds several numbers.
     """
@@ -34,11 +34,41 @@ class Cells:
     def __len__(self) -> int:
         return len(self.centres)
 
+    @property
+    def numbers(self) -> bool:
+        """Whether a network has anything to smooth over."""
+        return self.ordered
+
     def merged(self, most: int) -> Tensor:
         """Numbers each cell ``[cells]`` by the larger one that it is part of, at most so many;
         classes stay what they are."""
         every = torch.arange(len(self))
         return every if not self.ordered or len(self) <= most else every * most // len(self)
+
+
+@dataclass(frozen=True)
+class Crossed(Cells):
+    """Column x beside column w, which is given: a cell for each pair of theirs, w the faster."""
+
+    x: Cells
+    w: Cells
+
+    @property
+    def numbers(self) -> bool:
+        return self.x.ordered or self.w.ordered
+
+    def merged(self, most: int) -> Tensor:
+        """Numbers each cell by the pair of larger ones, at most so many of either column."""
+        x, w = self.x.merged(most), self.w.merged(most)
+        return (x[:, None] * (w[-1] + 1) + w).flatten()
+
+
+def crossed(x: Cells, w: Cells) -> Crossed:
+    """Returns two columns as one; a row is missing where either is."""
+    there = (x.codes >= 0) & (w.codes >= 0)
+    codes = torch.where(there, x.codes.int() * len(w) + w.codes, -1)
+    centres = torch.cat([x.centres.repeat_interleave(len(w), 0), w.centres.repeat(len(x), 1)], 1)
+    return Crossed(codes, centres, x.ordered and w.ordered, x.cut and w.cut, x, w)
 
 
 def cells_of(column: Column, fitted: Tensor) -> Cells:
@@ -58,7 +88,8 @@ def cells_of(column: Column, fitted: Tensor) -> Cells:
     codes = np.where(there, np.searchsorted(edges, values, side="right"), -1).astype(np.int16)
     counts = np.bincount(np.searchsorted(edges, known, side="right"), minlength=size)
     shares = (np.cumsum(counts) - counts / 2) / max(1, len(known))
-    centres = torch.special.ndtri(torch.from_numpy(shares.clip(1e-6, 1 - 1e-6)))
+    scores = torch.special.ndtri(torch.from_numpy(shares.clip(1e-6, 1 - 1e-6)))
+    centres = torch.eye(size) if column.classes else scores[:, None]
     cut = not column.classes and size < len(np.unique(known))
     return Cells(torch.from_numpy(codes), centres.float(), not column.classes, cut)
 

@@ -55,10 +55,12 @@ class ScreenExperiment(Experiment):
         few = torch.zeros(4, 1)
         forward_pass(term_of(options(self.cfg.task, ScreenConf).widths, self.cfg.seed), few, few)
         values = [~np.isnan(column.values) for column in self.data.columns]
-        most = max(int((values[i] & values[j]).sum()) for i, j in self.data.pairs)
+        w = values[self.data.w] if self.data.w is not None else np.ones(len(self.data), bool)
+        most = max(int((values[i] & values[j] & w).sum()) for i, j in self.data.pairs)
         if most < MIN_ROWS:
+            beside = f", beside {self.data.given}," if self.data.given else ""
             raise BadInput(
-                f"dataset: no two columns have values in more than {most} rows; "
+                f"dataset: no two columns{beside} have values in more than {most} rows; "
                 f"want at least {MIN_ROWS}"
             )
 
@@ -69,7 +71,9 @@ class ScreenExperiment(Experiment):
         return {
             "dataset": f"{len(data)} rows, {len(data.columns)} columns, {classes} of classes",
             "left out": unfit or "nothing",
-            "pairs": f"{len(data.pairs):,}" + (f" with {', '.join(data.z)}" if data.z else ""),
+            "pairs": f"{len(data.pairs):,}"
+            + (f" with {', '.join(data.z)}" if data.z else "")
+            + (f", given {data.given}" if data.given else ""),
             "training": f"{self.cfg.folds} network(s) a pair of numbers, {networks.steps} steps "
             f"of {networks.batch_size} rows on cpu",
         }
@@ -94,6 +98,7 @@ class ScreenExperiment(Experiment):
             "counted": self.counted,
             "folds": self.cfg.folds,
             "outcomes": self.data.z,
+            "given": self.data.given,
             "columns": len(self.data.columns),
             "rows": {"read": len(self.data), "used": len(self.data), "gaps": {}},
             "top": [],
@@ -103,7 +108,7 @@ class ScreenExperiment(Experiment):
     def after(self, result: Result) -> Result:
         """The rows of the table that a summary shows, and the columns that it left out."""
         left = [row for row in self.table() if row["status"] == "skipped" and not row["z"]]
-        top = [row for row in self.table() if row["p_value"] is not None][:TOP]
+        top = [row for row in self.table() if row["estimate"] is not None][:TOP]
         return {"top": top, "left_out": [{"name": r["x"], "why": r["note"]} for r in left]}
 
     def table(self) -> list[Row]:
@@ -117,7 +122,7 @@ class ScreenExperiment(Experiment):
 
     def pictures(self, folder: Path) -> Mapping[str, Path]:
         draw = figures.ranking if self.data.z else figures.heat_map
-        found = draw(folder, self.cfg.units)
+        found = draw(folder, self.cfg.units, self.data.given)
         return {} if found is None else {"screen": found}
 
 

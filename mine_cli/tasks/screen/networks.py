@@ -25,21 +25,37 @@ STEPS_AT_ONCE = 64  # whose batches are drawn in one go
 def trained_tables(
     parts: Sequence[Part], widths: Sequence[int], trainer: TrainerConf, seed: int
 ) -> list[Tensor | None]:
-    """Trains a network of (normal score of x, normal score of z) for each part.
+    """Trains a network of the centres of x's and z's cells for each part, those of one shape as
+    one.
 
     Returns:
         T of every pair of a part's cells; None of a network that training has not made better
         than it began, on the select rows.
 
     Arguments:
-        parts: whose x and z are numbers, not more than are trained as one.
+        parts: not more than are trained as one.
         widths: of the hidden layers.
         trainer: steps, batch size and rate of each network.
         seed: of the weights and the batches.
     """
-    if not parts:
-        return []
-    terms = [term_of(widths, seed) for _ in parts]
+    tables: list[Tensor | None] = [None] * len(parts)
+    for shape in dict.fromkeys(map(shape_of, parts)):
+        these = [r for r, part in enumerate(parts) if shape_of(part) == shape]
+        found = of_one_shape([parts[r] for r in these], widths, trainer, seed)
+        for r, table in zip(these, found, strict=True):
+            tables[r] = table
+    return tables
+
+
+def shape_of(part: Part) -> tuple[int, int]:
+    """Returns of how many numbers the centres of x and of z are."""
+    return part.x.centres.shape[1], part.z.centres.shape[1]
+
+
+def of_one_shape(
+    parts: Sequence[Part], widths: Sequence[int], trainer: TrainerConf, seed: int
+) -> list[Tensor | None]:
+    terms = [term_of(widths, seed, shape_of(part)) for part in parts]
     ensemble = Ensemble(
         terms, trainer.lr, trainer.weight_decay, compiled=trainer.compile, betas=trainer.moments
     )
@@ -57,18 +73,21 @@ def trained_tables(
     return best
 
 
-def term_of(widths: Sequence[int], seed: int) -> MutualInformation:
-    """Returns a term of two columns; all begin alike."""
+def term_of(
+    widths: Sequence[int], seed: int, shape: tuple[int, int] = (1, 1)
+) -> MutualInformation:
+    """Returns a term of x and z of so many numbers; all begin alike."""
+    x, z = shape
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = MLP((1,), (1,), widths, ACTIVATION)
+        network = MLP((x,), (z,), widths, ACTIVATION)
         return MutualInformation(network, "dv", Derangement(), seed=seed)
 
 
 def batches(
     parts: Sequence[Part], trainer: TrainerConf, seed: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yields x and z ``[R, batch, 1]`` of fit rows, drawn anew each, and pairings."""
+    """Yields x and z ``[R, batch, d]`` of fit rows, drawn anew each, and pairings."""
     generator = torch.Generator().manual_seed(seed)
     size, marginals = trainer.batch_size, Derangement()
     for start in range(0, trainer.steps, STEPS_AT_ONCE):
@@ -84,7 +103,7 @@ def batches(
 
 
 def drawn_scores(part: Part, number: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draws fit rows with replacement: their normal scores ``[number, 1]`` of x and of z."""
+    """Draws fit rows with replacement: the centres ``[number, d]`` of x's cells and of z's."""
     which = torch.randint(len(part.fit), (number,), generator=generator)
     return part.scores(part.fit[which])
 

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control, pearson3
 
-__all__ = ["Null", "null_of", "p_value", "q_values"]
+__all__ = ["Null", "null_given", "null_of", "p_value", "q_values"]
 
 Array = NDArray[Any]
 LEAST = 1e-300  # less is no float64
@@ -44,7 +44,7 @@ def null_of(scores: Array, x: Array, z: Array) -> Null:
 
     Arguments:
         scores: T ``[cells of x, cells of z]``, fitted on other rows.
-        x: the cell of each row ``[n]``, at least three.
+        x: the cell of each row ``[n]``, at least two.
         z: the same of z.
 
     References:
@@ -61,8 +61,23 @@ def null_of(scores: Array, x: Array, z: Array) -> Null:
         found=float(scores[x, z].sum()),
         mean=float(n * mean),
         variance=float(n**2 * second / (n - 1)),
-        third=float(n**3 * third / ((n - 1) * (n - 2))),
+        third=float(n**3 * third / ((n - 1) * (n - 2))) if n > 2 else 0.0,  # of two: symmetric
     )
+
+
+def null_given(scores: Array, x: Array, w: Array, z: Array) -> Null:
+    """Returns the moments over all permutations of z within each cell of w.
+
+    Those of several cells are independent, so that their moments add. A cell of one row has none.
+
+    Arguments:
+        scores: T ``[cells of x, cells of w, cells of z]``, fitted on other rows.
+        x, w, z: the cell of each row ``[n]``.
+    """
+    cells, counts = np.unique(w, return_counts=True)
+    here = [(cell, w == cell) for cell in cells[counts > 1]]
+    nulls = [null_of(scores[:, cell], x[rows], z[rows]) for cell, rows in here]
+    return Null(*(math.fsum(getattr(null, f.name) for null in nulls) for f in fields(Null)))
 
 
 def p_value(parts: Sequence[Null]) -> float:

@@ -14,9 +14,12 @@ from mine_cli.estimator.evaluation import Evaluation, evaluate, random_shifts
 from mine_cli.networks.contingency import log_ratios
 from mine_cli.networks.elliptical import Elliptical
 from mine_cli.networks.interface import Noise, StatisticsNetwork
-from mine_cli.tasks.screen.cells import Cells
+from mine_cli.tasks.screen.cells import CELLS, Cells
 
-__all__ = ["Part", "ScoreTable", "combined", "fitted_tables", "held_out", "over_cells", "reported"]
+__all__ = [
+    "SELECT_ROWS", "Part", "ScoreTable", "combined", "fitted_tables", "held_out", "over_cells",
+    "reported",
+]  # fmt: skip
 
 LEVELS = (8, 16, 32)  # cells of a side, at most, in the tables of counts
 ELLIPTICAL_ROWS = 2000  # more make it no better: its few numbers are off by 1 / (2 n) nats
@@ -45,13 +48,13 @@ class Part:
         return self.x.codes[rows].long(), self.z.codes[rows].long()
 
     def scores(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the normal scores of x and of z of some rows, ``[m, 1]`` each."""
+        """Returns the centres of the cells of x and of z of some rows, ``[m, d]`` each."""
         x, z = self.codes(rows)
-        return self.x.centres[x][:, None], self.z.centres[z][:, None]
+        return self.x.centres[x], self.z.centres[z]
 
     @property
     def ordered(self) -> bool:
-        """Whether x and z are numbers, which a network can smooth over."""
+        """Whether x and z are numbers, which a network or a law can smooth over."""
         return self.x.ordered and self.z.ordered
 
 
@@ -75,8 +78,9 @@ class ScoreTable(StatisticsNetwork):
 
 def over_cells(network: StatisticsNetwork, part: Part) -> Tensor:
     """Returns a network's T of every pair of cells, ``[cells of x, cells of z]``."""
-    a, b = network.embed(part.x.centres[:, None], part.z.centres[:, None])
-    return network.head(a[:, None], b[None]).float()
+    a, b = network.embed(part.x.centres, part.z.centres)
+    blocks = [network.head(some[:, None], b[None]) for some in a.split(CELLS)]
+    return torch.cat(blocks).float()
 
 
 @torch.no_grad()

@@ -147,7 +147,7 @@ def test_the_scale_is_even_and_its_marks_are_right(nats: float) -> None:
 def test_a_generator_and_a_bottleneck(tmp_path: Path) -> None:
     points_run(tmp_path / "gan", 1.0, 0, steps=(500,))
     bottleneck_run(tmp_path / "ib", "mine_gaussian", 0.01, steps=(0, 300))
-    for name, told in (("gan", "high quality"), ("ib", "cross-entropy")):
+    for name, told in (("gan", "KL: its floor"), ("ib", "error: averaged")):
         path = figures.report_of_run(tmp_path / name)
         page = Page(path.read_text(encoding="utf-8"))
         assert told in page.text

@@ -64,6 +64,32 @@ def test_what_the_screen_asks() -> None:
     assert screened(result(outcomes=[])) == "Which columns tell of which"
 
 
+def given(**more: Any) -> dict[str, Any]:
+    untested = [row | {"p_value": None, "q_value": None} for row in result()["top"]]
+    return result(given="age", top=untested, p_value_note="age is numbers", **more)
+
+
+def test_a_screen_given_a_column_says_so_and_why_there_is_no_p_value() -> None:
+    assert screened(given()) == "Which columns tell of y beyond what age tells"
+    page = "\n".join(of_screen(given(), "nats"))
+    assert "There are no p-values: age is numbers." in page
+    assert "share information beyond age" in page
+    assert "to who knows age already" in page
+    assert "no bound" in page
+    assert "dataset.given=age" in page
+    assert '<th class="n">p</th>' not in page
+    assert '<th class="n">p</th>' in "\n".join(of_screen(result(given="age"), "nats"))
+
+
+def test_the_terminal_leaves_out_columns_that_are_empty() -> None:
+    told = summary(given(), "nats")
+    (head,) = [line for line in told.splitlines() if line.startswith("  x ")]
+    assert head.split() == ["x", "z", "nats", "between", "status", "rows"]
+    assert "two standard errors above 0" in told
+    assert "age is numbers" in told
+    assert "q: the share" not in told
+
+
 def test_units_are_those_that_were_asked_for() -> None:
     assert "0.721" in screen_in_notebook(result(), "bits")  # 0.5 nats
 

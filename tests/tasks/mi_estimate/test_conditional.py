@@ -12,22 +12,12 @@ import torch
 
 import mine_cli
 from mine_cli.api import composed
-from mine_cli.bounds import DV
 from mine_cli.data.arrays import from_memory
 from mine_cli.errors import BadInput
-from mine_cli.estimator.evaluation import Evaluation, evaluate
+from mine_cli.estimator.difference import GIVEN, JOINT
 from mine_cli.results.summary import summary
-from mine_cli.tasks.mi_estimate.conditional import (
-    GIVEN,
-    JOINT,
-    ConditionalEstimate,
-    difference_error,
-    error_by_folds,
-    judged,
-    worst,
-)
+from mine_cli.tasks.mi_estimate.conditional import ConditionalEstimate, judged
 from mine_cli.tasks.mi_estimate.experiment import MIEstimateExperiment
-from tests.conftest import GaussianLogRatio
 from tests.program import run
 
 CPU = torch.device("cpu")
@@ -155,46 +145,14 @@ def test_heavy_tails_of_one_decide_the_margins_of_both() -> None:
     assert experiment((x, z, w, 0.0)).kinds == ["standard", "rank"]
 
 
-# The error of a difference
-
-
-def evaluation(rho: float, shift: int = 0) -> Evaluation:
-    torch.manual_seed(shift)
-    x = torch.randn(400, 1)
-    z = rho * x + math.sqrt(1 - rho**2) * torch.randn(400, 1)
-    return evaluate(GaussianLogRatio(1, rho), DV(), x, z, pairs=40_000)
-
-
-def test_the_difference_of_a_value_from_itself_has_no_error() -> None:
-    assert difference_error(evaluation(0.5), evaluation(0.5)) == 0
-
-
-def test_errors_of_unlike_rows_add_as_squares() -> None:
-    a, b = evaluation(0.7), evaluation(0.5, shift=1)
-    together = math.hypot(a.standard_error, b.standard_error)
-    assert difference_error(a, b) == pytest.approx(together, rel=0.15)
+# What is said of it
 
 
 def test_what_training_left_is_seen_between_folds() -> None:
-    assert error_by_folds([0.3]) == 0
-    assert error_by_folds([0.1, 0.3]) == pytest.approx(0.1)
     x, z, w, _ = chain(300, 5)
     found = mine_cli.estimate(x, z, given=w, **QUICK)
     assert found.standard_error is not None
     assert found.standard_error >= found.result["fold_sd"] / math.sqrt(5) > 0
-
-
-@pytest.mark.parametrize(
-    ("found", "word"),
-    [
-        (["ok", "ok"], "ok"),
-        (["ok", "not_converged"], "not_converged"),
-        (["below_reference", "high_variance"], "high_variance"),
-        (["diverged", "ok"], "diverged"),
-    ],
-)
-def test_the_worse_word_counts(found: list[str], word: str) -> None:
-    assert worst(found) == worst(reversed(found)) == word
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from mine_cli.data.observations import Column
-from mine_cli.tasks.screen.cells import CELLS, cells_of
+from mine_cli.tasks.screen.cells import CELLS, cells_of, crossed
 
 RNG = np.random.default_rng(0)
 
@@ -36,7 +36,7 @@ def test_few_numbers_are_a_cell_each() -> None:
     assert not cells.cut
     assert cells.codes[[0, 100, 200]].tolist() == [0, 1, 2]
     middle = torch.special.ndtri(torch.tensor([1 / 6, 1 / 2, 5 / 6]))
-    torch.testing.assert_close(cells.centres, middle)
+    torch.testing.assert_close(cells.centres, middle[:, None])
 
 
 def test_many_zeros_share_a_cell_and_none_is_empty() -> None:
@@ -68,3 +68,30 @@ def test_what_is_missing_has_no_cell() -> None:
     cells = cells_of(Column("a", values), torch.arange(200))
     assert cells.codes[7] == -1
     assert (cells.codes >= 0).sum() == 199
+
+
+def test_a_class_is_seen_as_its_one_hot_code() -> None:
+    column = Column("a", RNG.integers(0, 3, 300).astype(float), ("a", "b", "c"))
+    assert torch.equal(cells_of(column, torch.arange(300)).centres, torch.eye(3))
+
+
+def test_two_columns_beside_one_another_are_a_cell_for_each_pair() -> None:
+    x = Column("x", RNG.integers(0, 3, 300).astype(float))
+    w = Column("w", RNG.integers(0, 2, 300).astype(float), ("a", "b"))
+    w.values[5] = np.nan
+    rows = torch.arange(300)
+    both = crossed(cells_of(x, rows), cells_of(w, rows))
+    assert len(both) == 6
+    assert both.codes[5] == -1
+    assert both.codes[6] == 2 * x.values[6] + w.values[6]
+    code = int(both.codes[7])
+    assert both.centres[code, 1:].argmax() == w.values[7]
+    assert both.centres[code, 0] == cells_of(x, rows).centres[int(x.values[7]), 0]
+    assert (both.ordered, both.numbers) == (False, True)
+
+
+def test_cells_of_two_columns_are_merged_side_by_side() -> None:
+    x, w = (cells_of(Column("a", RNG.normal(size=2000)), torch.arange(2000)) for _ in range(2))
+    merged = crossed(x, w).merged(8).reshape(64, 64)
+    assert torch.equal(merged, x.merged(8)[:, None] * 8 + w.merged(8))
+    assert merged[-1, -1] == 63

@@ -71,6 +71,55 @@ def test_the_command_ranks_the_columns_of_a_table(tmp_path: Path) -> None:
     assert shown.index("linear") < shown.index("gene_1")
 
 
+def test_the_command_ranks_what_columns_tell_beyond_another(tmp_path: Path) -> None:
+    write(tmp_path, frame())
+    done = program.run(
+        tmp_path, "task=screen", "dataset.path=cells.csv", "dataset.z=outcome",
+        "dataset.given=kind", "trainer.steps=4", "hydra.run.dir=run",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "run" / "screen.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["x"] for row in rows} == {"linear", "gene_1", "gene_2", "cell"}
+    assert rows[0]["x"] == "linear"
+    assert float(rows[0]["q_value"]) < 0.05
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["given"] == "kind"
+    assert "p_value_note" not in result
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Which columns tell of outcome beyond what kind tells" in page
+    assert "what x tells of z to who knows kind already" in " ".join(done.stdout.split())
+    shown = program.run(tmp_path, "show=run")
+    assert "what x tells of z to who knows kind already" in " ".join(shown.stdout.split())
+
+
+def test_given_numbers_there_are_no_p_values_and_the_reason_is_said(tmp_path: Path) -> None:
+    found = mine_cli.screen(
+        frame(), z="outcome", given="gene_1", x=["linear", "kind", "gene_2"],
+        folder=tmp_path / "run", **QUICK,
+    )  # fmt: skip
+    assert {*found["p_value"]} == {*found["q_value"]} == {None}
+    why = "permuting z would part it from gene_1 as well"
+    assert found.result["p_value_note"] == why
+    assert found.result["metrics"]["found"] == sum(low > 0 for low in found["low"]) > 0
+    assert why in str(found)
+    assert "two standard errors above 0" in str(found)
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert why in page
+    assert '<th class="n">q</th>' not in page
+    with (tmp_path / "run" / "screen.csv").open() as file:
+        assert {row["q_value"] for row in csv.DictReader(file)} == {""}
+
+
+def test_given_classes_every_pair_is_drawn_as_a_map(tmp_path: Path) -> None:
+    found = mine_cli.screen(
+        frame(), x=["outcome", "gene_*"], given="kind", folder=tmp_path / "run", **QUICK
+    )
+    assert len(found) == 3
+    assert all(p is not None for p in found["p_value"])
+    assert (tmp_path / "run" / "figures" / "screen.png").stat().st_size > 0
+
+
 def test_without_an_outcome_every_pair_is_screened_and_drawn_as_a_map(tmp_path: Path) -> None:
     found = mine_cli.screen(
         frame(), x=["outcome", "gene_*", "kind"], folder=tmp_path / "run", **QUICK
@@ -151,6 +200,13 @@ def test_a_run_that_goes_on_leaves_the_table_of_one_that_was_not_stopped(
         (["dataset.x=[zz*]"], "dataset.x=zz*: matches no column"),
         (["dataset.x=kind"], "one column, kind: want at least two"),
         (["dataset.z=cell"], "cell: 300 classes: want at most 50"),
+        (["dataset.given=nope"], "dataset.given=nope: not there: cells.csv has outcome, linear"),
+        (["dataset.z=outcome", "dataset.given=outcome"], "dataset.given and dataset.z share out"),
+        (["dataset.x=[kind,gene_1]", "dataset.given=kind"], "dataset.given and dataset.x share"),
+        (["dataset.given=cell"], "cell: 300 classes: want at most 50"),
+        (["dataset.given=[kind,gene_1]"], "kind, gene_1: several columns: task=screen takes one"),
+        (["dataset.given=gene_*"], "dataset.given=gene_1, gene_2: several columns"),
+        (["dataset.x=kind", "dataset.given=gene_1"], "one column, kind: want at least two"),
         (["dataset.categorical=[q]"], "dataset.categorical=q: not there"),
         (["dataset.missing=refuse"], "linear: missing in 20 rows"),
         (["network=mlp"], "network: task=screen takes none"),
@@ -184,6 +240,11 @@ def test_bad_input_is_one_line_and_no_folder(
     [
         ({"frame": scipy.sparse.random(200, 3, format="csr")}, "a sparse matrix: want it dense"),
         ({"frame": frame(), "z": "nope"}, "dataset.z=nope: not there: frame has"),
+        ({"frame": frame(), "given": "nope"}, "dataset.given=nope: not there: frame has"),
+        ({"frame": frame(), "z": "kind", "given": "kind"}, "dataset.given and dataset.z share"),
+        ({"frame": frame(), "given": ["kind", "gene_1"]}, "several columns: task=screen takes"),
+        ({"frame": frame() | {"flat": np.ones(300)}, "given": "flat"}, "flat: the same value in"),
+        ({"frame": frame(), "dataset.given": "kind"}, "dataset.given: want given="),
         ({"frame": frame(50)}, "frame: 50 rows: want at least 100"),
         ({"frame": {}}, "frame: no columns"),
         ({"frame": {"a": np.zeros(200), "b": np.zeros(100)}}, "want as many in each"),
@@ -205,3 +266,6 @@ def test_columns_that_never_meet_are_refused() -> None:
     a[:150], b[150:] = np.nan, np.nan
     with pytest.raises(BadInput, match="no two columns have values in more than 0 rows"):
         mine_cli.screen({"a": a, "b": b}, **QUICK)
+    c = np.random.default_rng(1).normal(size=300)
+    with pytest.raises(BadInput, match="no two columns, beside b, have values in more than 0"):
+        mine_cli.screen({"a": a, "b": b, "c": c}, given="b", **QUICK)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest, moment
 
-from mine_cli.tasks.screen.null import Null, null_of, p_value, q_values
+from mine_cli.tasks.screen.null import Null, null_given, null_of, p_value, q_values
 
 RNG = np.random.default_rng(0)
 
@@ -21,6 +21,29 @@ def test_moments_are_those_of_all_permutations() -> None:
     assert found.mean == pytest.approx(np.mean(sums))
     assert found.variance == pytest.approx(np.var(sums))
     assert found.third == pytest.approx(moment(sums, 3))
+
+
+def test_moments_within_cells_are_those_of_all_permutations_that_keep_w() -> None:
+    scores = RNG.normal(size=(3, 3, 4)) ** 3
+    w = np.array([0, 1, 0, 1, 0, 1, 0, 2, 1, 0])  # five, four and one
+    x, z = RNG.integers(0, 3, 10), RNG.integers(0, 4, 10)
+    by_cell = []
+    for cell in (0, 1):
+        (rows,) = np.nonzero(w == cell)
+        orders = itertools.permutations(rows)
+        by_cell.append([scores[x[rows], cell, z[list(order)]].sum() for order in orders])
+    found = null_given(scores, x, w, z)
+    kept = w < 2  # a row alone in its cell cannot be permuted
+    assert found.found == pytest.approx(scores[x, w, z][kept].sum())
+    assert found.mean == pytest.approx(sum(map(np.mean, by_cell)))
+    assert found.variance == pytest.approx(sum(map(np.var, by_cell)))
+    assert found.third == pytest.approx(sum(moment(sums, 3) for sums in by_cell))
+
+
+def test_two_rows_have_a_symmetric_null() -> None:
+    found = null_of(RNG.normal(size=(2, 2)), np.array([0, 1]), np.array([1, 0]))
+    assert found.third == 0
+    assert found.variance > 0
 
 
 def test_the_p_value_is_that_of_a_normal_law_where_nothing_is_skewed() -> None:
