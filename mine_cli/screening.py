@@ -35,8 +35,9 @@ class Screening:
 
     Arguments:
         rows: a dictionary for each pair, with the keys ``x``, ``z``, ``estimate``, ``low``,
-            ``high`` (two standard errors to each side), ``p_value``, ``q_value``, ``status``,
-            ``rows`` and ``note``; columns that were left out stand at the end.
+            ``high`` (two standard errors to each side, above also what cells of numbers may
+            hide), ``p_value``, ``q_value``, ``status``, ``rows`` and ``note``; columns that were
+            left out stand at the end.
         result: everything that result.json holds.
     """
 

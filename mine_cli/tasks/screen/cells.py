@@ -12,6 +12,7 @@ __all__ = ["CELLS", "Cells", "Crossed", "cells_of", "crossed"]
 
 CELLS = 64  # of a column of numbers: log 64 = 4.2 nats are the most that it can tell
 ROWS_A_CELL = 4  # of those that the cells are fitted on
+WITHIN = 0.25  # over the number of cells: the share of a normal variance within equal ones
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Cells:
         """Whether a network has anything to smooth over."""
         return self.ordered
 
+    @property
+    def within(self) -> float:
+        """The share of a normal variance that lies within the cells."""
+        return WITHIN / len(self) if self.cut else 0.0
+
     def merged(self, most: int) -> Tensor:
         """Numbers each cell ``[cells]`` by the larger one that it is part of, at most so many;
         classes stay what they are."""
@@ -56,6 +62,10 @@ class Crossed(Cells):
     @property
     def numbers(self) -> bool:
         return self.x.ordered or self.w.ordered
+
+    @property
+    def within(self) -> float:
+        return self.x.within + self.w.within
 
     def merged(self, most: int) -> Tensor:
         """Numbers each cell by the pair of larger ones, at most so many of either column."""

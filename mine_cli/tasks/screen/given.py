@@ -16,9 +16,6 @@ from mine_cli.tasks.screen.tables import SELECT_ROWS, Part, combined, fitted_tab
 __all__ = ["Alone", "Difference", "alone_of", "beside", "difference", "null_in"]
 
 
-WITHIN = 0.25  # over the number of cells: the share of a normal variance within equal ones
-
-
 @dataclass(frozen=True)
 class Alone:
     """What w tells of z by itself, in one fold.
@@ -106,7 +103,7 @@ def leak(part: Part, told: float) -> float:
     if x.ordered:
         sides = [side.centres[side.codes[part.report].long(), 0] for side in (x, w)]
         a_square = float(torch.corrcoef(torch.stack(sides))[0, 1].nan_to_num() ** 2)
-    d = WITHIN / len(w)
+    d = w.within
     kept = a_square * b_square * d**2
     kept /= (1 - a_square * (1 - d)) * (1 - b_square * (1 - d))
     return -0.5 * math.log1p(-kept)

@@ -17,8 +17,8 @@ from mine_cli.networks.interface import Noise, StatisticsNetwork
 from mine_cli.tasks.screen.cells import CELLS, Cells
 
 __all__ = [
-    "SELECT_ROWS", "Part", "ScoreTable", "combined", "fitted_tables", "held_out", "over_cells",
-    "reported",
+    "SELECT_ROWS", "Part", "ScoreTable", "combined", "fitted_tables", "held_out", "hidden",
+    "over_cells", "reported",
 ]  # fmt: skip
 
 LEVELS = (8, 16, 32)  # cells of a side, at most, in the tables of counts
@@ -153,3 +153,20 @@ def reported(table: Tensor, constant: float, part: Part) -> Evaluation:
     """Evaluates Donsker and Varadhan's bound on the report rows, crossed with one another."""
     network = ScoreTable(table)
     return evaluate(network, DV(), *part.codes(part.report), pairs=REPORT_PAIRS, constant=constant)
+
+
+def hidden(part: Part, value: float) -> float:
+    r"""Returns about how much of what x and z share their cells hide, in nats.
+
+    Of normal columns that share I, with d the sum of the shares of variance within cells, it is
+
+    .. math:: \tfrac12 \log(1 + d \, (e^{2I} - 1))
+
+    for what lies within a cell is noise to whoever sees the cell.
+
+    Arguments:
+        part: of the pair.
+        value: I, as the cells show it.
+    """
+    d = part.x.within + part.z.within
+    return 0.5 * math.log1p(d * math.expm1(2 * max(0.0, value)))

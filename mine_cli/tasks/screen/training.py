@@ -20,7 +20,7 @@ from mine_cli.tasks.screen.cells import Cells, cells_of, crossed
 from mine_cli.tasks.screen.given import Alone, Difference, alone_of, difference, null_in
 from mine_cli.tasks.screen.networks import trained_tables
 from mine_cli.tasks.screen.null import Null, p_value, q_values
-from mine_cli.tasks.screen.tables import Part, combined, fitted_tables, reported
+from mine_cli.tasks.screen.tables import Part, combined, fitted_tables, hidden, reported
 from mine_cli.training.rng import stream
 from mine_cli.training.stack import AT_ONCE_ON_CPU
 from mine_cli.training.task import State
@@ -267,7 +267,7 @@ def verdict(parts: Sequence[Part], found: Evaluation, p: float | None) -> Row:
     return {
         "estimate": found.value,
         "low": found.value - 2 * error,
-        "high": found.value + 2 * error,
+        "high": found.value + 2 * error + max(hidden(part, found.value) for part in parts),
         "p_value": p,
         "status": word,
         "note": note,
@@ -283,6 +283,7 @@ def verdict_given(parts: Sequence[Part], beyond: Difference, p: float | None) ->
         return {"status": "diverged", "note": "not finite"}
     low, high = (beyond.value + side * BEYOND * beyond.error for side in (-1, 1))
     word = worst([*words, "below_reference" if high < 0 else "ok"])
+    high += max(hidden(part, beyond.joint.value) for part in parts)
     note = LOOSER if word == "below_reference" else of_joint["note"]
     return of_joint | {
         "estimate": beyond.value, "low": low, "high": high, "status": word, "note": note,

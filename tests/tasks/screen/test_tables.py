@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.special import ndtr, ndtri
 
 from mine_cli.data.observations import Column
 from mine_cli.networks.mlp import MLP
@@ -15,6 +16,7 @@ from mine_cli.tasks.screen.tables import (
     combined,
     fitted_tables,
     held_out,
+    hidden,
     over_cells,
     reported,
 )
@@ -99,3 +101,31 @@ def test_the_bound_is_the_information_of_classes() -> None:
     part = part_of(x, z, 8000)
     found = reported(*combined(fitted_tables(part), part), part)
     assert abs(found.value - truth) < 3 * found.standard_error + 1e-3
+
+
+def information_of_cells(rho: float, cells: int, points: int = 64) -> float:
+    """What a normal pair's cells of equal share tell of one another, by quadrature; nats."""
+    x = ndtri((np.arange(cells * points) + 0.5) / (cells * points))
+    edges = np.concatenate([[-np.inf], ndtri(np.arange(1, cells) / cells), [np.inf]])
+    below = ndtr((edges - rho * x[:, None]) / math.sqrt(1 - rho**2))
+    joint = np.diff(below, axis=1).reshape(cells, points, cells).mean(1) / cells
+    return float((joint * np.log(joint.clip(1e-300) * cells**2)).sum())
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.99])
+@pytest.mark.parametrize("n", [4000, 400])  # cells of 64, and fewer
+def test_what_cells_hide_of_normal_columns(rho: float, n: int) -> None:
+    part = gaussian(n, rho)
+    truth = -0.5 * math.log(1 - rho**2)
+    told = information_of_cells(rho, len(part.x))
+    lost, allowed = truth - told, hidden(part, told)
+    assert lost < allowed + 0.002
+    assert allowed < 3 * lost + 0.002
+
+
+def test_classes_and_single_numbers_hide_nothing() -> None:
+    classes = Column("x", RNG.integers(0, 3, 400).astype(float), ("a", "b", "c"))
+    counts = Column("z", RNG.integers(0, 5, 400).astype(float))
+    assert hidden(part_of(classes, counts, 400), 1.0) == 0
+    numbers = Column("z", RNG.normal(size=400))
+    assert 0 < hidden(part_of(classes, numbers, 400), 1.0) < 0.1
