@@ -117,10 +117,15 @@ def test_mutated_command_lines(
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("quarter", range(4))
 @given(arguments=command_lines())
-@settings(ANY, max_examples=10_000, derandomize=False, database=None)
+@settings(ANY, max_examples=2_500, derandomize=False, database=None)
 def test_ten_thousand_mutated_command_lines(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: Path, arguments: list[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    images: Path,
+    quarter: int,
+    arguments: list[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     check(arguments, images)
