@@ -179,7 +179,7 @@ def reproduce(name: str, row: Row, plan: Plan) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     settings = list(plan.passed)
     if row.classified:
-        settings.append(sweeps.classifier(settings, folder, row.classified))
+        settings.append(sweeps.classifier(settings, plan.runs, row.classified))
     commands = {key: sweep.arguments(plan.budget) for key, sweep in row.sweeps.items()}
     folders = {key: folder / key for key in commands}
     for key, arguments in commands.items():

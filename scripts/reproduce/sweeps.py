@@ -42,7 +42,7 @@ def run(arguments: Sequence[str], folder: Path) -> None:
 
 
 def classifier(settings: Sequence[str], folder: Path, key: str) -> str:
-    """The setting that names a classifier of MNIST, trained where there is none yet."""
+    """The setting that names all rows' classifier of MNIST, trained where there is none yet."""
     kept = folder / "classifier.pt"
     if not kept.exists():
         run_folder = folder / f"classifier-{time.time_ns()}"
