@@ -523,6 +523,9 @@ class MLPConf:
     _target_: str = "mine_cli.networks.MLP"
     widths: list[int] = ruled([100, 100], WIDTHS, "Units of each hidden layer.")
     activation: str = ruled("gelu", ACTIVATION, "Activation of the hidden layers.")
+    lengths: bool = ruled(
+        False, None, "Whether it sees the length of each x and of each z beside their columns."
+    )
 
 
 @dataclass

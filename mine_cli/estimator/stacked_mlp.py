@@ -39,7 +39,7 @@ class StackedMLP:
     """
 
     def __init__(self, network: MLP, stacked: Mapping[str, Tensor]) -> None:
-        self.activation = network.rest.activation
+        self.activation, self.seen = network.rest.activation, network.seen
         names = ["first_x.weight", "first_x.bias", "first_z.weight"]
         for i in range(len(network.rest.layers)):
             names += [f"rest.layers.{i}.weight", f"rest.layers.{i}.bias"]
@@ -62,7 +62,8 @@ class StackedMLP:
 
         ``x [R, n, ...]``, ``z [R, m, ...]`` and ``pairing [R, n, k]`` as in `scoring.score`.
         """
-        t = PairScores.apply(self.activation, x.flatten(2), z.flatten(2), pairing, *self.weights)
+        x, z = self.seen(x.flatten(2)), self.seen(z.flatten(2))
+        t = PairScores.apply(self.activation, x, z, pairing, *self.weights)
         return t[:, 0], t[:, 1:].mT
 
 

@@ -9,7 +9,26 @@ from torch import Generator, Tensor
 from mine_cli.networks.interface import Noise, StatisticsNetwork
 from mine_cli.networks.layers import PairLayers, flat, split_linear
 
-__all__ = ["MLP", "NoisyMLP"]
+__all__ = ["MLP", "NoisyMLP", "with_length"]
+
+
+def with_length(rows: Tensor) -> Tensor:
+    r"""Appends to rows of several columns their length, of unit spread where those are normal.
+
+    .. math:: x \mapsto (x, \sqrt{2d} \, (|x| / \sqrt d - 1))
+
+    What a row says may depend on how far out it lies (a scale that columns share, a turn that
+    grows with the distance), which a perceptron of many columns is slow to learn.
+
+    Arguments:
+        rows: ``[..., d]`` on a common scale, of mean 0 and standard deviation 1; one column stays
+            as it is.
+    """
+    d = rows.shape[-1]
+    if d == 1:
+        return rows
+    length = rows.square().mean(-1, keepdim=True).sqrt() - 1
+    return torch.cat([rows, math.sqrt(2 * d) * length], -1)
 
 
 class MLP(StatisticsNetwork):
@@ -20,6 +39,7 @@ class MLP(StatisticsNetwork):
         z_shape: The shape of one z.
         widths: The widths of the hidden layers, at least one.
         activation: elu, gelu, leaky_relu, relu, silu or tanh.
+        lengths: Whether it sees the length of each x and of each z too; see `with_length`.
 
     Raises:
         BadInput: for an unknown activation, or no hidden layer.
@@ -40,10 +60,14 @@ class MLP(StatisticsNetwork):
         z_shape: Sequence[int],
         widths: Sequence[int] = (100, 100),
         activation: str = "gelu",
+        lengths: bool = False,
     ) -> None:
         super().__init__()
         self.rest = PairLayers(widths, activation)
-        size_x, size_z = math.prod(x_shape), math.prod(z_shape)
+        self.lengths = lengths
+        size_x, size_z = (
+            size + (lengths and size > 1) for size in (math.prod(x_shape), math.prod(z_shape))
+        )
         self.first_x, self.first_z = split_linear(size_x, size_z, widths[0])
 
     @property
@@ -51,8 +75,12 @@ class MLP(StatisticsNetwork):
         """What is added to every score."""
         return self.rest.constant
 
+    def seen(self, rows: Tensor) -> Tensor:
+        """Returns rows ``[..., d]`` as the first layer sees them."""
+        return with_length(rows) if self.lengths else rows
+
     def embed(self, x: Tensor, z: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
-        return self.first_x(flat(x)), self.first_z(flat(z))
+        return self.first_x(self.seen(flat(x))), self.first_z(self.seen(flat(z)))
 
     def head(self, a: Tensor, b: Tensor, noise: Noise | None = None) -> Tensor:
         return self.rest(a + b)

@@ -14,8 +14,8 @@ from mine_cli.networks.mlp import MLP, NoisyMLP
 NETWORKS, ROWS = 3, 6
 
 
-def networks(widths: list[int], activation: str) -> list[MLP]:
-    return [MLP((2,), (2, 2), widths, activation).double() for _ in range(NETWORKS)]
+def networks(widths: list[int], activation: str, lengths: bool = False) -> list[MLP]:
+    return [MLP((2,), (2, 2), widths, activation, lengths).double() for _ in range(NETWORKS)]
 
 
 def stacked(networks: list[MLP]) -> dict[str, Tensor]:
@@ -35,10 +35,11 @@ def batch(k: int, rows_of_z: int = ROWS) -> tuple[Tensor, Tensor, Tensor]:
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize(("widths", "k", "rows_of_z"), [([4], 1, ROWS), ([5, 4, 3], 2, 10)])
+@pytest.mark.parametrize("lengths", [False, True])
 def test_scores_and_gradients_are_autograd_s(
-    activation: str, widths: list[int], k: int, rows_of_z: int
+    activation: str, widths: list[int], k: int, rows_of_z: int, lengths: bool
 ) -> None:
-    own = networks(widths, activation)
+    own = networks(widths, activation, lengths)
     weights = stacked(own)
     x, z, pairing = batch(k, rows_of_z)
     found = StackedMLP(own[0], weights)(x, z, pairing)

@@ -8,7 +8,7 @@ from torch import nn
 
 from mine_cli.errors import BadInput
 from mine_cli.networks.layers import ACTIVATIONS
-from mine_cli.networks.mlp import MLP, NoisyMLP
+from mine_cli.networks.mlp import MLP, NoisyMLP, with_length
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -80,3 +80,36 @@ def test_what_cannot_be_built_is_told_in_one_line(make: Callable[[], object], li
     with pytest.raises(BadInput, match=line) as caught:
         make()
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("d", [2, 5, 40])
+def test_the_length_of_normal_rows_has_unit_spread_about_zero(d: int) -> None:
+    rows = torch.randn(20_000, d, dtype=torch.float64)
+    seen = with_length(rows)
+    assert torch.equal(seen[:, :-1], rows)
+    assert seen[:, -1].mean().abs() < 0.3 / d**0.5 + 0.03
+    assert abs(seen[:, -1].std() - 1) < 0.1
+    by_hand = (2 * d) ** 0.5 * (rows.norm(dim=1) / d**0.5 - 1)
+    torch.testing.assert_close(seen[:, -1], by_hand)
+
+
+def test_a_network_of_lengths_sees_them_of_several_columns_alone() -> None:
+    network = MLP((3,), (1,), widths=[8], lengths=True)
+    assert network.first_x.in_features == 4
+    assert network.first_z.in_features == 1
+    x, z = torch.randn(10, 3), torch.randn(10, 1)
+    plain = MLP((4,), (1,), widths=[8])
+    plain.load_state_dict(network.state_dict())
+    torch.testing.assert_close(network(x, z), plain(with_length(x), z))
+
+
+def test_lengths_tell_turns_that_grow_with_the_distance() -> None:
+    """With no weight on the columns, the score still turns with how far out x lies."""
+    network = MLP((6,), (2,), widths=[4], lengths=True)
+    with torch.no_grad():
+        network.first_x.weight[:, :-1] = 0
+    direction, z = torch.randn(6), torch.zeros(5, 2)
+    x = direction / direction.norm() * torch.tensor([0.5, 1.0, 2.0, 3.0, 4.0])[:, None]
+    assert len(network(x, z).unique()) == 5
+    turned = torch.linalg.qr(torch.randn(6, 6)).Q
+    torch.testing.assert_close(network(x @ turned, z), network(x, z))
