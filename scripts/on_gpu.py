@@ -91,8 +91,8 @@ def main() -> None:
     runs.mkdir(parents=True, exist_ok=True)
     data = [f"data_dir={given['data_dir']}"] if "data_dir" in given else []
     settings = [f"{key}={value}" for key, value in (plan.settings | given).items()]
-    if ROWS[name].classified:
-        settings.append(sweeps.classifier(data, runs))
+    if (key := ROWS[name].classified) is not None:
+        settings.append(sweeps.classifier(data, runs, key))
     folders = {sweep: runs / sweep for sweep in plan.sweeps}
     for sweep, experiment in plan.sweeps.items():
         words = ["-m", f"experiment={experiment}", *plan.arms, *settings]
