@@ -93,7 +93,7 @@ def estimate(
     x: Any,
     z: Any,
     bound: str = "mine",
-    network: str = "mlp",
+    network: str = "mlp_deep",
     seed: int = 0,
     *,
     folder: str | Path | None = None,

@@ -18,7 +18,7 @@ from mine_cli.estimator.term import MutualInformation
 from mine_cli.tasks.load import FinishedTerm, finished_term, term_of
 from mine_cli.tasks.mi_estimate.experiment import MIEstimateExperiment
 from mine_cli.tasks.mi_estimate.few import FEWEST, estimate_of_few
-from mine_cli.tasks.run import Run, undisturbed
+from mine_cli.tasks.run import Run, undisturbed, use_threads
 from mine_cli.training.trainer import Trainer
 
 try:
@@ -48,7 +48,7 @@ class MutualInformationEstimator(BaseEstimator):
 
     Arguments:
         bound: ``mine``, ``dv``, ``infonce`` ...
-        network: The statistics network, ``mlp`` ...
+        network: The statistics network, ``mlp_deep`` ...
         discrete_target: Whether numbers in y are classes; ``auto``: text, booleans, and at most
             20 different whole numbers are.
         options: Other keys of the configuration, ``{"folds": 10, "trainer.steps": 500}``.
@@ -74,7 +74,7 @@ class MutualInformationEstimator(BaseEstimator):
     def __init__(
         self,
         bound: str = "mine",
-        network: str = "mlp",
+        network: str = "mlp_deep",
         discrete_target: str | bool = "auto",
         options: Mapping[str, Any] | None = None,
         random_state: Any = 0,
@@ -116,8 +116,9 @@ class MutualInformationEstimator(BaseEstimator):
     def _fit_networks(self, X: Any, y: Any, classes: Sequence[str], seed: int) -> None:
         chosen = {"bound": self.bound, "network": self.network, "seed": seed}
         experiment = experiment_on(X, y, classes, **QUIET | chosen | dict(self.options or {}))
-        (run,) = trained([experiment])
-        self.result_ = run.finish()
+        with undisturbed():
+            (run,) = trained([experiment])
+            self.result_ = run.finish()
         rows = experiment.data.rows
         assert rows is not None
         assert run.task.best is not None
@@ -188,7 +189,8 @@ def mutual_info(
         else:
             given = {**QUIET, **SMALL, "seed": seed, **(options or {})}
             experiments = [experiment_on(column, y, classes, **given) for column in columns]
-            results = [result_of(run) for run in trained(experiments)]
+            with undisturbed():
+                results = [result_of(run) for run in trained(experiments)]
     found = [(result["estimate"], result.get("p_value")) for result in results]
     scores, p_values = np.array(found, dtype=float).T
     return scores, p_values
@@ -197,16 +199,16 @@ def mutual_info(
 def trained(experiments: Sequence[MIEstimateExperiment]) -> list[Run]:
     """Trains estimates, those of one shape as one model; returns their runs in the same order."""
     groups: dict[str, list[Run]] = {}
-    with undisturbed():
-        runs = []
-        for experiment in experiments:
-            experiment.check()
-            runs.append(Run(experiment, None, None, progress=False))
-            groups.setdefault(experiment.fusion_key(), []).append(runs[-1])
-        for alike in groups.values():
-            for start in range(0, len(alike), AT_ONCE):
-                some = [run.training for run in alike[start : start + AT_ONCE]]
-                Trainer(some, fused=len(some) > 1).fit()
+    runs = []
+    for experiment in experiments:
+        use_threads(experiment)
+        experiment.check()
+        runs.append(Run(experiment, None, None, progress=False))
+        groups.setdefault(experiment.fusion_key(), []).append(runs[-1])
+    for alike in groups.values():
+        for start in range(0, len(alike), AT_ONCE):
+            some = [run.training for run in alike[start : start + AT_ONCE]]
+            Trainer(some, fused=len(some) > 1).fit()
     return runs
 
 

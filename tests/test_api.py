@@ -15,7 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.version import getbase
 
 import mine_cli
-from mine_cli.api import composed, keep_configuration
+from mine_cli.api import composed, experiment_on, keep_configuration
 from mine_cli.errors import BadInput
 from mine_cli.tasks import run as runs
 from mine_cli.tasks.registry import checked
@@ -50,6 +50,15 @@ def test_importing_the_package_imports_no_torch() -> None:
     look = "import sys, mine_cli; dir(mine_cli); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_the_defaults_are_the_command_s() -> None:
+    made = experiment_on(*rows()).cfg
+    typed = composed(["dataset=arrays", "dataset.path=memory"])
+    for part in ("network", "bound", "marginals", "task"):
+        assert made[part] == typed[part]
+    assert made.trainer.weight_decay == typed.trainer.weight_decay
+    assert made.trainer.lr == typed.trainer.lr
 
 
 def test_names_of_the_package() -> None:

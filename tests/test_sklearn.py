@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import sparse
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
@@ -16,6 +17,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import mine_cli
 from mine_cli.sklearn import MutualInformationEstimator, is_discrete, mutual_info, seed_of
+from mine_cli.training.trainer import Trainer
 
 QUICK: dict[str, Any] = {"trainer.steps": 10, "folds": 2, "network.widths": [8]}
 # check name -> why the contract cannot mean it here
@@ -146,3 +148,27 @@ def test_a_frame_with_text_is_taken_as_it_is() -> None:
     found = MutualInformationEstimator().fit(frame, y)
     assert found.mi_ > 0.4
     assert found.score(frame, y) > 0.4
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_it_computes_on_as_many_threads_as_it_is_told(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One, unless told otherwise: small networks on many wait for one another."""
+    seen: list[int] = []
+    fit = Trainer.fit
+
+    def watched(trainer: Trainer) -> None:
+        seen.append(torch.get_num_threads())
+        fit(trainer)
+
+    monkeypatch.setattr(Trainer, "fit", watched)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    options = QUICK | ({} if threads == 1 else {"trainer.threads": threads})
+    x = np.random.default_rng(0).normal(size=(120, 2))
+    mutual_info(x, x[:, 0], options=options)
+    MutualInformationEstimator(options=options).fit(x, x[:, 0])
+    assert {*seen} == {threads}
+    assert torch.get_num_threads() == 3
+    torch.set_num_threads(before)

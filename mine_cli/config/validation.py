@@ -137,7 +137,12 @@ def is_own(node: object) -> bool:
 
 
 def section_faults(prefix: str, node: DictConfig, schema: type) -> Iterator[str]:
-    """Yields unknown keys, missing values and broken rules of one section."""
+    """Yields unknown keys, missing values and broken rules of one section.
+
+    A network or a bound may leave out keys, as a file of one's own does, or a run from before the
+    key was there: its class has the same defaults.
+    """
+    optional = "_target_" in node and prefix != "dataset."
     rules: dict[str, Rule | None] = {f.name: f.metadata.get("rule") for f in fields(schema)}
     names = [name for name in rules if name != "_target_"]
     if not prefix:
@@ -149,6 +154,8 @@ def section_faults(prefix: str, node: DictConfig, schema: type) -> Iterator[str]
             yield f"{prefix}{key}: no such key; {wanted(key, names)}"
     for key, rule in rules.items():
         if key not in node or OmegaConf.is_missing(node, key):
+            if optional and key not in node:
+                continue
             if prefix or key not in SECTIONS:  # an absent section is told of once, by validate
                 yield f"{prefix}{key}: missing; give {prefix}{key}=..."
         elif typed[key] == f"${{{key}}}":  # the root's own value, judged there

@@ -11,14 +11,17 @@ from mine_cli.networks.layers import PairLayers, flat, split_linear
 
 __all__ = ["MLP", "NoisyMLP", "with_length"]
 
+FURTHEST = 4.0  # spreads of a normal row's length
+
 
 def with_length(rows: Tensor) -> Tensor:
     r"""Appends to rows of several columns their length, of unit spread where those are normal.
 
-    .. math:: x \mapsto (x, \sqrt{2d} \, (|x| / \sqrt d - 1))
+    .. math:: x \mapsto (x, \min\{4, \sqrt{2d} \, (|x| / \sqrt d - 1)\})
 
     What a row says may depend on how far out it lies (a scale that columns share, a turn that
-    grows with the distance), which a perceptron of many columns is slow to learn.
+    grows with the distance), which a perceptron of many columns is slow to learn. What lies
+    further out than four spreads is taken for as far, so that no single row rules.
 
     Arguments:
         rows: ``[..., d]`` on a common scale, of mean 0 and standard deviation 1; one column stays
@@ -27,8 +30,8 @@ def with_length(rows: Tensor) -> Tensor:
     d = rows.shape[-1]
     if d == 1:
         return rows
-    length = rows.square().mean(-1, keepdim=True).sqrt() - 1
-    return torch.cat([rows, math.sqrt(2 * d) * length], -1)
+    length = math.sqrt(2 * d) * (rows.square().mean(-1, keepdim=True).sqrt() - 1)
+    return torch.cat([rows, length.clamp(max=FURTHEST)], -1)
 
 
 class MLP(StatisticsNetwork):

@@ -73,8 +73,7 @@ def run_experiment(experiment: Experiment, folder: Path | None) -> Result:
         Diverged: after a result with that status was written.
         Interrupted: after the run was saved.
     """
-    if experiment.cfg.trainer.threads is not None:
-        torch.set_num_threads(experiment.cfg.trainer.threads)
+    use_threads(experiment)
     keep_memory()
     saved = checkpoint.latest(folder) if experiment.cfg.resume and folder else None
     state = distributed.broadcast(saved)
@@ -91,6 +90,12 @@ def run_experiment(experiment: Experiment, folder: Path | None) -> Result:
         return current.finish()
     finally:
         current.close()
+
+
+def use_threads(experiment: Experiment) -> None:
+    """Computes on as many CPU threads as the configuration says, from here on."""
+    if experiment.cfg.trainer.threads is not None:
+        torch.set_num_threads(experiment.cfg.trainer.threads)
 
 
 class Run:

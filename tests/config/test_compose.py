@@ -55,6 +55,7 @@ network:
   _target_: mine_cli.networks.MLP
   widths: [100, 100]
   activation: gelu
+  lengths: false
 bound:
   _target_: mine_cli.bounds.Mine
   rate: 0.01

@@ -1,7 +1,9 @@
 """Every option of every group, composed from conf/, builds, trains a few steps and reports."""
 
+import inspect
 import json
 import math
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,12 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import get_class
 from omegaconf import DictConfig
 
 from mine_cli.config.compose import conf_dir
 from mine_cli.config.schemas import METHODS, SECTIONS, TAKES, USES
-from mine_cli.config.validation import validate
+from mine_cli.config.validation import TARGETS, validate
 from mine_cli.networks.classifier import ACCURATE, DigitClassifier, save_classifier
 from mine_cli.tasks import run
 from mine_cli.tasks.registry import checked
@@ -332,3 +335,14 @@ def test_the_truth_stands_beside_the_estimate(data: Path, tmp_path: Path) -> Non
     assert result["error"] == pytest.approx(result["estimate"] - result["true_mi"])
     assert "closed form" in result["true_mi_note"]
     assert result["marginal_pairs"] >= 4000
+
+
+@pytest.mark.parametrize("target", [t for t in TARGETS if not t.startswith("mine_cli.data.")])
+def test_a_class_has_the_defaults_of_its_schema(target: str) -> None:
+    """So that a file of one's own may leave keys out; see `validation.section_faults`."""
+    known = inspect.signature(get_class(target)).parameters
+    for field in fields(TARGETS[target]):
+        if field.name != "_target_":
+            made = field.default_factory() if callable(field.default_factory) else field.default
+            default = known[field.name].default
+            assert made == (list(default) if isinstance(default, tuple) else default), field.name
