@@ -34,7 +34,7 @@ log = logging.getLogger("mine_cli")
 Kind = TypeVar("Kind")
 
 SMALLEST_PROBE = 16  # rows, a quarter of which is looked at
-OF_TRAINING = {"optimizer", "pace", "steps", "stream"}
+OF_TRAINING = {"lowered", "optimizer", "pace", "steps", "stream"}
 """What a state dict holds beside the modules, once the term has been trained."""
 
 
@@ -154,6 +154,7 @@ class MutualInformation(nn.Module):
         self.on_nonfinite = on_nonfinite
         self.casts = True  # x and z to the network's precision, unless it sees to that itself
         self.steps, self.skipped = 0, 0
+        self.lowered = False  # whether rows have been moved to lower what this very network says
         self.latest: Tensor | None = None
         self._optimizer: torch.optim.Optimizer | None = None
         self._generator: torch.Generator | None = None
@@ -288,15 +289,18 @@ class MutualInformation(nn.Module):
 
         Differentiable in x and z; no gradient reaches the statistics network.
         """
-        return -self.minimise(x, z, z_extra)
+        return -self._seen(self.bound.objective, x, z, z_extra)
 
     def minimise(self, x: Tensor, z: Tensor, z_extra: Tensor | None = None) -> Tensor:
         """Returns the term to *add* to a loss to lower I(x; z): the bound's objective.
 
         Differentiable in x and z; no gradient reaches the statistics network. Lowering a lower
-        bound also rewards fooling the network: keep it trained (`step`) in between.
+        bound also rewards fooling the network: keep it trained (`step`) in between, and measure
+        what is left by a term that is trained afresh; of this one `evaluate` says ``lowered``.
         """
-        return self._seen(self.bound.objective, x, z, z_extra)
+        found = self._seen(self.bound.objective, x, z, z_extra)
+        self.lowered = self.lowered or found.requires_grad
+        return found
 
     def forward(self, x: Tensor, z: Tensor, z_extra: Tensor | None = None) -> Tensor:
         """Returns the bound's value on this batch, in nats, scalar.
@@ -373,14 +377,24 @@ class MutualInformation(nn.Module):
         """Evaluates the bound on rows, with its standard error; see `evaluation.evaluate`.
 
         Rows that were not trained on, of this process alone. ``print`` shows value, error and
-        status; the status knows no curve, and so cannot say ``not_converged``.
+        status; the status knows no curve, and so cannot say ``not_converged``. In place of ``ok``
+        it is ``untrained`` where nothing is found and no step was taken, and ``lowered`` after
+        `minimise`, where a term that is trained afresh may find more.
         """
         x, z = self._coded(x, z)
         if any(self.noise):
             x, z = self._noisy(torch.Generator(x.device).manual_seed(self.seed), x, z)
         with evaluating(self.network), full_precision(x):
             found = evaluate(self.network, self.bound, x, z, **options)
-        return replace(found, status=status(self.bound, found, ()))
+        word = status(self.bound, found, ())
+        return replace(found, status=self._doubted(found) if word == "ok" else word)
+
+    def _doubted(self, found: Evaluation) -> str:
+        """Returns what speaks against an evaluation in which nothing else does, or ``ok``."""
+        if self.lowered:
+            return "lowered"
+        nothing = found.value < 2 * found.standard_error
+        return "untrained" if nothing and not self.steps and not self.calibrated else "ok"
 
     def crossing(self, batch_size: int, pairs: int) -> dict[str, int]:
         """Returns how `evaluate` is to cross rows: so many pairs in all, or (InfoNCE, whose value
@@ -550,6 +564,8 @@ class MutualInformation(nn.Module):
             found["stream"] = self._generator.get_state()
         if self.pace is not None:
             found["pace"] = self.pace.state()
+        if self.lowered:
+            found["lowered"] = torch.tensor(True)
         destination.update({f"{prefix}{name}": value for name, value in found.items()})
 
     @torch.no_grad()
@@ -582,7 +598,7 @@ class MutualInformation(nn.Module):
 
     def _resume(self, trained: dict[str, Tensor]) -> None:
         """Goes on as after the steps that a state dict was saved after."""
-        self.steps = int(trained.get("steps", 0))
+        self.steps, self.lowered = int(trained.get("steps", 0)), "lowered" in trained
         self._optimizer = None
         of_optimizer = {
             key.removeprefix("optimizer."): value

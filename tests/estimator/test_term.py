@@ -69,6 +69,46 @@ def test_a_flipped_sign_would_be_noticed() -> None:
     assert play("mine", "minimise", sign=-1.0) > 0.05
 
 
+def stepped(steps: int = 60) -> MutualInformation:
+    mi = MutualInformation(MLP((1,), (1,), widths=[16]), lr=1e-2)
+    for _ in range(steps):
+        x, z = Channel()(256)
+        mi.step(x, z.detach())
+    return mi
+
+
+def test_nothing_found_by_what_was_never_trained_is_not_ok() -> None:
+    x, z = (rows.detach() for rows in Channel()(2000))
+    assert stepped(0).evaluate(x, z).status == "untrained"
+    assert stepped().evaluate(x, z).status == "ok"
+    found = stepped().evaluate(x, torch.randn(2000, 1))
+    assert found.value < 0.1
+    assert found.status in ("ok", "high_variance")
+    known = MutualInformation(GaussianLogRatio(1, 0.7))  # right as it is
+    assert known.evaluate(x, z / 2**0.5).status == "ok"
+
+
+@pytest.mark.parametrize("use", ["minimise", "maximise", "read", "frozen", "saved"])
+def test_what_was_lowered_is_not_ok(use: str) -> None:
+    """Rows were moved against this very network: what it says of them is no estimate."""
+    mi, channel = stepped(), Channel()
+    x, z = channel(256)
+    if use == "maximise":
+        mi.maximise(x, z).backward()
+    elif use == "read":
+        mi(x, z)
+    elif use == "frozen":
+        mi.minimise(x, z.detach())
+    else:
+        mi.minimise(x, z).backward()
+    if use == "saved":
+        other = stepped(0)
+        other.load_state_dict(mi.state_dict())
+        mi = other
+    x, z = (rows.detach() for rows in channel(2000))
+    assert mi.evaluate(x, z).status == ("lowered" if use in ("minimise", "saved") else "ok")
+
+
 @pytest.mark.parametrize("bound", list(BOUNDS))
 @pytest.mark.parametrize("direction", ["maximise", "minimise"])
 def test_gradients_stay_on_their_own_side(bound: str, direction: str) -> None:
