@@ -129,10 +129,10 @@ def to_try(result: Result) -> Iterator[str]:
         typed("dataset.z", z),
         *([typed("dataset.given", w)] if w else []),
     ]
-    words = ["mine-run", "dataset=arrays", *where, *chosen]
-    yield f"`{' '.join(words)}`: the largest pair with larger networks and more folds."
+    start = ["mine-run", "dataset=arrays", *where]
+    yield f"`{' '.join([*start, *chosen])}`: the largest pair with larger networks and more folds."
     if len(top) > 1 and top[1]["z"] == z:
-        together = typed("dataset.x", x, top[1]["x"])
+        together = " ".join([*start, typed("dataset.x", x, top[1]["x"]), *chosen[1:]])
         yield f"`{together}`: how much two columns tell together."
 
 
