@@ -57,8 +57,9 @@ def of_table(result: Result, units: str) -> str:
         "as small a q, or a smaller one"
     )
     return (
-        f"In {units}, {what}, with two standard errors to each side"
-        f"{'' if result.get('p_value_note') else tests}. Every pair stands in screen.csv."
+        f"In {units}, {what}, and how far chance alone may move it: two standard errors to each "
+        f"side, above also what cells may hide{'' if result.get('p_value_note') else tests}. "
+        "Every pair stands in screen.csv."
     )
 
 
@@ -99,8 +100,8 @@ def cautions(result: Result) -> Iterator[str]:
         yield f"No cause either way: a column behind x and z other than {w} may still be there."
     else:
         yield (
-            "Every number is of rows that fitted nothing, and a lower bound: the truth may be "
-            "larger."
+            "Every number is of rows that fitted nothing, and a lower bound: what small critics "
+            "miss comes on top, so that the truth may lie above the range of chance."
         )
         yield (
             "A large number is no cause: it may be another column behind both, or an effect of z."
