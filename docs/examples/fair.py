@@ -109,8 +109,8 @@ def draw(curves: dict[str, list[float]]) -> None:
 
     figure, axes = pyplot.subplots(figsize=(5, 3), layout="constrained")
     for name, values in curves.items():
-        axes.plot(values, label=name)
-    axes.set(xlabel="twentieths of the training", ylabel="I(code; paper), nats", ylim=(-0.1, 0.2))
+        axes.plot([i / len(values) for i in range(len(values))], values, label=name)
+    axes.set(xlabel="share of the training", ylabel="I(code; paper), nats", ylim=(-0.05, None))
     axes.legend(frameon=False)
     figure.savefig("fair.png", dpi=150)
 

@@ -67,7 +67,8 @@ def check_scores(network: nn.Module, x: Tensor, z: Tensor) -> None:
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         raise BadInput(
             f"network: {type(network).__name__} cannot score x {list(x.shape)} with z "
-            f"{list(z.shape)}: {str(error).splitlines()[0]}"
+            f"{list(z.shape)}: {str(error).splitlines()[0]}; want one for rows of shape "
+            f"{tuple(x.shape[1:])} and {tuple(z.shape[1:])}"
         ) from error
     if scores.shape != (len(x),):
         raise BadInput(

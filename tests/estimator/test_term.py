@@ -462,7 +462,9 @@ def test_rows_that_do_not_fit_are_one_clear_line() -> None:
     for call in (mi, mi.step, mi.evaluate, mi.pointwise, mi.minimise, mi.calibrate):
         with pytest.raises(BadInput, match=r"^z: int64 \[60\] holds whole numbers.*num_classes"):
             call(rows, torch.arange(60))
-        with pytest.raises(BadInput, match=r"^network: MLP cannot score x \[2, 2\] with z \[2, 5"):
+        with pytest.raises(
+            BadInput, match=r"^network: MLP cannot score x \[2, 2\] with z \[2, 5.*\(5,"
+        ):
             call(rows, torch.randn(60, 5))
         with pytest.raises(BadInput, match="x has 60 rows and z has 61"):
             call(rows, torch.randn(61, 3))
