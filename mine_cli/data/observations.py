@@ -191,7 +191,11 @@ def observations(
             refuse(f"dataset.given={name}: {SEVERAL}" for _ in others[:1])
     found = Observations(columns, outcomes, list(twice), w)
     named = [*outcomes, w]
-    refuse(f"{where}: {c.name}: {c.fault}" for c in columns if c.name in named and c.fault)
+    refuse(
+        f"{where}: {c.name}: {c.fault}; want another column in its place"
+        for c in columns
+        if c.name in named and c.fault
+    )
     check_pairs(found, where)
     return found
 
