@@ -99,8 +99,10 @@ class Derangement(Marginals):
             )
         # Seat the rows in a circle at random: a row's partners are its next num neighbours.
         circle = permutations(batches, n, generator)
-        near = [circle.roll(-s, 1) for s in range(1, self.num + 1)]
-        return torch.stack([torch.empty_like(circle).scatter_(1, circle, s) for s in near], 2)
+        partners = circle.new_empty(batches, n, self.num)
+        for s in range(self.num):
+            partners[..., s].scatter_(1, circle, circle.roll(-1 - s, 1))
+        return partners
 
 
 class Independent(Marginals):

@@ -159,6 +159,7 @@ class MutualInformation(nn.Module):
         self._optimizer: torch.optim.Optimizer | None = None
         self._generator: torch.Generator | None = None
         self._fitting: dict[tuple[Any, ...], torch.dtype | None] = {}
+        self._stateful = True  # whether the network has buffers, once it is known
         self._joined = False
         # log E[e^T] over rows that were not trained on: the constant of `pointwise`.
         self.log_partition = torch.zeros((), dtype=torch.float64)
@@ -195,7 +196,7 @@ class MutualInformation(nn.Module):
 
     def _descend(self, x: Tensor, z: Tensor) -> Tensor:
         pairing, noise = self.draw(len(x), self.generator(x.device))
-        before = [(buffer, buffer.clone()) for buffer in self.statistics.buffers()]
+        before = [(buffer, buffer.clone()) for buffer in self._moving()]
         loss, *scores = self.losses(x, z, pairing, noise)
         if not math.isfinite(loss.item()):
             for buffer, value in before:
@@ -218,6 +219,12 @@ class MutualInformation(nn.Module):
                 p.grad = None
         self.steps += 1
         return self.bound.value(*scores).detach()
+
+    def _moving(self) -> Iterator[Tensor]:
+        """Returns the buffers that a loss may move: of the bound, and of a network with any."""
+        yield from self.bound.buffers()
+        if self._stateful:
+            yield from self.network.buffers()
 
     def _refuse(self, loss: float, x: Tensor, z: Tensor, *scores: Tensor) -> None:
         """Counts a step that is not taken, or raises why."""
@@ -520,6 +527,7 @@ class MutualInformation(nn.Module):
         else:
             first = next(self.network.parameters(), None) if self.casts else None
             dtype = None if first is None else first.dtype
+            self._stateful = next(self.network.buffers(), None) is not None
         x = coded(x, self.num_classes[0], "x", dtype)
         z = coded(z, self.num_classes[1], "z", dtype)
         if kind not in self._fitting and len(x):
