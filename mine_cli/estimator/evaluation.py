@@ -206,7 +206,7 @@ def assess(
     return Evaluation(
         **found._asdict(),
         joint_mean=joint_mean,
-        shift_means=t_marginal.double().mean(1),
+        shift_means=means(t_marginal),
         log_partition=plain.log_mean,
         lower_bound=lower_bound,
         marginal_pairs=len(t_joint) * negatives,
@@ -304,6 +304,14 @@ class Moments:
     row: Tensor
     column: Tensor
     variance: float
+
+
+def means(scores: Tensor) -> Tensor:
+    """Returns the mean of each row of scores ``[k, n]``, float64, without a copy of them all."""
+    found = torch.empty(len(scores), dtype=torch.float64, device=scores.device)
+    for i, score in enumerate(scores):
+        found[i] = score.double().mean()
+    return found
 
 
 def moments(scores: Tensor, shifts: Sequence[int]) -> Moments:
