@@ -158,8 +158,7 @@ class MutualInformation(nn.Module):
         self.latest: Tensor | None = None
         self._optimizer: torch.optim.Optimizer | None = None
         self._generator: torch.Generator | None = None
-        self._fitting: dict[tuple[Any, ...], torch.dtype | None] = {}
-        self._stateful = True  # whether the network has buffers, once it is known
+        self._fitting: set[tuple[Any, ...]] = set()
         self._joined = False
         # log E[e^T] over rows that were not trained on: the constant of `pointwise`.
         self.log_partition = torch.zeros((), dtype=torch.float64)
@@ -196,7 +195,7 @@ class MutualInformation(nn.Module):
 
     def _descend(self, x: Tensor, z: Tensor) -> Tensor:
         pairing, noise = self.draw(len(x), self.generator(x.device))
-        before = [(buffer, buffer.clone()) for buffer in self._moving()]
+        before = [(buffer, buffer.clone()) for buffer in self.statistics.buffers()]
         loss, *scores = self.losses(x, z, pairing, noise)
         if not math.isfinite(loss.item()):
             for buffer, value in before:
@@ -219,12 +218,6 @@ class MutualInformation(nn.Module):
                 p.grad = None
         self.steps += 1
         return self.bound.value(*scores).detach()
-
-    def _moving(self) -> Iterator[Tensor]:
-        """Returns the buffers that a loss may move: of the bound, and of a network with any."""
-        yield from self.bound.buffers()
-        if self._stateful:
-            yield from self.network.buffers()
 
     def _refuse(self, loss: float, x: Tensor, z: Tensor, *scores: Tensor) -> None:
         """Counts a step that is not taken, or raises why."""
@@ -490,7 +483,6 @@ class MutualInformation(nn.Module):
     def __setattr__(self, name: str, value: Any) -> None:
         if name in ("network", "bound"):
             self.statistics[name] = value
-            self._fitting.clear()
         else:
             super().__setattr__(name, value)
 
@@ -521,19 +513,15 @@ class MutualInformation(nn.Module):
     def _coded(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """Rows as the network takes them; raises BadInput where it cannot."""
         check_paired(x, z)
-        kind = (x.shape[1:], z.shape[1:], x.dtype, z.dtype)
-        if kind in self._fitting:
-            dtype = self._fitting[kind]
-        else:
-            first = next(self.network.parameters(), None) if self.casts else None
-            dtype = None if first is None else first.dtype
-            self._stateful = next(self.network.buffers(), None) is not None
+        first = next(self.network.parameters(), None) if self.casts else None
+        dtype = None if first is None else first.dtype
         x = coded(x, self.num_classes[0], "x", dtype)
         z = coded(z, self.num_classes[1], "z", dtype)
+        kind = (x.shape[1:], z.shape[1:], x.dtype, z.dtype)
         if kind not in self._fitting and len(x):
             with evaluating(self.network):
                 check_scores(self.network, x[:2], z[:2])
-            self._fitting[kind] = dtype
+            self._fitting.add(kind)
         return x, z
 
     def _noisy(self, generator: torch.Generator, x: Tensor, *zs: Tensor) -> tuple[Tensor, ...]:
@@ -555,7 +543,6 @@ class MutualInformation(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "MutualInformation":
         self.statistics._apply(fn, recurse)
-        self._fitting.clear()  # it may compute in another precision from here on
         if self._optimizer is not None:  # its moments follow the parameters
             self._optimizer.load_state_dict(self._optimizer.state_dict())
         return self
@@ -607,7 +594,6 @@ class MutualInformation(nn.Module):
             return
         missing_keys.extend(prefix + key for key in found.missing_keys)
         unexpected_keys.extend(prefix + key for key in found.unexpected_keys)
-        self._fitting.clear()
         self._resume(trained)
 
     def _resume(self, trained: dict[str, Tensor]) -> None:

@@ -387,6 +387,17 @@ def test_its_parts_go_where_the_model_goes() -> None:
     assert "MLP, Mine, Derangement" in repr(model)
 
 
+def test_a_network_may_change_its_precision_between_two_calls() -> None:
+    """By itself too, of which the term is not told."""
+    mi, x = MutualInformation(MLP((2,), (2,), widths=[8])), torch.randn(64, 2)
+    assert mi(x, x).isfinite()
+    mi.network.double()
+    assert mi(x, x).isfinite()
+    assert mi.evaluate(x, x).value < math.inf
+    mi.network.float()
+    assert mi.step(x, x).isfinite()
+
+
 @pytest.mark.parametrize(
     ("bound", "marginals"),
     [("mine", "derangement"), ("mine", "all_pairs"), ("infonce", "all_pairs")],
