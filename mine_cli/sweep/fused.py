@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from mine_cli.errors import BadInput, Diverged, error_lines
 from mine_cli.results import checkpoint
 from mine_cli.results.folder import speaking
 from mine_cli.tasks.protocol import Experiment, Result
-from mine_cli.tasks.run import Run
+from mine_cli.tasks.run import Run, use_threads
 from mine_cli.training.device import device, keep_memory
 from mine_cli.training.task import CannotFuse, State
 from mine_cli.training.trainer import Trainer
@@ -110,9 +108,7 @@ class FusedTraining:
             Interrupted: by SIGTERM or Ctrl-C, after the step was finished and everything saved.
         """
         keep_memory()
-        threads = self.jobs[0].experiment.cfg.trainer.threads
-        if threads is not None:
-            torch.set_num_threads(threads)
+        use_threads(self.jobs[0].experiment)
         self.try_a_step()
         everyone = list(self.jobs)
         try:
