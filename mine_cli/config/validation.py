@@ -153,9 +153,9 @@ def section_faults(prefix: str, node: DictConfig, schema: type) -> Iterator[str]
         if key not in rules:
             yield f"{prefix}{key}: no such key; {wanted(key, names)}"
     for key, rule in rules.items():
+        if key not in node and optional:
+            continue
         if key not in node or OmegaConf.is_missing(node, key):
-            if optional and key not in node:
-                continue
             if prefix or key not in SECTIONS:  # an absent section is told of once, by validate
                 yield f"{prefix}{key}: missing; give {prefix}{key}=..."
         elif typed[key] == f"${{{key}}}":  # the root's own value, judged there
