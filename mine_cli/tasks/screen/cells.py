@@ -20,7 +20,7 @@ class Cells:
     """One column, as a fold sees it.
 
     Arguments:
-        codes: the cell of each row ``[n]``, int16; -1 where its value is missing.
+        codes: the cell of each row ``[n]``, a whole number; -1 where its value is missing.
         centres: what a network sees of each cell ``[cells, d]``, float32: the normal score of its
             middle rank, or the one-hot code of a class.
         ordered: whether the cells are numbers in ascending order.

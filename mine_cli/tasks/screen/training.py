@@ -66,7 +66,7 @@ class Screen:
         self.pairs = data.pairs
         self.size = max(1, AT_ONCE_ON_CPU // len(splits))
         self.w = data.w
-        used = {i for pair in self.pairs for i in pair} | ({*()} if self.w is None else {self.w})
+        used = {i for pair in range(len(self.pairs)) for i in self.columns(pair)}
         self.cells = {
             i: [cells_of(data.columns[i], torch.cat([s.fit, s.select])) for s in splits]
             for i in sorted(used)
@@ -187,6 +187,8 @@ class Screen:
         if (cells := self.cells_together(pair)) > MOST_CELLS:
             return f"{cells:,} cells of x, w and z, want at most {MOST_CELLS:,}"
         every = "both" if self.w is None else "all three"
+        if complete >= MIN_ROWS:
+            return f"{complete} rows have {every}, fewer than {FEWEST} in a part of some fold"
         return f"{complete} rows have {every}, want {MIN_ROWS}"
 
     def _smooth(self, part: Part) -> bool:

@@ -86,6 +86,15 @@ def test_gaps_are_left_out_pair_by_pair() -> None:
     assert skipped["note"] == "50 rows have both, want 100"
 
 
+def test_enough_rows_of_which_one_fold_has_next_to_none() -> None:
+    a, b = np.random.default_rng(6).normal(size=(2, 600))
+    screen = screen_of({"a": a, "b": b})
+    a[screen.splits[0].report[4:]] = np.nan
+    (skipped,) = judged(screen_of({"a": a, "b": b}))
+    assert skipped["status"] == "skipped"
+    assert skipped["note"] == "304 rows have both, fewer than 5 in a part of some fold"
+
+
 def test_a_copy_is_at_the_ceiling_of_its_cells() -> None:
     x = np.random.default_rng(5).normal(size=2000)
     (row,) = judged(screen_of({"x": x, "z": np.exp(x)}))
