@@ -245,7 +245,8 @@ def test_without_a_home_nothing_is_sealed_and_nothing_fails(
     own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/proc/nowhere")
-    assert trust.seal_of_run(own, OmegaConf.load(own / ".hydra" / "config.yaml"))["seal"] is None  # type: ignore[arg-type]
+    cfg = OmegaConf.create(OmegaConf.load(own / ".hydra" / "config.yaml"))
+    assert trust.seal_of_run(own, cfg)["seal"] is None
     with pytest.raises(BadInput, match="no run of yours"):
         load(own)
 
