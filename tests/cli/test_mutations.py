@@ -15,6 +15,7 @@ TASKS = [*USES]
 SUITS = {
     "infobottleneck": ["method=vib", "trainer.batch_size=50", "data_dir={images}"],
     "classifier": ["trainer.batch_size=50", "data_dir={images}"],
+    "screen": ["dataset.path={images}/table.csv"],
 }
 GROUPS = [*SECTIONS, "experiment", "hydra/launcher", "hydra/sweeper"]
 KEYS = sorted(
@@ -101,6 +102,7 @@ ANY = settings(
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("images")
     write_images(folder)
+    (folder / "table.csv").write_text("age,dose,site\n" + "41,0.5,a\n37,0.1,b\n52,0.9,a\n" * 40)
     return folder
 
 
