@@ -20,7 +20,7 @@ from mine_cli.errors import BadInput
 
 __all__ = [
     "BOUNDS", "DV", "Bound", "InfoNCE", "JensenShannon", "Mine", "MineF", "OneFormula",
-    "PairBound", "Smile", "Tuba", "as_bound", "jensen_shannon", "log_mean_exp",
+    "PairBound", "Smile", "Tuba", "as_bound", "jensen_shannon", "log_mean_exp", "loss_and_value",
 ]  # fmt: skip
 
 
@@ -140,11 +140,16 @@ class Mine(DV):
         self.register_buffer("started", torch.tensor(start is not None))
 
     def loss(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
-        t_marginal = wide(t_marginal)
-        log_ema = self.moving_average(log_mean_exp(t_marginal.detach()))
+        return self.loss_and_value(t_joint, t_marginal)[0]
+
+    def loss_and_value(self, t_joint: Tensor, t_marginal: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns ``loss``, and ``value`` without a gradient, from one sum of e^T."""
+        t_joint, t_marginal = wide(t_joint).mean(-1), wide(t_marginal)
+        log_mean = log_mean_exp(t_marginal.detach())
+        log_ema = self.moving_average(log_mean)
         # This batch is in the average, so the ratio is at most 1 / rate and cannot overflow.
         ratio = (t_marginal - log_ema[..., None, None]).exp().mean((-2, -1))
-        return ratio - wide(t_joint).mean(-1)
+        return ratio - t_joint, t_joint.detach() - log_mean
 
     def moving_average(self, batch: Tensor) -> Tensor:
         """Updates the average by a batch (log mean e^T, scalar) and returns its log."""
@@ -372,6 +377,16 @@ def as_bound(own: Bound | nn.Module | Callable[[Tensor, Tensor], Tensor]) -> Bou
         if not hasattr(own, name):
             setattr(own, name, vars(Bound)[name])
     return cast(Bound, own)
+
+
+def loss_and_value(bound: Bound, t_joint: Tensor, t_marginal: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns a bound's loss, and its value without a gradient, from what the two share."""
+    if type(bound) is Mine:  # a subclass may have a loss of its own
+        return bound.loss_and_value(t_joint, t_marginal)
+    loss = bound.loss(t_joint, t_marginal)
+    if type(bound).loss is Bound.loss:
+        return loss, -loss.detach()
+    return loss, bound.value(t_joint.detach(), t_marginal.detach()).detach()
 
 
 def wide(t: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ from mine_cli.bounds import (
     as_bound,
     jensen_shannon,
     log_mean_exp,
+    loss_and_value,
 )
 from mine_cli.errors import BadInput
 from tests.conftest import GaussianLogRatio
@@ -151,6 +152,39 @@ def test_objective_is_the_value_and_loss_its_negative_unless_documented(name: st
     loss = bound.loss(t_joint, t_marginal)
     if name != "mine":  # the surrogate's own value means nothing
         assert loss == (-js if name in ("js", "smile") else -value)
+
+
+class Doubled(Mine):
+    """A bound of one's own by inheritance."""
+
+    def loss(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
+        return 2 * super().loss(t_joint, t_marginal)
+
+    def value(self, t_joint: Tensor, t_marginal: Tensor) -> Tensor:
+        return t_joint.mean()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [*BOUNDS.values(), Doubled, lambda: as_bound(lambda joint, marginal: joint.mean())],
+    ids=[*BOUNDS, "inherited", "function"],
+)
+def test_loss_and_value_together_are_those_apart(make: Callable[[], Bound]) -> None:
+    apart, together = make(), make()
+    for seed in range(3):  # the average of the second batch remembers the first
+        leaves = scores(seed=seed)
+        loss, value = loss_and_value(together, *leaves)
+        expected = apart.loss(*leaves)
+        assert torch.equal(loss, expected)
+        assert torch.equal(value, apart.value(*leaves))
+        assert not value.requires_grad
+        found, wanted = (
+            torch.autograd.grad(one, leaves, allow_unused=True) for one in (loss, expected)
+        )
+        for one, other in zip(found, wanted, strict=True):
+            assert one is other is None or torch.equal(one, other)
+    for one, other in zip(apart.buffers(), together.buffers(), strict=True):
+        assert torch.equal(one, other)
 
 
 @each_bound

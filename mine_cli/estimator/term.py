@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from mine_cli.bounds import BOUNDS, Bound, as_bound
+from mine_cli.bounds import BOUNDS, Bound, as_bound, loss_and_value
 from mine_cli.errors import BadInput
 from mine_cli.estimator.evaluation import Evaluation, evaluate, log_ratio
 from mine_cli.estimator.gathered import average, average_gradients, gather, of_rank_0, ranks
@@ -196,11 +196,12 @@ class MutualInformation(nn.Module):
     def _descend(self, x: Tensor, z: Tensor) -> Tensor:
         pairing, noise = self.draw(len(x), self.generator(x.device))
         before = [(buffer, buffer.clone()) for buffer in self.statistics.buffers()]
-        loss, *scores = self.losses(x, z, pairing, noise)
+        scores = self.scores(x, z, pairing, noise)
+        loss, value = loss_and_value(self.bound, *scores)
         if not math.isfinite(loss.item()):
             for buffer, value in before:
                 buffer.copy_(value)
-            self._refuse(loss.item(), x, z, *scores)
+            self._refuse(loss.item(), x, z, scores[0].detach())
             return loss.detach()
         loss.backward()
         optimizer = self.optimizer
@@ -217,11 +218,11 @@ class MutualInformation(nn.Module):
             for p in group["params"]:
                 p.grad = None
         self.steps += 1
-        return self.bound.value(*scores).detach()
+        return value
 
-    def _refuse(self, loss: float, x: Tensor, z: Tensor, *scores: Tensor) -> None:
+    def _refuse(self, loss: float, x: Tensor, z: Tensor, t_joint: Tensor) -> None:
         """Counts a step that is not taken, or raises why."""
-        error = not_finite(loss, x=x, z=z[: len(x)], T=scores[0])
+        error = not_finite(loss, x=x, z=z[: len(x)], T=t_joint)
         if self.on_nonfinite == "raise":
             raise error
         self.skipped += 1
