@@ -1,7 +1,7 @@
 """What is checked before Hydra makes a folder: configuration, data, networks, the folder."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
@@ -9,6 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mine_cli.config import processes
 from mine_cli.config.compose import run_configuration, without_hydra
+from mine_cli.config.hydra_errors import in_a_line
 from mine_cli.config.validation import process_faults, validate
 from mine_cli.errors import BadInput, RunFailed, refuse, tell
 from mine_cli.results import locks
@@ -38,8 +39,7 @@ class CheckBeforeRun(Callback):
             if not cfg.dry_run and processes.rank() == 0:
                 take_folder(folder, resumed=cfg.resume is not None)
         except Exception as stop:
-            tell(stop)
-            raise SystemExit(getattr(stop, "exit_code", 1)) from None
+            end_with(stop)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Takes the folder of a sweep whose jobs are not known beforehand."""
@@ -58,9 +58,16 @@ class CheckBeforeRun(Callback):
                 folder = folder_of(config, "sweep")
                 check_search(folder, config.hydra.sweeper)
                 claim(folder, [], config.units)
-        except RunFailed as stop:
-            tell(stop)
-            raise SystemExit(stop.exit_code) from None
+        except (RunFailed, OmegaConfBaseException) as stop:
+            end_with(stop)
+
+
+def end_with(stop: Exception) -> NoReturn:
+    """Ends the program with what is wrong; an interpolation that leads nowhere is bad input."""
+    if isinstance(stop, OmegaConfBaseException):
+        stop = BadInput(in_a_line(stop))
+    tell(stop)
+    raise SystemExit(getattr(stop, "exit_code", 1)) from None
 
 
 def check_modes(config: DictConfig) -> None:

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import partial
@@ -16,7 +17,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from mine_cli.errors import BadInput, RunFailed, error_lines, say
 
-__all__ = ["BESIDE_KEYS", "in_one_line", "refusal", "wanted"]
+__all__ = ["BESIDE_KEYS", "in_a_line", "in_one_line", "refusal", "wanted"]
 
 BESIDE_KEYS = {
     "sweep_dir": "Folder of a sweep, named beforehand; the same one again goes on.",
@@ -89,9 +90,19 @@ def refusal(stop: Exception) -> str | None:
 
 
 def in_a_line(stop: Exception) -> str:
-    """Returns the first line of what Hydra says, and of its cause."""
+    """Returns the first line of what Hydra says, and of its cause, behind the word it is about.
+
+    Hydra names but the end of an interpolation that leads nowhere: the word is looked up.
+    """
     said = [str(part).strip().splitlines()[:1] for part in (stop, stop.__cause__) if part]
-    return ": ".join(line for lines in said for line in lines)
+    line = ": ".join(line for lines in said for line in lines)
+    ends = re.findall(r"Interpolation key '([^']+)'|interpolation '\$\{([^}']+)\}'", line)
+    words = [
+        word.replace("hydra.sweep.dir=", "sweep_dir=")
+        for word in sys.argv[1:]
+        if any(f"${{{end}}}" in word for end in map("".join, ends))
+    ]
+    return ": ".join([*words, line])
 
 
 def not_understood(stop: OverrideParseException) -> str:

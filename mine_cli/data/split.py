@@ -67,7 +67,7 @@ def three_way(
         given = [float(share) for share in fractions]
         raise BadInput(f"task.fractions={given}: want three positive numbers that add up to 1")
     rows, sizes = _order(n, how, groups, generator)
-    a, b = _boundaries(sizes, [float(shares[0]), float(shares[:2].sum())], how)
+    a, b = _boundaries(sizes, [float(shares[0]), float(shares[:2].sum())], f"split={how}")
     return Split(rows[:a], rows[a:b], rows[b:])
 
 
@@ -95,7 +95,8 @@ def folds(
     if not 0 < select_fraction < 1:
         raise BadInput(f"share of the select rows {select_fraction}: want a number in (0, 1)")
     rows, sizes = _order(n, how, groups, generator)
-    edges = [0, *_boundaries(sizes, [i / num for i in range(1, num)], how), n]
+    asked = f"folds={num} split={how}"
+    edges = [0, *_boundaries(sizes, [i / num for i in range(1, num)], asked), n]
     starts = torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)])
     splits = []
     for a, b in pairwise(edges):
@@ -103,7 +104,7 @@ def folds(
         rest = torch.cat([rows[b:], rows[:a]])
         first, last = (int(torch.searchsorted(starts, edge)) for edge in (a, b))
         rest_sizes = torch.cat([sizes[last:], sizes[:first]])
-        (middle,) = _boundaries(rest_sizes, [1 - select_fraction], how)
+        (middle,) = _boundaries(rest_sizes, [1 - select_fraction], asked)
         splits.append(Split(rest[:middle], rest[middle:], rows[a:b]))
     return splits
 
@@ -116,7 +117,7 @@ def two_way(
     Rows of one label in `groups`, [n], stay together.
     """
     rows, sizes = _order(n, "random", groups, generator)
-    (cut,) = _boundaries(sizes, [1 - share], "random")
+    (cut,) = _boundaries(sizes, [1 - share], "split=random")
     return rows[:cut], rows[cut:]
 
 
@@ -140,16 +141,16 @@ def _order(
     return place[label].argsort(stable=True), sizes
 
 
-def _boundaries(sizes: Tensor, shares: Sequence[float], how: str) -> list[int]:
+def _boundaries(sizes: Tensor, shares: Sequence[float], asked: str) -> list[int]:
     """Returns the row numbers nearest to cumulative shares of the rows at which no group is cut.
 
-    Every part keeps at least one group, however large the groups are.
+    Every part keeps at least one group, however large the groups are. `asked` is what was typed.
     """
     starts = torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)])
     num_groups, num_parts = len(sizes), len(shares) + 1
     if num_groups < num_parts:
-        what = "groups" if how.startswith("groups:") else "different rows"
-        raise BadInput(f"split={how}: {num_groups} {what} left for {num_parts} parts: want more")
+        what = "groups" if "split=groups:" in asked else "different rows"
+        raise BadInput(f"{asked}: {num_groups} {what} left for {num_parts} parts: want more")
     targets = torch.tensor(shares, dtype=torch.float64) * int(starts[-1])
     after = torch.searchsorted(starts.double(), targets).clamp(1, num_groups)
     before = after - 1

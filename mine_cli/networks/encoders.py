@@ -206,7 +206,7 @@ class Gaussian(Encoder):
         input_noise: float = 0.0,
     ) -> None:
         super().__init__()
-        self.shift = math.log(math.expm1(std))  # where softplus gives std
+        self.shift = std + math.log(-math.expm1(-std))  # where softplus gives std
         self.size, self.features, self.input_noise = math.prod(x_shape), features, input_noise
         self.body = Body(self.size, 2 * features, widths, activation, dropout)
         with torch.no_grad():

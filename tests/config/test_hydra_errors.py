@@ -100,13 +100,24 @@ def test_an_interval_without_a_search(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "word",
     ["dataset.seed=${nope}", "trainer.compile=${nope}", "seed=${task.nope}", "folds=${oc.env:NO}",
-     "dataset.rho=${nope:1}", "hydra.run.dir=${nope}", "task.fractions=[${a},0.5,0.5]"],
+     "dataset.rho=${nope:1}", "hydra.run.dir=${nope}", "task.fractions=[${a},0.5,0.5]",
+     "trust=${nope}", "dry_run=${nope}", "units=${seed.nope}", "+hydra/sweeper=${nope}",
+     "hydra/output=${nope}", "network=${nope}", "hydra.job.name=${nope}"],
 )  # fmt: skip
 def test_an_interpolation_that_leads_nowhere(word: str, tmp_path: Path) -> None:
     done = run(tmp_path, word)
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"mine-run: {word.partition('=')[0]}")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("word", ["sweep_dir=${nope}", "+hydra/launcher=${nope}", "seed=${nope}"])
+def test_an_interpolation_of_a_sweep_that_leads_nowhere(word: str, tmp_path: Path) -> None:
+    done = run(tmp_path, "-m", word)
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert word.partition("=")[0].lstrip("+") in line
     assert not list(tmp_path.iterdir())
 
 

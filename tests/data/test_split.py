@@ -187,7 +187,7 @@ def test_an_unknown_split(how: str) -> None:
 @pytest.mark.parametrize(
     ("call", "told"),
     [
-        (lambda: three_way(2, [0.8, 0.1, 0.1]), "2 different rows left for 3 parts"),
+        (lambda: three_way(2, [0.8, 0.1, 0.1]), "split=random: 2 different rows left for 3"),
         (lambda: three_way(9, [0.8, 0.1, 0.1], "groups:a", torch.zeros(9)), "1 groups left"),
         (lambda: three_way(9, [0.8, 0.1, 0.1], "groups:a"), "no groups"),
         (lambda: three_way(9, [0.8, 0.1, 0.1], "groups:a", torch.zeros(8)), "8 group labels"),
@@ -196,9 +196,13 @@ def test_an_unknown_split(how: str) -> None:
         (lambda: three_way(9, [0.8, 0.1, 0.2]), "add up to 1"),
         (lambda: folds(9, 1, 0.1), "folds=1"),
         (lambda: folds(9, 2, 1.0), "select rows"),
-        (lambda: folds(9, 10, 0.1), "9 different rows left for 10 parts"),
+        (lambda: folds(9, 10, 0.1), "folds=10 split=random: 9 different rows left for 10"),
         (lambda: two_way(9, 0.1, torch.zeros(9)), "1 different rows left for 2 parts"),
-        (lambda: folds(3, 2, 0.1), "1 different rows left for 2 parts"),
+        (lambda: folds(3, 2, 0.1), "folds=2 split=random: 1 different rows left for 2"),
+        (
+            lambda: folds(9, 4, 0.1, "groups:a", torch.arange(9) // 3),
+            "folds=4 split=groups:a: 3 groups left for 4",
+        ),
     ],
 )
 def test_bad_splits(call: Callable[[], object], told: str) -> None:

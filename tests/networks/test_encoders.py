@@ -126,6 +126,14 @@ def test_divergence_is_that_of_torch() -> None:
     torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.parametrize("std", [0.01, 0.5, 30.0, 800.0, 2.0**32])
+def test_a_gaussian_encoder_begins_with_its_deviation(std: float) -> None:
+    encoder = Gaussian(SHAPE, features=4, widths=(8,), std=std, gain=0.0)
+    encoder.double()
+    _, found = encoder.law(torch.randn(3, *SHAPE, dtype=torch.float64), {})
+    torch.testing.assert_close(found, torch.full_like(found, std), rtol=1e-5, atol=0)
+
+
 def test_additive_noise_has_its_deviation() -> None:
     encoder = Additive((4,), features=4, widths=(), sigma=0.5)
     with torch.no_grad():
