@@ -39,7 +39,7 @@ th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px so
   vertical-align: top; } .wide td, th { overflow-wrap: normal; }
 .n { text-align: right; } td.n { white-space: nowrap; font-variant-numeric: tabular-nums; }
 @media (max-width: 30rem) { .wide table { font-size: .8rem; } .wide td, .wide th {
-  padding-right: .5rem; } }
+  padding-right: .5rem; } .wide td:first-child { overflow-wrap: anywhere; min-width: 6rem; } }
 footer, .soft { color: var(--soft); font-size: .85rem; } code { font-size: .85em; }
 svg text { fill: var(--text); font-size: 15px; } svg .soft { fill: var(--soft); font-size: 13px; }
 a { color: var(--blue); }
