@@ -19,6 +19,7 @@ __all__ = ["draw", "gather", "judge"]
 
 FUNCTIONS = {"x": "x", "cube": "x³", "sin": "sin x"}
 DIM = 2
+LEAST_NOISE = 0.1
 
 
 def gather(folders: Mapping[str, Path]) -> Tables:
@@ -74,6 +75,23 @@ def draw_heat(axes: Axes, cells: DataFrame, top: float) -> object:
     return image
 
 
+def of_the_hardest(found: DataFrame) -> list[Finding]:
+    """What is read of x³ at the least noise, whose flat middle hides steep edges."""
+    cell = found[(found["f"] == "cube") & (found["sigma"] == LEAST_NOISE)]
+    if cell.empty:  # a smoke run
+        return []
+    mine, exact = (float(cell[column].iloc[0]) / DIM for column in ("mean", "true_mi"))
+    return [
+        judged(
+            f"x³ at noise {LEAST_NOISE}, nats a dimension",
+            "",
+            f"{mine:.3f} of {exact:.3f}",
+            "at least 1.20",
+            mine >= 1.20,
+        )
+    ]
+
+
 def judge(tables: Tables) -> list[Finding]:
     """MINE against the exact values; and the claim itself."""
     found = means(tables["estimates"], ["f", "sigma", "true_mi"], "estimate")
@@ -89,9 +107,10 @@ def judge(tables: Tables) -> list[Finding]:
             "mean absolute error of MINE over all cells with noise, per dimension",
             "",
             f"{errors.mean():.4f} nats; the largest {errors.max():.4f}",
-            "at most 0.03 nats",
-            errors.mean() <= 0.03,
+            "at most 0.01 nats",
+            errors.mean() <= 0.01,
         ),
+        *of_the_hardest(found),
         Finding(
             "information depends on the noise, not on f (equitability)",
             "yes",
