@@ -133,8 +133,9 @@ EVERY: dict[str, tuple[Metric, ...]] = {
     "ali": (
         Metric("own_mode", "own mode", "share", "own mode",
                "of held-out rows are reconstructed as what they are", decimals=1),
-        Metric("reconstruction_error", "error", "number"),
-        Metric("ms_ssim", "MS-SSIM", "number"),
+        Metric("reconstruction_error", "error", "number",
+               note="mean distance of a reconstruction"),
+        Metric("ms_ssim", "MS-SSIM", "number", note="of reconstructions, on three scales"),
         Metric("neighbour", "nearest code", "share", "nearest code",
                "of a training row has the same mode or class", decimals=1),
         Metric("kl", "KL", "nats", "KL", "from the data's shares of the modes, all samples"),

@@ -29,7 +29,8 @@ STATUS_ADVICE = {
     "Try a larger weight of the information (task.beta, of task=ali method.beta), or a smaller "
     "trainer.lr.",
     "modes_missing": "Fewer than nine tenths of the modes have a good sample. "
-    "Try a larger task.beta or trainer.steps.",
+    "Try a larger weight of the information (task.beta, of task=ali method.beta), or a larger "
+    "trainer.steps.",
     "low_quality": "Fewer than half of the samples lie near a mode. Try a larger trainer.steps.",
     "not_reconstructed": "Fewer than half of the held-out rows are reconstructed as what they "
     "are. Try method=ali_mine, or a larger trainer.steps.",
@@ -185,12 +186,25 @@ def of_generator(result: Result, units: str) -> list[str]:
     lines = [row("status", f" {status}", explained_briefly(result))]
     if (modes := known(metrics, "modes")) is not None:
         lines.append(row("modes", f" {modes:,.0f} of {known(metrics, 'modes_there'):,.0f}"))
-    lines += scores(result, units)
-    if (estimate := known(result, "estimate")) is not None:
-        note = f"a diagnostic ({metrics.get('estimate_status')}); the truth is "
-        note += str(result.get("true_mi_note")).partition(";")[0].partition(":")[0]
-        lines.append(row("information", f"{value(estimate, units)} {units}", note))
-    return lines
+    return [*lines, *scores(result, units), *of_estimate(result, units)]
+
+
+def of_estimate(result: Result, units: str) -> list[str]:
+    """The line of the information that was measured beside the scores, if it was."""
+    estimate = known(result, "estimate")
+    if estimate is None:
+        return []
+    name, note = beside_scores(result)
+    return [row(name, f"{value(estimate, units)} {units}", note)]
+
+
+def beside_scores(result: Result) -> tuple[str, str]:
+    """Returns name and note of the estimate of a generator or an autoencoder."""
+    status = (result.get("metrics") or {}).get("estimate_status")
+    if result.get("task") == "ali":
+        return "I(X; Z)", f"at least ({status}); by a fresh network"
+    truth = str(result.get("true_mi_note")).partition(";")[0].partition(":")[0]
+    return "information", f"a diagnostic ({status}); the truth is {truth}"
 
 
 def explained_briefly(result: Result) -> str:
@@ -202,18 +216,15 @@ def explained_briefly(result: Result) -> str:
 def of_autoencoder(result: Result, units: str) -> list[str]:
     """How faithful reconstructions are, what samples are worth, and what a code tells."""
     metrics, status = result.get("metrics") or {}, str(result.get("status"))
+    notes = {key: metric.note for key, metric in METRICS["ali"].items()}
     lines = [row("status", f" {status}")]
     if (error := known(metrics, "reconstruction_error")) is not None:
-        lines.append(row("error", f" {error:.4g}", "mean distance of a reconstruction"))
+        lines.append(row("error", f" {error:.4g}", notes["reconstruction_error"]))
     if (similarity := known(metrics, "ms_ssim")) is not None:
-        lines.append(row("MS-SSIM", f" {similarity:.3f}", "of reconstructions, on three scales"))
+        lines.append(row("MS-SSIM", f" {similarity:.3f}", notes["ms_ssim"]))
     if (modes := known(metrics, "modes")) is not None:
         lines.append(row("modes", f" {modes:,.0f} of {known(metrics, 'modes_there'):,.0f}"))
-    lines += scores(result, units)
-    if (estimate := known(result, "estimate")) is not None:
-        note = f"at least ({metrics.get('estimate_status')}); by a fresh network"
-        lines.append(row("I(X; Z)", f"{value(estimate, units)} {units}", note))
-    return lines
+    return [*lines, *scores(result, units), *of_estimate(result, units)]
 
 
 def of_classifier(result: Result, units: str) -> list[str]:

@@ -28,9 +28,11 @@ from mine_cli.results.summary import (
     REFERENCE_NAMES,
     STATUS_ADVICE,
     TERMS,
+    beside_scores,
     cost,
     heading,
     in_notes,
+    in_unit,
     more_than,
     terms_of,
 )
@@ -279,6 +281,8 @@ def of_scores(result: Result, units: str) -> Iterator[str]:
             shown += f" of {there:,.0f}"
         name = f"{above}: {label.strip()}" if part else label
         rows.append([name, metric.note.format(**in_notes(result, units)), shown])
+    if (estimate := known(result, "estimate")) is not None:
+        rows.append([*beside_scores(result), in_unit(estimate, units)])
     yield paragraph(HEADLINES.get(str(result["task"]), "").strip())
     fine = (
         "Nothing speaks against these numbers: they are of samples or rows that trained nothing."
