@@ -111,7 +111,8 @@ def option_in_words(argument: str) -> str:
         return argument
     if options:
         return argument if all(map(is_option, options)) else f"{group}={as_words(options)}"
-    if override.is_sweep_override() or is_option(override.value()):
+    numbers = override.is_range_sweep() or override.is_interval_sweep()
+    if not numbers and (override.is_sweep_override() or is_option(override.value())):
         return argument
     return f"{group}={quoted(text)}"
 

@@ -41,6 +41,8 @@ Result = TypeVar("Result")
 # What is no fault of the command: a disk that is full, limited, or broken.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
+MANY = 30  # names, more than which are not all listed in a line
+
 DATA_FILES = (".npz", ".npy", ".csv", ".parquet")
 
 
@@ -151,6 +153,10 @@ def missing_key(cause: ConfigAttributeError | ConfigKeyError) -> str | None:
 
 
 def wanted(name: str, options: Sequence[str]) -> str:
-    """Lists the names there are, and the one that was meant, as far as spelling tells."""
+    """Lists the names there are, the nearest of very many, and the one that was meant, as far as
+    spelling tells."""
     close = get_close_matches(name, options, 1)
-    return f"want one of {', '.join(options)}" + (f"; did you mean {close[0]}?" if close else "")
+    nearest = options if len(options) <= MANY else sorted(get_close_matches(name, options, 12, 0))
+    more = len(options) - len(nearest)
+    listed = ", ".join(nearest) + (f" and {more} more, which --help lists" if more else "")
+    return f"want one of {listed}" + (f"; did you mean {close[0]}?" if close else "")

@@ -20,6 +20,16 @@ def test_the_nearest_name_is_offered_where_one_is_near() -> None:
     assert wanted("epochs", ["steps", "lr"]) == "want one of steps, lr"
 
 
+def test_of_very_many_names_the_nearest_are_listed() -> None:
+    names = [f"paper/figure_{i}" for i in range(100)]
+    line = wanted("paper/figure_77a", names)
+    assert line.endswith(" and 88 more, which --help lists; did you mean paper/figure_77?")
+    assert "paper/figure_7, " in line
+    assert len(line) < 400
+    few = names[:30]
+    assert wanted("zzz", few) == f"want one of {', '.join(few)}"
+
+
 def test_options_in_folders_of_ones_own_are_named(tmp_path: Path) -> None:
     (tmp_path / "experiment" / "mine").mkdir(parents=True)
     (tmp_path / "experiment" / "mine" / "first.yaml").write_text("# @package _global_\nseed: 1\n")
@@ -86,6 +96,15 @@ def test_a_sweep_over_an_option_that_is_no_word(tmp_path: Path) -> None:
     (line,) = done.stderr.splitlines()
     assert "bound=3: no such option; want one of " in line
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("group", ["bound", "network", "trainer"])
+@pytest.mark.parametrize("value", ["range(3)", "range(1,5,2)", "interval(0,1)"])
+def test_options_are_no_range(group: str, value: str, tmp_path: Path) -> None:
+    done = run(tmp_path, "-m", f"{group}={value}", "dry_run=true")
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"mine-run: {group}={value}: no such option; want one of ")
 
 
 def test_an_interval_without_a_search(tmp_path: Path) -> None:
