@@ -286,7 +286,8 @@ def test_a_sweep_killed_anywhere(seed: int, three: list[dict[str, str]], tmp_pat
     draw, folder = random.Random(seed), tmp_path / "desk"
     folder.mkdir()
     with started(folder, *THREE) as program:
-        metrics, lines = folder / "sweep" / draw.choice("012") / "metrics.csv", draw.randrange(8)
+        job, lines = f"seed={draw.choice('012')}", draw.randrange(8)
+        metrics = folder / "sweep" / job / "metrics.csv"
         program.wait_until(lambda: metrics.exists() and metrics.read_text().count("\n") >= lines)
         time.sleep(draw.uniform(0, 0.1))
         killed(folder) if draw.random() < 0.5 else program.signal(signal.SIGKILL)
@@ -294,7 +295,8 @@ def test_a_sweep_killed_anywhere(seed: int, three: list[dict[str, str]], tmp_pat
     done = run(folder, "resume=sweep")
     assert done.returncode == 0, done.stderr
     assert rows(folder / "sweep") == three
-    assert all((folder / "sweep" / n / "figures" / "curve.png").exists() for n in "012")
+    jobs = [folder / "sweep" / f"seed={n}" for n in range(3)]
+    assert all((job / "figures" / "curve.png").exists() for job in jobs)
 
 
 @pytest.mark.slow
