@@ -23,8 +23,6 @@ PRELOADED = (
     "matplotlib.pyplot",
     "mine_cli.tasks.run",
     "mine_cli.cli.command",
-    "torch._dynamo",
-    "torch._inductor",
     "torch.utils.tensorboard",
     "tests.program",
 )

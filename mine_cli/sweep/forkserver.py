@@ -7,8 +7,7 @@ from typing import Any
 
 __all__ = ["context", "get_ready"]
 
-# torch imports the last as soon as it makes an optimiser, which takes it as long as all the rest.
-NEEDED = ["mine_cli.sweep.worker", "torch._dynamo"]
+NEEDED = ["mine_cli.sweep.worker"]
 
 
 def context() -> Any:

@@ -1,16 +1,17 @@
 """Adam, its step without the bookkeeping of an optimiser, and the schedule of its rate."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.adamw import adamw
+from torch.optim.adamw import AdamW, adamw
 
 from mine_cli.config.schemas import TrainerConf
 
 __all__ = [
+    "Adam",
     "adam",
     "descend",
     "learning_rate",
@@ -63,12 +64,31 @@ def set_rate(optimizer: torch.optim.Optimizer, conf: TrainerConf, step: int) -> 
             group["lr"] = rate
 
 
+def undecorated(method: Callable[..., Any]) -> Any:
+    """Returns a method of torch's without what keeps its compiler from tracing it."""
+    return getattr(method, "__wrapped__", method)
+
+
+class Adam(AdamW):
+    """torch's AdamW, none of whose methods imports torch's compiler.
+
+    They do it at their first call, to keep the compiler from tracing them; none is ever compiled
+    here, and the import takes longer than many a training.
+    """
+
+    add_param_group = undecorated(AdamW.add_param_group)
+    zero_grad = undecorated(AdamW.zero_grad)
+    state_dict = undecorated(AdamW.state_dict)
+    load_state_dict = undecorated(AdamW.load_state_dict)
+    step = torch.no_grad()(undecorated(AdamW.step))
+
+
 def adam(
     parameters: Iterable[Any],
     lr: float,
     weight_decay: float = 0.0,
     betas: tuple[float, float] = (0.9, 0.999),
-) -> torch.optim.AdamW:
+) -> Adam:
     """Returns Adam with decoupled weight decay, fused where the device has it.
 
     Parameters may come in groups with rates of their own.
@@ -76,9 +96,7 @@ def adam(
     parameters = list(parameters)
     tensors = [p for g in parameters for p in (g["params"] if isinstance(g, dict) else [g])]
     fused = all(p.device.type in ("cpu", "cuda", "mps") for p in tensors)
-    return torch.optim.AdamW(
-        parameters, lr=lr, betas=betas, weight_decay=weight_decay, fused=fused
-    )
+    return Adam(parameters, lr=lr, betas=betas, weight_decay=weight_decay, fused=fused)
 
 
 def moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -119,7 +137,7 @@ def set_gradient(parameter: Tensor, gradient: Tensor) -> None:
 
 
 @torch.no_grad()
-def descend(optimizer: torch.optim.AdamW) -> None:
+def descend(optimizer: AdamW) -> None:
     """Takes one step of `adam`: what ``optimizer.step()`` does, bit for bit.
 
     A CUDA graph can record it, while ``optimizer.step()`` refuses to be recorded unless the

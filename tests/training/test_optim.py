@@ -1,12 +1,14 @@
 """Adam's step without bookkeeping against the optimiser's own; what optimisers remember."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from mine_cli.training.optim import adam, descend, load_moments, moments, set_gradient
+from mine_cli.training.optim import Adam, adam, descend, load_moments, moments, set_gradient
 
 
 def test_descend_is_the_optimisers_own_step() -> None:
@@ -75,3 +77,52 @@ def test_a_gradient_of_another_layout_moves_the_same_weights(shape: tuple[int, .
             descend(optimizer)
         found.append(weight.detach())
     assert all(torch.equal(moved, found[0]) for moved in found)
+
+
+def test_adam_is_torchs_adamw_bit_for_bit() -> None:
+    ours, theirs = (nn.Linear(3, 2) for _ in range(2))
+    theirs.load_state_dict(ours.state_dict())
+    pairs = [
+        (ours, Adam(ours.parameters(), lr=0.1, weight_decay=0.3)),
+        (theirs, torch.optim.AdamW(theirs.parameters(), lr=0.1, weight_decay=0.3)),
+    ]
+    for _ in range(3):
+        x = torch.randn(5, 3)
+        for network, optimizer in pairs:
+            network(x).square().sum().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            optimizer.load_state_dict(optimizer.state_dict())
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+IMPORTS = """
+import sys
+from mine_cli.cli.command import main
+
+sys.argv = ["mine-run", "trainer=smoke", "trainer.tensorboard=false", *{arguments}]
+try:
+    main()
+except SystemExit as stop:
+    assert stop.code == 0
+import torch
+
+parts = [name for name in ("torch._dynamo", "torch._inductor") if name in sys.modules]
+assert not parts, parts
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["dataset.n=300"],
+        ["task=gan", "task.samples=100"],
+        ["task=ali", "task.samples=100", "task.evaluator_steps=5"],
+    ],
+    ids=["mi-estimate", "gan", "ali"],
+)
+def test_a_run_does_not_wait_for_torchs_compiler(arguments: list[str], tmp_path: Any) -> None:
+    command = [sys.executable, "-c", IMPORTS.format(arguments=arguments)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
