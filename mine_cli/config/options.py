@@ -51,6 +51,7 @@ __all__ = [
     "FullyConnectedGeneratorConf",
     "FunctionsConf",
     "GaussianConf",
+    "GaussianConvEncoderConf",
     "GaussianEncoderConf",
     "GaussianGridConf",
     "GaussianRingConf",
@@ -490,6 +491,23 @@ class DeterministicConf:
 @dataclass
 class GaussianEncoderConf(DeterministicConf):
     _target_: str = "mine_cli.networks.encoders.Gaussian"
+    std: float = ruled(
+        0.0067, POSITIVE, "Standard deviation of the code at the start of the training."
+    )
+    gain: float = ruled(1.0, POSITIVE, "Gain of the output layer's initial weights.")
+    input_noise: float = ruled(
+        0.0, at_least(0), "Standard deviation of further Gaussian noise on x; 0: none."
+    )
+
+
+@dataclass
+class GaussianConvEncoderConf:
+    _target_: str = "mine_cli.networks.encoders.GaussianConv"
+    features: int = ruled(256, at_least(1), "Dimension of the code z.")
+    channels: list[int] = ruled(
+        [32, 64, 128], WIDTHS, "Channels of each convolution, which halves the image."
+    )
+    activation: str = ruled("relu", ACTIVATION, "Activation of the hidden layers.")
     std: float = ruled(
         0.0067, POSITIVE, "Standard deviation of the code at the start of the training."
     )

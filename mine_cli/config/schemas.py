@@ -543,6 +543,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
     "encoder": {
         "deterministic": options.DeterministicConf,
         "gaussian": options.GaussianEncoderConf,
+        "gaussian_conv": options.GaussianConvEncoderConf,
         "additive": options.AdditiveConf,
         "propagated": options.PropagatedConf,
         "fully_connected": options.FullyConnectedEncoderConf,
@@ -553,6 +554,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
 """Group -> shipped option -> its schema."""
 
 TERM = ("network", "bound", "marginals")
+KNOWN_LAW = ("gaussian", "gaussian_conv")  # encoders whose p(z | x) is known
 MODELS = ("generator", "discriminator")
 LAWS = (
     "gaussian", "functions", "dense_gaussian", "sparse_gaussian", "student", "additive_noise",
@@ -582,7 +584,7 @@ TAKES: dict[str, dict[str, tuple[str, ...]]] = {
     "infobottleneck": {
         "dataset": LABELLED,
         "method": METHODS,
-        "encoder": ("deterministic", "gaussian", "additive", "propagated"),
+        "encoder": ("deterministic", *KNOWN_LAW, "additive", "propagated"),
     },
     "ali": {
         "dataset": ENCODED,

@@ -10,6 +10,7 @@ from mine_cli.config.hydra_errors import BESIDE_KEYS, wanted
 from mine_cli.config.processes import count
 from mine_cli.config.rules import Rule
 from mine_cli.config.schemas import (
+    KNOWN_LAW,
     LAWS,
     SECTIONS,
     TAKES,
@@ -262,8 +263,9 @@ def method_faults(cfg: DictConfig) -> Iterator[str]:
             f"method.beta={method.beta:g}: method={method.name} has no information term to weigh; "
             "want method=vib or one of mine_gaussian, mine_propagated, mine_additive"
         )
-    if method.information == "kl" and encoder not in (None, "gaussian"):
-        yield f"encoder={encoder}: method={method.name} needs a known law: want encoder=gaussian"
+    if method.information == "kl" and encoder not in (None, *KNOWN_LAW):
+        want = " or ".join(KNOWN_LAW)
+        yield f"encoder={encoder}: method={method.name} needs a known law: want encoder={want}"
 
 
 def screen_faults(cfg: DictConfig) -> Iterator[str]:

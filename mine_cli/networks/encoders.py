@@ -20,10 +20,19 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import softplus
 
+from mine_cli.errors import BadInput
 from mine_cli.networks.interface import Noise
 from mine_cli.networks.layers import activate, flat
 
-__all__ = ["Additive", "Bottleneck", "Deterministic", "Encoder", "Gaussian", "Propagated"]
+__all__ = [
+    "Additive",
+    "Bottleneck",
+    "Deterministic",
+    "Encoder",
+    "Gaussian",
+    "GaussianConv",
+    "Propagated",
+]
 
 VIB_STD = 0.0067  # softplus(-5): where the standard deviations of its authors' encoder start
 LEAST_STD = 1e-8  # added to them, so that none of them underflows and its log stays finite
@@ -71,6 +80,53 @@ class Body(nn.Module):
         return last(h)
 
 
+class Convolutions(nn.Module):
+    """Convolutions of 3 x 3 that halve an image each, and a linear layer: [n, C H W] -> [n, out].
+
+    There is no BatchNorm: a code depends on its own image alone.
+
+    Arguments:
+        shape: Of one image, (C, H, W).
+        out: Of what comes out.
+        channels: Of the convolutions, at least one.
+        activation: elu, gelu, leaky_relu, relu, silu or tanh.
+
+    Raises:
+        BadInput: for another shape, or no convolution.
+    """
+
+    def __init__(
+        self, shape: Sequence[int], out: int, channels: Sequence[int], activation: str
+    ) -> None:
+        super().__init__()
+        if len(shape) != 3:
+            raise BadInput(
+                "encoder gaussian_conv: x must be an image (channels, height, width), not of "
+                f"shape {tuple(shape)}; encoder=gaussian takes any shape"
+            )
+        if not channels:
+            raise BadInput("encoder gaussian_conv: channels needs at least one, such as [32]")
+        self.shape, self.activation = (*shape,), activate(activation)
+        sides = [-(-side // 2 ** len(channels)) for side in shape[1:]]  # halved and rounded up
+        self.layers = nn.ModuleList(
+            nn.Conv2d(before, after, 3, stride=2, padding=1)
+            for before, after in pairwise([shape[0], *channels])
+        )
+        self.layers.append(nn.Linear(channels[-1] * math.prod(sides), out))
+        self.apply(glorot)
+
+    def draw_masks(self, n: int, generator: Generator) -> Noise:
+        """Returns no mask: nothing is dropped."""
+        return {}
+
+    def forward(self, h: Tensor, noise: Noise) -> Tensor:
+        *convolutions, last = self.layers
+        h = h.unflatten(-1, self.shape)
+        for convolution in convolutions:
+            h = self.activation(convolution(h))
+        return last(h.flatten(-3))
+
+
 class Encoder(nn.Module):
     """Draws a code z for each x by a perceptron and noise that is passed in.
 
@@ -78,7 +134,7 @@ class Encoder(nn.Module):
         random: Whether z is random given x, dropout apart.
     """
 
-    body: Body
+    body: Body | Convolutions
     random: bool = True
 
     def draw_noise(self, n: int, generator: Generator) -> Noise:
@@ -206,9 +262,13 @@ class Gaussian(Encoder):
         input_noise: float = 0.0,
     ) -> None:
         super().__init__()
-        self.shift = std + math.log(-math.expm1(-std))  # where softplus gives std
         self.size, self.features, self.input_noise = math.prod(x_shape), features, input_noise
         self.body = Body(self.size, 2 * features, widths, activation, dropout)
+        self.begin(std, gain)
+
+    def begin(self, std: float, gain: float) -> None:
+        """Sets the standard deviation that codes start with, and the last weights' size."""
+        self.shift = std + math.log(-math.expm1(-std))  # where softplus gives std
         with torch.no_grad():
             cast(nn.Linear, self.body.layers[-1]).weight.mul_(gain)
 
@@ -233,6 +293,34 @@ class Gaussian(Encoder):
     def forward(self, x: Tensor, noise: Noise) -> Tensor:
         mean, std = self.law(x, noise)
         return mean + std * noise["z"]
+
+
+class GaussianConv(Gaussian):
+    """z = mean(x) + std(x) eps, as `Gaussian`, of an image by convolutions that halve it.
+
+    Arguments:
+        x_shape: The shape of one image, (C, H, W).
+        channels: Of the convolutions, at least one.
+        features, activation, std, gain, input_noise: As in `Gaussian`.
+
+    Raises:
+        BadInput: for another shape, or no convolution.
+    """
+
+    def __init__(
+        self,
+        x_shape: Sequence[int],
+        features: int = 256,
+        channels: Sequence[int] = (32, 64, 128),
+        activation: str = "relu",
+        std: float = VIB_STD,
+        gain: float = 1.0,
+        input_noise: float = 0.0,
+    ) -> None:
+        Encoder.__init__(self)
+        self.size, self.features, self.input_noise = math.prod(x_shape), features, input_noise
+        self.body = Convolutions(x_shape, 2 * features, channels, activation)
+        self.begin(std, gain)
 
 
 class Bottleneck(nn.Module):
@@ -290,6 +378,6 @@ def normal(n: int, size: int, generator: Generator) -> Tensor:
 
 def glorot(layer: nn.Module) -> None:
     """Draws the weights from Glorot's uniform law; biases are 0."""
-    if isinstance(layer, nn.Linear):
+    if isinstance(layer, nn.Linear | nn.Conv2d):
         nn.init.xavier_uniform_(layer.weight)
-        nn.init.zeros_(layer.bias)
+        nn.init.zeros_(cast(Tensor, layer.bias))

@@ -1,25 +1,36 @@
 """Encoders of the information bottleneck: laws, noise from one stream, gradients, their start."""
 
 import math
+import re
 
 import pytest
 import torch
 from torch import Generator, Tensor, nn
 
+from mine_cli.errors import BadInput
 from mine_cli.networks.encoders import (
     Additive,
     Bottleneck,
     Deterministic,
     Gaussian,
+    GaussianConv,
     Propagated,
 )
 from mine_cli.training.stack import Stack
 
 SHAPE = (1, 4, 4)
 SMALL = {"features": 6, "widths": (8, 8)}
+
+
+def conv(dropout: float = 0.0, **options: float) -> GaussianConv:
+    """Convolutions, of which nothing is dropped."""
+    return GaussianConv(SHAPE, features=6, channels=(4, 3), **options)
+
+
 ENCODERS = {
     "deterministic": lambda **k: Deterministic(SHAPE, **SMALL, **k),
     "gaussian": lambda **k: Gaussian(SHAPE, **SMALL, **k),
+    "gaussian_conv": conv,
     "additive": lambda **k: Additive(SHAPE, **SMALL, **k),
     "propagated": lambda **k: Propagated(SHAPE, **SMALL, noise_dim=5, **k),
 }
@@ -66,7 +77,7 @@ def test_stacked_as_alone(name: str) -> None:
 @pytest.mark.parametrize("sees", ["input", "code"])
 def test_what_is_seen_of_x_shares_no_noise_with_its_code(name: str, sees: str) -> None:
     """Whatever is random: or the bound would be on the information in x and that noise."""
-    options = {"input_noise": 0.5} if name == "gaussian" else {}
+    options = {"input_noise": 0.5} if name.startswith("gaussian") else {}
     model = Bottleneck(ENCODERS[name](dropout=0.3, **options), 6, 3, sees)
     x = torch.randn(7, *SHAPE)
     (_, z, _, seen), (_, other_z, _, other) = (
@@ -124,6 +135,28 @@ def test_divergence_is_that_of_torch() -> None:
     standard = torch.distributions.Normal(0.0, 1.0)
     expected = torch.distributions.kl_divergence(law, standard).sum(1)
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28), (2, 5, 7), (4, 1, 1)])
+def test_convolutions_take_images_of_any_size(shape: tuple[int, ...]) -> None:
+    encoder = GaussianConv(shape, features=5, channels=(4, 6, 8))
+    x = torch.randn(3, *shape)
+    mean, std = encoder.law(x, {})
+    assert mean.shape == std.shape == codes(encoder, x).shape == (3, 5)
+    moved = x.clone()
+    moved[1] += 1  # a code is that of its own image alone
+    assert torch.equal(encoder.law(moved, {})[0][[0, 2]], mean[[0, 2]])
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels", "told"),
+    [((7,), (4,), "not of shape (7,)"), ((28, 28), (4,), "(28, 28)"), (SHAPE, (), "at least one")],
+)
+def test_what_is_no_image_is_refused(
+    shape: tuple[int, ...], channels: tuple[int, ...], told: str
+) -> None:
+    with pytest.raises(BadInput, match=f"encoder gaussian_conv: .*{re.escape(told)}"):
+        GaussianConv(shape, channels=channels)
 
 
 @pytest.mark.parametrize("std", [0.01, 0.5, 30.0, 800.0, 2.0**32])
