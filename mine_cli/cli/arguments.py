@@ -54,9 +54,10 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
     """
     check_own_yaml(arguments)
     arguments = [every_letter(a) for a in arguments]
-    given = dict(a.split("=", 1) for a in arguments if "=" in a and not a.startswith("-"))
+    words = [a.split("=", 1) for a in arguments if "=" in a and not a.startswith("-")]
+    given = dict(words)
     faults = [f"{g}=null: want one of its options, or leave it out" for g in empty(given)]
-    faults += [f"{k}={v[:9]}...: too large a number" for k, v in given.items() if huge(v)]
+    faults += [f"{k}={v[:9]}...: too large a number" for k, v in words if huge(v)]
     if given.get("sweep_dir") in ("null", ""):
         faults.append(f"sweep_dir={given['sweep_dir']}: want a folder, or leave it out")
     if faults:

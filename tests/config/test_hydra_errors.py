@@ -158,6 +158,17 @@ def test_numbers_beyond_reason(word: str, said: str, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_number_beyond_reason_is_told_of_though_others_are_given(
+    place: int, tmp_path: Path
+) -> None:
+    words = ["trainer.steps=3", "trainer.steps=4"]
+    words.insert(place, "trainer.steps=" + "9" * 400)
+    done = run(tmp_path, *words)
+    said = "mine-run: trainer.steps=999999999...: too large a number\n"
+    assert (done.returncode, done.stderr) == (2, said)
+
+
 @pytest.mark.parametrize("key", ["select_rows", "report_rows"])
 def test_more_rows_than_memory(key: str, tmp_path: Path) -> None:
     done = run(tmp_path, f"task.{key}=4294967296000")
