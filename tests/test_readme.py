@@ -83,6 +83,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     x = rng.normal(size=(1000, 2))
     z = x + rng.normal(size=(1000, 2))
     np.savez(folder / "my.npz", x=x, z=z)
+    images = rng.normal(size=(300, 3, 16, 16)).astype(np.float32)
+    np.savez(folder / "images.npz", x=images, z=rng.integers(0, 3, 300))
     np.save(folder / "x.npy", x)
     np.save(folder / "z.npy", z)
     lines = [

@@ -204,7 +204,7 @@ HYDRAS = {
     "conditioned_conv, conv, conv_mlp, mlp, mlp_deep, mlp_shallow, mlp_wide, noisy_mlp, ",
     "bound=minef": "of dv, infonce, js, mine, mine_f, smile, tuba; did you mean mine_f?\n",
     "-m bound=minef seed=1,2": "mine-run: bound=minef: no such option; want one of dv",
-    "experiment=gan/spirals": "mnist_labels, null_check, paper/ablations_clipping, ",
+    "experiment=gan/spirals": "more, which --help lists; did you mean gan/spiral?\n",
     "hydra/launcher=fast": "mine-run: hydra/launcher=fast: no such option; want one of basic",
     "trainer.steps=many": "Value 'many' of type 'str' could not be converted to Integer",
     "network.widths=3": "mine-run: network.widths=3: Invalid value assigned: int",
