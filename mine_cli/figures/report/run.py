@@ -281,7 +281,8 @@ def of_scores(result: Result, units: str) -> Iterator[str]:
             shown += f" of {there:,.0f}"
         name = f"{above}: {label.strip()}" if part else label
         rows.append([name, metric.note.format(**in_notes(result, units)), shown])
-    if (estimate := known(result, "estimate")) is not None:
+    estimate = known(result, "estimate")
+    if estimate is not None and result["task"] in ("gan", "ali"):  # a bottleneck's is a score
         rows.append([*beside_scores(result), in_unit(estimate, units)])
     yield paragraph(HEADLINES.get(str(result["task"]), "").strip())
     fine = (

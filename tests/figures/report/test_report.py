@@ -1,5 +1,6 @@
 """report.html: one file, well formed, with the numbers and what follows from them."""
 
+import json
 import math
 import re
 from html.parser import HTMLParser
@@ -147,10 +148,15 @@ def test_the_scale_is_even_and_its_marks_are_right(nats: float) -> None:
 def test_a_generator_and_a_bottleneck(tmp_path: Path) -> None:
     points_run(tmp_path / "gan", 1.0, 0, steps=(500,))
     bottleneck_run(tmp_path / "ib", "mine_gaussian", 0.01, steps=(0, 300))
+    for name in ("gan", "ib"):  # as a run with an MI term leaves it
+        file = tmp_path / name / "result.json"
+        write_json(file, json.loads(file.read_text()) | {"estimate": 1.25})
     for name, told in (("gan", "KL: its floor"), ("ib", "error: averaged")):
         path = figures.report_of_run(tmp_path / name)
         page = Page(path.read_text(encoding="utf-8"))
         assert told in page.text
+        # Of a generator a diagnostic beside its scores; of a bottleneck it is one of them already.
+        assert ("a diagnostic" in page.text) == (name == "gan")
         assert "{" not in page.text
 
 
