@@ -166,7 +166,7 @@ def in_words(value: float, entropy: float | None) -> str:
         return "Nothing: 0 is what two independent variables share, and chance falls below it."
     rho = math.sqrt(-math.expm1(-2 * value))
     digits = 2 if rho < 0.99 else 5
-    said = f"As much as two normal variables with a correlation of {rho:.{digits}f}."
+    said = f"As much as two normal columns, one a side, with a correlation of {rho:.{digits}f}."
     if entropy:
         share = 100 * min(value / entropy, 1.0)
         said += f" It is {share:.0f} % of all that there is to know of the class (dashed)."

@@ -53,12 +53,13 @@ def of_table(result: Result, units: str) -> str:
         f"how much x tells of z to who knows {w} already" if w else "mutual information of x and z"
     )
     tests = (
-        f"; p of independence{f' given {w}' if w else ''}; q, the share of chance among all with "
-        "as small a q, or a smaller one"
+        f"; p of independence{f' given {w}' if w else ''}; q: among all rows with a q up to this "
+        "one, the share to be expected from chance (a small q is sure, not strong)"
     )
     return (
-        f"In {units}, {what}, and how far chance alone may move it: two standard errors to each "
-        f"side, above also what cells may hide{'' if result.get('p_value_note') else tests}. "
+        f"In {units}, {what}, and how far the sample's chance may move it: two standard errors to "
+        "each side, above also what values drawn together into classes may hide; neighbours whose "
+        f"ranges overlap are not told apart{'' if result.get('p_value_note') else tests}. "
         "Every pair stands in screen.csv."
     )
 
@@ -100,11 +101,12 @@ def cautions(result: Result) -> Iterator[str]:
         yield f"No cause either way: a column behind x and z other than {w} may still be there."
     else:
         yield (
-            "Every number is of rows that fitted nothing, and a lower bound: what small critics "
-            "miss comes on top, so that the truth may lie above the range of chance."
+            "Every number is of rows that fitted nothing, and a lower bound: what the small "
+            "networks miss comes on top, so that the truth may lie above its range."
         )
         yield (
             "A large number is no cause: it may be another column behind both, or an effect of z."
+            " Numbers of several columns do not add up: they may tell the same."
         )
     yield (
         f"A column that tells something only together with another{beside}, as the two of an "
