@@ -12,6 +12,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.program import blank
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -47,7 +49,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every picture is put together and saved, with nothing on it: where its file alone counts."""
     from mine_cli.figures import style
 
-    monkeypatch.setattr(style.FigureCanvasAgg, "print_png", lambda canvas, file: None)
+    monkeypatch.setattr(style.FigureCanvasAgg, "print_png", blank)
 
 
 class GaussianLogRatio(nn.Module):

@@ -14,8 +14,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
-__all__ = ["Program", "run", "started"]
+from PIL import Image
+
+__all__ = ["Program", "blank", "run", "started"]
 
 SECONDS = 300  # of a machine that is busy with other things as well
 PRELOADED = (
@@ -73,16 +76,20 @@ def started(
     *arguments: str,
     env: Mapping[str, str] | None = None,
     before: Callable[[], object] = bool,
+    drawn: bool = False,
 ) -> Iterator[Program]:
     """Starts `mine-run ARGUMENTS` in a folder; what still runs at the end is killed.
 
     `before` is called first in the new process: a function of a module, which may break things.
+    Its pictures are blank unless they are to be `drawn`: a third of a short run's time.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOADED))
     out = cwd.parent / f"{cwd.name}.{time.monotonic_ns()}"
     settings = {**os.environ, "OMP_NUM_THREADS": "1", **(env or {})}
-    process = context.Process(target=main, args=(str(cwd), str(out), arguments, settings, before))
+    process = context.Process(
+        target=main, args=(str(cwd), str(out), arguments, settings, before, drawn)
+    )
     process.start()
     try:
         yield Program(process, out)
@@ -96,9 +103,10 @@ def run(
     *arguments: str,
     env: Mapping[str, str] | None = None,
     before: Callable[[], object] = bool,
+    drawn: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """`mine-run ARGUMENTS` in a folder, to its end."""
-    with started(cwd, *arguments, env=env, before=before) as program:
+    with started(cwd, *arguments, env=env, before=before, drawn=drawn) as program:
         code = program.wait()
         return subprocess.CompletedProcess(arguments, code, program.stdout, program.stderr)
 
@@ -109,6 +117,7 @@ def main(
     arguments: tuple[str, ...],
     env: Mapping[str, str],
     before: Callable[[], object],
+    drawn: bool,
 ) -> None:
     """What the forked process does."""
     for number, name in ((1, "stdout"), (2, "stderr")):
@@ -121,7 +130,21 @@ def main(
     # As in a terminal: what starts in a shell's background is born deaf to Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["mine-run", *arguments]
+    if not drawn:
+        undraw()
     before()
     from mine_cli.cli import command
 
     command.main()
+
+
+def undraw() -> None:
+    """Every picture of this process is put together and saved, with nothing on it."""
+    from mine_cli.figures import style
+
+    style.FigureCanvasAgg.print_png = blank  # type: ignore[method-assign]
+
+
+def blank(canvas: Any, file: IO[bytes]) -> None:
+    """Stands for a canvas's `print_png`: one pixel."""
+    Image.new("RGB", (1, 1)).save(file, "PNG")

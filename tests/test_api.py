@@ -69,6 +69,7 @@ def test_names_of_the_package() -> None:
         _ = mine_cli.no_such_name
 
 
+@pytest.mark.slow
 def test_numpy_torch_and_the_command_agree_bit_for_bit(
     kept: tuple[mine_cli.Estimate, Path], tmp_path: Path
 ) -> None:
@@ -137,6 +138,7 @@ def test_a_loaded_term_scores_new_rows_as_the_run_did(
     assert float(term.pointwise(x, z.roll(1, 0)).mean()) < float(scores.mean())
 
 
+@pytest.mark.slow
 def test_a_loaded_committee_of_folds_is_the_mean_of_its_networks(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     x, z = rows()

@@ -8,6 +8,7 @@ import pytest
 
 import mine_cli
 
+TRAIN = ("mine_cli.api", "mine_cli.sklearn", "mine_cli.tasks.load")
 PACKAGE = Path(mine_cli.__file__).parent
 MODULES = sorted(
     ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
@@ -16,7 +17,10 @@ MODULES = sorted(
 )
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in TRAIN)) for name in MODULES],
+)
 def test_the_examples_of_a_module(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

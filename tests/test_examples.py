@@ -27,6 +27,7 @@ def test_each_is_one_short_file_that_says_what_to_watch(path: Path) -> None:
     assert "\nWatch: " in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_each_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = numbers(path.stem, True, tmp_path, monkeypatch)

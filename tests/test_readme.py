@@ -351,6 +351,7 @@ def spaces(desk: Path) -> dict[str, dict[str, Any]]:
     return names
 
 
+@pytest.mark.slow
 def test_python_blocks_estimate_and_score(spaces: dict[str, Any], desk: Path) -> None:
     space = spaces["docs/how-to/python.md"]
     assert space["found"].mi == pytest.approx(np.log(2), abs=0.1)
@@ -358,6 +359,7 @@ def test_python_blocks_estimate_and_score(spaces: dict[str, Any], desk: Path) ->
     assert (desk / "my_run" / "result.json").is_file()
 
 
+@pytest.mark.slow
 def test_training_loop_measures_its_encoder(spaces: dict[str, Any]) -> None:
     space = spaces["docs/tutorial/training-loop.md"]
     weight = space["encoder"].weight.detach()
@@ -370,6 +372,7 @@ def test_training_loop_measures_its_encoder(spaces: dict[str, Any]) -> None:
     assert len([line for line in body if line]) <= 20
 
 
+@pytest.mark.slow
 def test_a_model_that_holds_the_term_lists_its_own_parameters(
     spaces: dict[str, Any], desk: Path
 ) -> None:
@@ -398,6 +401,7 @@ def test_the_truth_of_the_data_that_are_made_to_be_tried(desk: Path) -> None:
     assert float(told[1]) == pytest.approx(truth, abs=0.02)
 
 
+@pytest.mark.slow
 def test_every_key_of_a_result_is_explained(spaces: dict[str, Any], desk: Path) -> None:
     result = json.loads((desk / "my_run" / "result.json").read_text())
     page = WRITTEN["docs/reference/files.md"]
@@ -414,6 +418,7 @@ def test_every_key_of_a_result_is_explained(spaces: dict[str, Any], desk: Path) 
     assert listed - others == set(result)
 
 
+@pytest.mark.slow
 def test_every_file_of_a_run_is_told(spaces: dict[str, Any], desk: Path) -> None:
     page = WRITTEN["docs/reference/files.md"]
     table = page.split("## Where files go")[1].split("`result.json` is strict JSON")[0]

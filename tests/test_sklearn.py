@@ -150,6 +150,7 @@ def test_a_frame_with_text_is_taken_as_it_is() -> None:
     assert found.score(frame, y) > 0.4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 def test_it_computes_on_as_many_threads_as_it_is_told(
     threads: int, monkeypatch: pytest.MonkeyPatch

@@ -24,6 +24,12 @@ needs_mnist = pytest.mark.skipif(
 )
 
 
+SEEDS = [
+    pytest.param(seed, marks=pytest.mark.slow if seed < 2 else pytest.mark.long)
+    for seed in range(5)
+]
+
+
 def run(*overrides: str) -> dict[str, Any]:
     """The result of one run that keeps nothing."""
     with initialize_config_dir(conf_dir(), version_base="1.3"):
@@ -37,8 +43,7 @@ def estimates(seeds: int, *overrides: str) -> list[float]:
     return [f["estimate"] for f in found]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_the_default_run(seed: int) -> None:
     result = run(f"seed={seed}")
     assert result["true_mi"] == pytest.approx(1.0217, abs=1e-4)
@@ -58,7 +63,7 @@ ONE_DIMENSION = ("dataset.dim=1", "dataset.rho=0.8", "task.report_rows=20000")
 @pytest.mark.parametrize("bound", ["mine", "dv", "mine_f", "js", "smile", "tuba", "infonce"])
 def test_every_bound_in_one_dimension(bound: str) -> None:
     steps = 500 if bound == "infonce" else 2000
-    found = estimates(3, *ONE_DIMENSION, f"bound={bound}", f"trainer.steps={steps}")
+    found = estimates(2, *ONE_DIMENSION, f"bound={bound}", f"trainer.steps={steps}")
     assert mean(found) == pytest.approx(0.511, abs=0.03)
 
 
@@ -68,7 +73,7 @@ TWENTY_DIMENSIONS = ("experiment=gaussian_20d",)
 @pytest.mark.slow
 @pytest.mark.parametrize("bound", ["mine", "mine_f"])
 def test_perceptrons_in_twenty_dimensions(bound: str) -> None:
-    found = estimates(3, *TWENTY_DIMENSIONS, f"bound={bound}")
+    found = estimates(1, *TWENTY_DIMENSIONS, f"bound={bound}")
     assert mean(found) == pytest.approx(2.877, abs=0.15)
 
 
@@ -85,7 +90,7 @@ def test_a_narrow_perceptron_serves_every_bound(bound: str) -> None:
 def test_infonce_in_twenty_dimensions() -> None:
     options = ("bound=infonce", "network=separable", "network.widths=[256,256]")
     more = ("marginals.rows=512", "trainer.steps=3000", "task.negatives=4096")
-    found = estimates(3, "dataset.dim=20", "dataset.rho=0.5", *options, *more)
+    found = estimates(1, "dataset.dim=20", "dataset.rho=0.5", *options, *more)
     assert mean(found) == pytest.approx(2.877, abs=0.10)
 
 
@@ -94,12 +99,11 @@ def test_smile_is_near_its_own_optimum_in_twenty_dimensions() -> None:
     # Under the true log-ratio the clipped bound is *above* the mutual information here.
     x, z = Gaussian(dim=20, rho=0.5).sample(40_000, torch.Generator().manual_seed(0))
     optimum = evaluate(GaussianLogRatio(20, 0.5), Smile(), x, z, pairs=2_000_000).value
-    found = estimates(3, *TWENTY_DIMENSIONS, "bound=smile")
+    found = estimates(1, *TWENTY_DIMENSIONS, "bound=smile")
     assert mean(found) == pytest.approx(optimum, abs=0.10)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_ten_thousand_rows_never_read_above_the_truth(seed: int) -> None:
     gaussian = ("dataset.dim=20", "dataset.rho=0.5", "dataset.n=10000")
     result = run(*gaussian, "folds=5", "network=mlp", "trainer.steps=2000", f"seed={seed}")
@@ -122,9 +126,8 @@ def test_an_mnist_image_tells_its_label() -> None:
     assert abs(result["error"]) < 0.10
 
 
-@pytest.mark.slow
 @needs_mnist
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_shuffled_labels_tell_nothing(seed: int) -> None:
     options = ("dataset=image_label", f"data_dir={MNIST}", "dataset.shuffle_labels=true")
     result = run(*options, f"seed={seed}")

@@ -597,7 +597,10 @@ TAKES: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 def register() -> None:
-    """Put every schema into Hydra's store as `schema/GROUP/OPTION` (twice does no harm)."""
+    """Puts every schema into Hydra's store as `schema/GROUP/OPTION` (twice does no harm)."""
+    # Hydra copies the whole store at every composition, and two hundred times for --help, where
+    # that takes seconds; it changes no copy, and copies each schema that it takes out anyway.
+    ConfigStore.__deepcopy__ = lambda store, memo: store  # type: ignore[attr-defined]
     store = ConfigStore.instance()
     store.store(group="schema", name="run", node=Run)
     for section, schemas in SECTIONS.items():

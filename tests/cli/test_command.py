@@ -76,9 +76,11 @@ def command(tmp_path: Path) -> Command:
     put the folder on the path).
     """
 
-    def command(*arguments: str, python: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    def command(
+        *arguments: str, python: tuple[str, ...] = (), drawn: bool = False
+    ) -> subprocess.CompletedProcess[str]:
         if not python:
-            return run(tmp_path, *arguments)
+            return run(tmp_path, *arguments, drawn=drawn)
         entry = [sys.executable, "-P", *python, "-m", "mine_cli", *arguments]
         env = os.environ | {"OMP_NUM_THREADS": "1"}
         return subprocess.run(
@@ -97,7 +99,7 @@ def run_folder(folder: Path) -> Path:
     return found
 
 
-@pytest.mark.parametrize("flag", ["--help", "-h"])
+@pytest.mark.parametrize("flag", ["--help", pytest.param("-h", marks=pytest.mark.slow)])
 def test_help_shows_examples_groups_and_keys_without_torch(
     flag: str, command: Command, tmp_path: Path
 ) -> None:
@@ -120,6 +122,7 @@ def test_help_shows_examples_groups_and_keys_without_torch(
     assert made(tmp_path) == ["my_conf", "my_conf/network", "my_conf/network/own.yaml"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flag", ["--help", "--hydra-help"])
 def test_a_reader_that_has_read_enough_is_no_error(flag: str, tmp_path: Path) -> None:
     nobody, end = os.pipe()
@@ -219,6 +222,7 @@ def test_dry_run_of_a_sweep_lists_its_jobs(command: Command, tmp_path: Path) -> 
     assert done.returncode == 2
 
 
+@pytest.mark.slow
 def test_a_working_directory_of_the_run_s_own(command: Command, tmp_path: Path) -> None:
     """What was read before the run changed it is found after it as well."""
     rng = np.random.default_rng(0)
@@ -305,7 +309,7 @@ def test_an_experiment_starts_both_arms_and_draws_them(
 ) -> None:
     """Without -m; the sweeper minimises the divergence; a resumed arm is drawn anew."""
     told = f"+hydra.callbacks.told._target_={__name__}.Returned"
-    done = command("-cd", str(arms), "experiment=arms", *FEW_SAMPLES[1:], told)
+    done = command("-cd", str(arms), "experiment=arms", *FEW_SAMPLES[1:], told, drawn=True)
     assert done.returncode == 0, done.stderr
     results = check_arms(tmp_path / "sweep", 0, 0.5)
     lines = (tmp_path / "returned").read_text().splitlines()  # as the jobs end, side by side
@@ -314,14 +318,14 @@ def test_an_experiment_starts_both_arms_and_draws_them(
     assert [result["gan"]["average"] for result in results] == [None, None]
 
     (tmp_path / "sweep" / "compare.png").unlink()
-    done = command("resume=sweep/beta=0")
+    done = command("resume=sweep/beta=0", drawn=True)
     assert done.returncode == 0, done.stderr
     check_arms(tmp_path / "sweep", 0, 0.5)
 
 
 @pytest.mark.slow
 def test_a_sweep_of_both_arms(command: Command, tmp_path: Path) -> None:
-    done = command("-m", *FEW_SAMPLES, "task.beta=0,1", "seed=0,1", "bound=js")
+    done = command("-m", *FEW_SAMPLES, "task.beta=0,1", "seed=0,1", "bound=js", drawn=True)
     assert done.returncode == 0, done.stderr
     check_arms(tmp_path / "sweep", 0, 0, 1, 1)
 

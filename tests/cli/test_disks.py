@@ -22,7 +22,7 @@ def limited(size: int) -> None:
 
 
 def check_run(folder: Path, size: int) -> None:
-    done = run(folder, *QUICK, "hydra.run.dir=run", before=partial(limited, size))
+    done = run(folder, *QUICK, "hydra.run.dir=run", before=partial(limited, size), drawn=True)
     assert done.returncode == 1, done.stderr
     check_words(done.stderr, 1)
     if (folder / "run" / "checkpoints" / "last.pt").exists():
@@ -32,7 +32,7 @@ def check_run(folder: Path, size: int) -> None:
 
 def check_sweep(folder: Path, size: int) -> None:
     before = partial(limited, size)
-    done = run(folder, "-m", *QUICK, "seed=0,1,2", "sweep_dir=sweep", before=before)
+    done = run(folder, "-m", *QUICK, "seed=0,1,2", "sweep_dir=sweep", before=before, drawn=True)
     assert done.returncode == 1, done.stderr
     check_words(done.stderr, 3 + 1)  # and that of the table
     if (folder / "sweep" / "sweep.json").exists() and size > 2000:
@@ -54,6 +54,7 @@ def test_a_run_on_a_full_disk(size: int, tmp_path: Path) -> None:
     check_run(tmp_path, size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [3000, 30_000])
 def test_a_sweep_on_a_full_disk_names_it_once_a_job(size: int, tmp_path: Path) -> None:
     check_sweep(tmp_path, size)

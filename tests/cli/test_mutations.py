@@ -107,6 +107,19 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(arguments=command_lines())
+@settings(ANY, max_examples=50)
+def test_a_few_mutated_command_lines(
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    images: Path,
+    arguments: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("desk"))
+    check(arguments, images)
+
+
+@pytest.mark.slow
+@given(arguments=command_lines())
 @settings(ANY, max_examples=200)
 def test_mutated_command_lines(
     tmp_path_factory: pytest.TempPathFactory,

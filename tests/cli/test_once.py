@@ -92,6 +92,7 @@ class Law(Gaussian):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["fused", "basic"])
 def test_a_job_of_a_sweep_is_built_once_to_plan_it_and_once_to_train_it(
     launcher: str, tmp_path: Path

@@ -71,6 +71,7 @@ def full(*names: str) -> None:
         os.dup2(os.open("/dev/full", os.O_WRONLY), getattr(sys, name).fileno())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is a Linux device")
 @pytest.mark.parametrize("word", ["--help", "--version", "dry_run=true"])
 def test_a_full_output_is_said_and_is_exit_1(word: str, tmp_path: Path) -> None:

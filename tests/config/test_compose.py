@@ -1,5 +1,6 @@
 """The composed configuration, its schemas, and what `validate` finds."""
 
+import copy
 import inspect
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.errors import ConfigCompositionException
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
@@ -125,6 +127,15 @@ def composed() -> Composer:
 def test_default_is_what_it_was(composed: Composer) -> None:
     assert OmegaConf.to_container(composed()) == OmegaConf.to_container(OmegaConf.create(DEFAULT))
     assert validate(composed()) == []
+
+
+def test_the_store_is_shared_and_what_is_taken_out_of_it_is_not(composed: Composer) -> None:
+    assert copy.deepcopy(ConfigStore.instance()) is ConfigStore.instance()
+    cfg = composed()
+    cfg.seed = 17
+    cfg.network.widths.append(3)
+    cfg.trainer.steps = 1
+    assert OmegaConf.to_container(composed()) == OmegaConf.to_container(OmegaConf.create(DEFAULT))
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)

@@ -12,7 +12,7 @@ from mine_cli.config.compose import conf_dir
 from mine_cli.config.hydra_errors import BESIDE_KEYS
 from mine_cli.config.keys import WIDTH, keys_of, root_keys
 from mine_cli.config.schemas import SECTIONS, USES, Run
-from tests.program import run
+from tests.inside import answer
 
 SCHEMAS = {
     f"{section}={option}": schema
@@ -50,11 +50,11 @@ def test_every_option_is_told_in_one_sentence_at_its_top(file: Path) -> None:
 
 
 @pytest.mark.parametrize("task", USES)
-def test_help_tells_every_key_of_a_task_and_fits_the_terminal(task: str, tmp_path: Path) -> None:
-    done = run(tmp_path, f"task={task}", "--help")
-    assert done.returncode == 0, done.stderr
-    assert max(map(len, done.stdout.splitlines())) <= WIDTH
-    told = re.sub(r"\s+", " ", done.stdout)
+def test_help_tells_every_key_of_a_task_and_fits_the_terminal(task: str) -> None:
+    code, out, err = answer([f"task={task}", "--help"])
+    assert code == 0, err
+    assert max(map(len, out.splitlines())) <= WIDTH
+    told = re.sub(r"\s+", " ", out)
     for name, schema in SCHEMAS.items():
         if name in ("root", f"task={task}", "trainer=default"):
             for field in fields(schema):

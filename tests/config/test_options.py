@@ -12,7 +12,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_class
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from mine_cli.config.compose import conf_dir
 from mine_cli.config.schemas import METHODS, SECTIONS, TAKES, USES
@@ -23,8 +23,6 @@ from mine_cli.tasks.registry import checked
 from tests.data.test_folder import pictures
 from tests.image_folders import write_images
 from tests.options import chosen
-
-pytestmark = pytest.mark.usefixtures("coarse")
 
 COMMON = {
     "schema", "task", "status", "estimate", "true_mi", "true_mi_note", "unit", "dataset", "seed",
@@ -213,10 +211,15 @@ def few_of(overrides: list[str]) -> list[str]:
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option(
-    option: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    option: str,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     monkeypatch.chdir(data)
     group, _, name = option.partition("=")
+    request.getfixturevalue("coarse" if group == "task" else "undrawn")
     overrides = [*chosen(group, name, "data.npz"), *BESIDE.get(option, [])]
     result = result_of([*overrides, *few_of(overrides)], data, tmp_path)
     if group == "method":
@@ -230,6 +233,7 @@ def test_every_option(
         assert shown == SHOWN.get(name, name).replace("_", "")
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("bound", sorted(file.stem for file in (CONF / "bound").glob("*.yaml")))
 def test_every_bound_in_folds(bound: str, data: Path, tmp_path: Path) -> None:
     result = result_of([f"bound={bound}", "dataset.n=300", "folds=3", *QUICK], data, tmp_path)
@@ -241,6 +245,8 @@ def test_every_bound_in_folds(bound: str, data: Path, tmp_path: Path) -> None:
     assert sorted(reported) == list(range(300))
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     "options",
     [
@@ -290,9 +296,15 @@ def test_another_tasks_option_is_refused_in_one_line(task: str, section: str, da
     taken = TAKES[task].get(section)
     if taken is None:
         return
+    cfg = composed([f"task={task}"], data)
+    OmegaConf.set_struct(cfg, False)
     for other in set(SECTIONS[section]) - set(taken):
-        beside = ["dataset.path=my.npz"] if other == "arrays" else []
-        faults = validate(composed([f"task={task}", f"{section}={other}", *beside], data))
+        cfg[section] = OmegaConf.structured(SECTIONS[section][other])
+        if other == "arrays":
+            cfg.dataset.path = "my.npz"
+        if section == "method":
+            cfg.method.name = other
+        faults = validate(cfg)
         wanted = f"{section}={other}: task={task} takes one of {', '.join(taken)}"
         assert faults == [wanted], other
 
@@ -318,6 +330,8 @@ def test_a_method_wants_its_weight_and_no_other(
     assert fault.startswith(line)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("experiment", JOBS)
 def test_every_experiment_in_a_few_steps(experiment: str, data: Path, tmp_path: Path) -> None:
     """`experiment=... trainer=smoke`, as one would look at it before a long run."""
@@ -332,6 +346,7 @@ def test_every_experiment_in_a_few_steps(experiment: str, data: Path, tmp_path: 
     assert result["steps"] == 20
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_truth_stands_beside_the_estimate(data: Path, tmp_path: Path) -> None:
     result = result_of(QUICK, data, tmp_path)
     assert result["true_mi"] == pytest.approx(-math.log(1 - 0.64))

@@ -188,6 +188,7 @@ def test_adversarial_training_killed_then_interrupted(tmp_path: Path, uninterrup
     assert sorted(result["samples"]) == sorted(f"{name}.npz" for name in names)
 
 
+@pytest.mark.slow
 def test_a_bottleneck_killed_then_resumed(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for folder in (whole, killed):
@@ -244,6 +245,7 @@ def test_a_finished_run_resumed_says_the_same(tmp_path: Path, uninterrupted: Any
     assert resumed(tmp_path) == uninterrupted("fresh")
 
 
+@pytest.mark.slow
 def test_the_data_may_have_moved(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(500, 2))
@@ -300,6 +302,7 @@ def test_other_data_or_classes_are_refused(changed: str, trained: Path) -> None:
     assert contents(trained) == before
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_does_not_know_its_data_goes_on_and_says_so(trained: Path) -> None:
     last = trained / "run" / "checkpoints" / "last.pt"
     state = torch.load(last, weights_only=True)
@@ -371,6 +374,7 @@ def test_a_run_is_resumed_once_at_a_time(tmp_path: Path, uninterrupted: Any) -> 
     assert resumed(tmp_path) == uninterrupted("fresh")
 
 
+@pytest.mark.slow
 def test_a_job_is_not_resumed_while_its_sweep_runs(tmp_path: Path) -> None:
     sweep = ("-m", *SMALL[:-1], *VARIANTS["fresh"], "sweep_dir=sweep", "hydra/launcher=basic")
     with started(tmp_path, *sweep, before=partial(sleep_in, "result")) as program:
@@ -498,6 +502,7 @@ def test_no_fewer_steps_than_were_done(tmp_path: Path) -> None:
     assert "trainer.steps=10: the run has done" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_folder_that_names_classes_by_their_old_addresses_goes_on(tmp_path: Path) -> None:
     adversarial = [word for word in ADVERSARIAL if not word.startswith("trainer.steps=")]
     assert run(tmp_path, *adversarial, "trainer.steps=20").returncode == 0
@@ -521,6 +526,7 @@ def test_what_has_moved_is_where_the_table_says(old: str, new: str) -> None:
         assert at_home(saved).dataset._target_ == target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["train-images", "train-labels", "t10k-images", "t10k-labels"])
 def test_other_images_are_refused_when_a_run_is_resumed(file: str, tmp_path: Path) -> None:
     write_images(tmp_path / "images")

@@ -148,6 +148,7 @@ def test_the_real_labelled_images(name: str, folder_name: str) -> None:
     assert overlap(data.x, data.test_x) == 0
 
 
+@pytest.mark.slow
 def test_other_data_need_not_wait_for_torchvision() -> None:
     look = "import sys, mine_cli.tasks.registry; assert 'torchvision' not in sys.modules"
     subprocess.run([sys.executable, "-c", look], check=True)

@@ -108,6 +108,7 @@ def test_terms_can_be_taken_out_and_put_back() -> None:
             assert torch.equal(value, state[key])
 
 
+@pytest.mark.slow
 def test_compiled_steps_equal_eager_ones() -> None:
     eager, compiled = (
         Ensemble(terms("mlp", "mine", "derangement", range(1)), lr=1e-3, compiled=c)

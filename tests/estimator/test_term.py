@@ -58,7 +58,10 @@ def play(bound: str, direction: str, sign: float = 1.0) -> float:
     return channel.mi() - before
 
 
-@pytest.mark.parametrize("bound", list(BOUNDS))
+@pytest.mark.parametrize(
+    "bound",
+    [pytest.param(b, marks=[pytest.mark.slow] * (b not in ("mine", "infonce"))) for b in BOUNDS],
+)
 def test_maximise_raises_and_minimise_lowers_the_information(bound: str) -> None:
     assert play(bound, "maximise") > 0.05
     assert play(bound, "minimise") < -0.05

@@ -247,6 +247,7 @@ def test_stacked_digits_have_the_targets_of_their_size(module: Modules) -> None:
 # The record
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not RECORD.exists(), reason="no record in this copy")
 def test_the_committed_record_is_what_its_csvs_make(tmp_path: Path) -> None:
     """Figures too, where they are drawn by the same version of matplotlib."""

@@ -28,6 +28,7 @@ def test_it_imports_before_it_is_asked_for_a_process() -> None:
     subprocess.run([sys.executable, "-c", PROGRAM], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such server")
 def test_ctrl_c_while_it_imports_is_none_of_its_business() -> None:
     program = """

@@ -203,18 +203,24 @@ def test_a_job_on_images_among_others_is_what_it_is_alone(
         assert files(found.folder) == files(tmp_path / "alone" / found.folder.name)
 
 
+METHODS = [
+    ["method=mine_gaussian"],
+    ["method=mine_additive", "task.statistics_steps=2", "task.sees=input"],
+    ["method=mine_propagated", "marginals=independent"],
+    ["method=vib"],
+    ["method=none"],
+    ["method=dropout"],
+    ["method=label_smoothing"],
+]
+QUICK_METHODS = (METHODS[1], METHODS[3])
+
+
 @pytest.mark.parametrize(
     "own",
     [
-        ["method=mine_gaussian"],
-        ["method=mine_additive", "task.statistics_steps=2", "task.sees=input"],
-        ["method=mine_propagated", "marginals=independent"],
-        ["method=vib"],
-        ["method=none"],
-        ["method=dropout"],
-        ["method=label_smoothing"],
+        pytest.param(own, id=" ".join(own), marks=[pytest.mark.slow] * (own not in QUICK_METHODS))
+        for own in METHODS
     ],
-    ids=" ".join,
 )
 def test_a_bottleneck_among_others_is_what_it_is_alone(
     own: list[str], blobs: Path, tmp_path: Path
@@ -311,6 +317,7 @@ def test_a_bottleneck_whose_bound_fails_leaves_alone(blobs: Path, tmp_path: Path
         same_bottleneck(found, alone(cfg, tmp_path / "alone" / found.folder.name))
 
 
+@pytest.mark.slow
 def test_bounds_and_rates_in_one_model(tmp_path: Path) -> None:
     jobs = [
         configuration(f"bound={bound}", f"trainer.lr={lr}", f"seed={seed}", "trainer.steps=60")
@@ -390,6 +397,7 @@ def test_a_job_that_is_interrupted_after_its_last_step_is_evaluated_and_ends(
         assert [row["step"] for row in numbers(job.folder) if row["mi/estimate"]][-1] == "20"
 
 
+@pytest.mark.slow
 def test_early_stopping_is_each_job_s_own(tmp_path: Path) -> None:
     """On finite data that hold nothing, one with no patience ends before one with much."""
     own = ["dataset.n=400", "dataset.rho=0", "trainer.steps=120", "trainer.evaluate_every=10"]

@@ -43,6 +43,7 @@ def forgotten() -> None:
     built.clear()
 
 
+@pytest.mark.slow
 def test_a_thousand_jobs_are_built_once_each_and_keep_no_thousand_data_sets(
     tmp_path: Path,
 ) -> None:

@@ -315,6 +315,7 @@ def test_a_killed_sweep_goes_on_to_the_same_end(job: str, tmp_path: Path) -> Non
     assert parts[-1] == 100
 
 
+@pytest.mark.slow
 def test_fused_bottlenecks_are_drawn_in_one_table(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     z = random.integers(2, size=300)
@@ -334,6 +335,7 @@ def test_fused_bottlenecks_are_drawn_in_one_table(tmp_path: Path) -> None:
         assert f" s/{name}\n" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_sweep_has_one_folder_that_its_time_names(tmp_path: Path) -> None:
     """Where nothing else names it."""
     done = run(tmp_path, "-m", *QUIET, "seed=0,1,2")
@@ -354,6 +356,7 @@ def test_a_sweep_s_folder_is_of_no_use_to_a_single_run(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_what_a_job_takes_from_hydra_is_its_own(tmp_path: Path) -> None:
     """Also where jobs are trained as one model."""
     done = run(tmp_path, "-m", *QUIET, "bound=mine,dv", "seed=${hydra:job.num}", "sweep_dir=sweep")

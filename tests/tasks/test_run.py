@@ -64,7 +64,9 @@ def test_nothing_after_the_training_costs_the_result(
         assert result["warnings"] == [done.stderr.rstrip()]
 
 
-@pytest.mark.parametrize("first", [49, 499, 1500])
+@pytest.mark.parametrize(
+    "first", [49, *(pytest.param(n, marks=pytest.mark.slow) for n in (499, 1500))]
+)
 def test_a_variable_that_is_constant_in_its_first_rows(first: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2000, 1))
@@ -77,6 +79,7 @@ def test_a_variable_that_is_constant_in_its_first_rows(first: int, tmp_path: Pat
     assert isinstance(found["gaussian"]["estimate"], float)
 
 
+@pytest.mark.slow
 def test_a_job_killed_between_result_and_figures_is_not_finished(tmp_path: Path) -> None:
     words = ("-m", "seed=0,1", *SMALL[:-1], "sweep_dir=sweep")
     assert run(tmp_path, *words).returncode == 0

@@ -189,6 +189,7 @@ def cwd(tmp_path: Path) -> Path:
     return tmp_path / "cwd"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -301,6 +302,7 @@ def test_a_rank_that_is_killed_ends_all(cwd: Path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_and_the_run_goes_on(number: int, cwd: Path) -> None:
     """Here one rank alone hears it; torchrun tells all. Resumed, the result is that of one go."""

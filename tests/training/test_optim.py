@@ -116,11 +116,14 @@ assert not parts, parts
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["dataset.n=300"],
-        ["task=gan", "task.samples=100"],
-        ["task=ali", "task.samples=100", "task.evaluator_steps=5"],
+        pytest.param(["dataset.n=300"], id="mi-estimate"),
+        pytest.param(["task=gan", "task.samples=100"], id="gan", marks=pytest.mark.slow),
+        pytest.param(
+            ["task=ali", "task.samples=100", "task.evaluator_steps=5"],
+            id="ali",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["mi-estimate", "gan", "ali"],
 )
 def test_a_run_does_not_wait_for_torchs_compiler(arguments: list[str], tmp_path: Any) -> None:
     command = [sys.executable, "-c", IMPORTS.format(arguments=arguments)]

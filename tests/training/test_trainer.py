@@ -349,6 +349,7 @@ def test_a_killed_process_resumes_bit_for_bit(tmp_path: Path) -> None:
     assert same(*(checkpoint.latest(tmp_path / name) for name in ("whole", "killed")))
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_a_process(tmp_path: Path) -> None:
     process = start(tmp_path)
     wait_for_step(process, 9)

@@ -155,6 +155,7 @@ def test_the_truth_is_infinite_or_not_known(sigma: str, said: str) -> None:
     assert head["ali"]["latent_dim"] == 2
 
 
+@pytest.mark.slow
 def test_a_folder_of_pictures_trains_and_its_warnings_are_told(tmp_path: Path) -> None:
     pictures(tmp_path / "p", 30)
     (tmp_path / "p" / "broken.jpg").write_bytes(b"no picture")

@@ -257,6 +257,7 @@ def test_two_arms_are_drawn(run: Any, tmp_path: Path) -> None:
     assert imread(tmp_path / "compare.png").std() > 0.05
 
 
+@pytest.mark.slow
 def test_jobs_that_end_at_once_are_not_in_one_anothers_way(
     tmp_path: Path, temporaries: list[str]
 ) -> None:

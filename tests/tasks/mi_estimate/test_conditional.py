@@ -203,6 +203,7 @@ def table(path: Path, n: int = 300) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_from_the_command(tmp_path: Path) -> None:
     table(tmp_path / "t.csv")
     options = [f"{key}={value}".replace(" ", "") for key, value in QUICK.items()]
@@ -222,6 +223,7 @@ def test_from_the_command(tmp_path: Path) -> None:
         mine_cli.load(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_jobs_of_one_shape_train_as_one_and_find_the_same(tmp_path: Path) -> None:
     table(tmp_path / "t.csv")
     options = [f"{key}={value}".replace(" ", "") for key, value in QUICK.items()]
