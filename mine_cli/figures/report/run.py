@@ -134,9 +134,13 @@ def of_estimate(result: Result, units: str) -> Iterator[str]:
     )
     terms = terms_of(result)
     yield paragraph(
-        "Mutual information of x and z given w: how much x tells of z to who knows w."
-        if terms
-        else "Mutual information of x and z: how much one tells of the other.",
+        (
+            "Mutual information of x and z given w: how much x tells of z to who knows w. "
+            if terms
+            else "Mutual information of x and z: how much one tells of the other. "
+        )
+        + "The range is two standard errors to each side: as far as the sample's chance moves "
+        "it, nineteen times in twenty.",
         "soft",
     )
     yield of_terms(result, units)
@@ -182,7 +186,7 @@ def least_entropy(result: Result) -> float | None:
 def verdict(result: Result, low: float, units: str) -> Iterator[str]:
     """Whether the number is to be believed, and why, a sentence each."""
     factor, value = per_nat(units), known(result, "estimate") or 0.0
-    given = " given w" if terms_of(result) else ""
+    truth, given = known(result, "true_mi"), " given w" if terms_of(result) else ""
     if low > 0:
         yield f"x and z are not independent{given}: the interval lies above 0."
     else:
@@ -196,18 +200,17 @@ def verdict(result: Result, low: float, units: str) -> Iterator[str]:
             "no bound itself."
         )
     if result.get("status") == "ok":
+        missed = ""
+        if not given:
+            larger = ", so that the truth may be larger" if truth is None else ""
+            missed = f"; what the networks did not find is not in it{larger}"
         yield (
-            "Nothing speaks against it. It was measured on rows that no network was trained on"
-            + (
-                "."
-                if given
-                else "; what the networks did not find is not in it, so that the "
-                "truth may be larger."
-            )
+            "Nothing speaks against it. It was measured on rows that no network was trained "
+            f"on{missed}."
         )
     else:
         yield f"With care, status {result.get('status')}: {advice(result)}"
-    if (truth := known(result, "true_mi")) is not None:
+    if truth is not None:
         yield f"The truth is known: {truth * factor:.3f} {units}."
     if (p := known(result, "p_value")) is not None:
         most = "at most " if p == known(result, "least_p_value") else ""
@@ -220,6 +223,8 @@ def verdict(result: Result, low: float, units: str) -> Iterator[str]:
             f"On the rows that trained them the networks see {fit * factor:.3f} {units}: part of "
             "that is learned by heart. More rows, or a smaller network, would help."
         )
+    if low > 0 and truth is None:
+        yield "It is no sign of a cause: a third variable may be behind both x and z."
     ksg = known((result.get("references") or {}).get("ksg") or {}, "estimate")
     if more_than(ksg, result):
         yield "The nearest-neighbour estimate (KSG) is larger: the networks may have missed some."

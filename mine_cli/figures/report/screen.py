@@ -1,5 +1,6 @@
 """The page of a screen: which columns tell of which, how much, how sure one may be."""
 
+import math
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -60,8 +61,15 @@ def of_table(result: Result, units: str) -> str:
         f"In {units}, {what}, and how far the sample's chance may move it: two standard errors to "
         "each side, above also what values drawn together into classes may hide; neighbours whose "
         f"ranges overlap are not told apart{'' if result.get('p_value_note') else tests}. "
-        "Every pair stands in screen.csv."
+        f"Every pair stands in screen.csv. {of_scale(units)}"
     )
+
+
+def of_scale(units: str) -> str:
+    """What so many nats are, in correlations of two normal columns."""
+    shares = {rho: -0.5 * math.log1p(-rho * rho) * per_nat(units) for rho in (0.2, 0.5, 0.9)}
+    said = ", ".join(f"{value:.2f} for {rho}" for rho, value in shares.items())
+    return f"For scale, of two normal columns by their correlation: {said}."
 
 
 def screen_in_notebook(result: Result, units: str = "nats") -> str:

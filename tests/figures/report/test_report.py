@@ -83,6 +83,7 @@ def test_a_run_says_how_much_and_whether_to_believe_it(tmp_path: Path) -> None:
     for part in (
         "How much age, b<1> tells of price ($)",
         "0.420 nats between 0.360 and 0.480",
+        "two standard errors to each side",
         f"a correlation of {math.sqrt(1 - math.exp(-0.84)):.2f}",
         "x and z are not independent",
         "Nothing speaks against it",
@@ -92,6 +93,16 @@ def test_a_run_says_how_much_and_whether_to_believe_it(tmp_path: Path) -> None:
     ):
         assert part in page.text
     assert [source[:22] for source in page.sources] == ["data:image/png;base64,"]
+
+
+def test_where_the_truth_is_known_none_is_looked_for_beyond_it(tmp_path: Path) -> None:
+    """And nobody asks for causes of a law that is written down."""
+    own, law = page_of(tmp_path).text, page_of(tmp_path, true_mi=0.45).text
+    for part in ("so that the truth may be larger", "no sign of a cause"):
+        assert part in own
+        assert part not in law
+    assert "The truth is known: 0.450 nats" in law
+    assert "no sign of a cause" not in page_of(tmp_path, estimate=0.01).text
 
 
 @pytest.mark.parametrize("status", ["high_variance", "at_ceiling", "not_converged"])

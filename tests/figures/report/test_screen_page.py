@@ -92,6 +92,8 @@ def test_the_terminal_leaves_out_columns_that_are_empty() -> None:
 
 def test_units_are_those_that_were_asked_for() -> None:
     assert "0.721" in screen_in_notebook(result(), "bits")  # 0.5 nats
+    assert "0.02 for 0.2, 0.14 for 0.5, 0.83 for 0.9" in screen_in_notebook(result())
+    assert "0.03 for 0.2, 0.21 for 0.5, 1.20 for 0.9" in screen_in_notebook(result(), "bits")
 
 
 def test_a_screen_without_a_number_has_a_page() -> None:
