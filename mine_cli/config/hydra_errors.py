@@ -83,7 +83,8 @@ def refusal(stop: Exception) -> str | None:
     if isinstance(cause, (ConfigAttributeError, ConfigKeyError)):
         return missing_key(cause)
     if "does not support sweep type" in str(stop):
-        return "interval(...): only a search takes an interval; want hydra/sweeper=optuna"
+        word = next((word for word in sys.argv[1:] if "interval(" in word), "interval(...)")
+        return f"{word}: only a search takes an interval; want hydra/sweeper=optuna"
     if (typed := re.match("Error merging override (.*)", str(stop))) and cause:
         return f"{typed[1]}: {str(cause).splitlines()[0]}"
     if isinstance(stop, HydraException | OmegaConfBaseException):

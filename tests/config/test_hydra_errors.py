@@ -107,11 +107,15 @@ def test_options_are_no_range(group: str, value: str, tmp_path: Path) -> None:
     assert line.startswith(f"mine-run: {group}={value}: no such option; want one of ")
 
 
-def test_an_interval_without_a_search(tmp_path: Path) -> None:
-    done = run(tmp_path, "-m", "dataset.rho=interval(0.1,0.9)")
+@pytest.mark.parametrize(
+    "word",
+    ["dataset.rho=interval(0.1,0.9)", "task.nothing=interval(0,1)", "seed=tag(a,interval(0,1))"],
+)
+def test_an_interval_without_a_search(word: str, tmp_path: Path) -> None:
+    done = run(tmp_path, "-m", "trainer.steps=5", word)
     assert done.returncode == 2
     assert done.stderr == (
-        "mine-run: interval(...): only a search takes an interval; want hydra/sweeper=optuna\n"
+        f"mine-run: {word}: only a search takes an interval; want hydra/sweeper=optuna\n"
     )
     assert not list(tmp_path.iterdir())
 
