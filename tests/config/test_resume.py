@@ -75,6 +75,7 @@ COMMANDS = {name: (*SMALL, *options) for name, options in VARIANTS.items()} | {
         "network=noisy_mlp", "dataset=spiral", "dataset.n=null", "task.clip=tensor",
     ),
 }  # fmt: skip
+OFTEN = ("folds", "gan", "ali")  # the others by hand: -m long
 # Beside the timings the commit: somebody may work in the checkout while the tests run.
 LEFT_OUT = ("seconds", "steps_per_second", "commit")
 
@@ -155,14 +156,20 @@ def test_kill_anywhere(seed: int, tmp_path: Path, uninterrupted: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", sorted(random.Random(1).sample(range(80), 10)))
-def test_kill_at_ten_random_steps(step: int, tmp_path: Path, uninterrupted: Any) -> None:
+@pytest.mark.parametrize("step", sorted(random.Random(1).sample(range(80), 4)))
+def test_kill_at_random_steps(step: int, tmp_path: Path, uninterrupted: Any) -> None:
     kill(tmp_path, step, random.uniform(0, 0.01), *SMALL, *VARIANTS["fresh"])
     assert resumed(tmp_path) == uninterrupted("fresh")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("variant", [name for name in COMMANDS if name != "fresh"])
+@pytest.mark.parametrize(
+    "variant",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in OFTEN else pytest.mark.long)
+        for name in COMMANDS
+        if name != "fresh"
+    ],
+)
 def test_kill_again_and_again(variant: str, tmp_path: Path, uninterrupted: Any) -> None:
     """Each attempt goes on from the one before it."""
     steps = sorted(random.Random(variant).sample(range(5, 75), 3))

@@ -169,7 +169,7 @@ def assert_as_one(found: list[dict[str, Tensor]], alone: dict[str, Tensor]) -> N
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("world", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("world", [2, pytest.param(4, marks=pytest.mark.long)])
 def test_processes_equal_one(world: int, case: Any, tmp_path: Path) -> None:
     assert_as_one(in_ranks(world, tmp_path, ddp, case), trained(case))
 

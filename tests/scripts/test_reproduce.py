@@ -43,7 +43,7 @@ def reproduce(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 def reproduce_at_once(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """The same in a process that has imported the package already."""
-    return run(cwd, *arguments, before=as_script)
+    return run(cwd, *arguments, before=as_script, drawn=True)
 
 
 def as_script() -> None:

@@ -461,16 +461,14 @@ def test_jobs_go_back_to_the_latest_moment_that_all_have(tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_at_the_end_of_a_whole_training_as_alone(tmp_path: Path) -> None:
-    """The default length: the same status, and estimates within two standard errors."""
+    """A quarter of the default length: the same status, estimates within two errors."""
     own = (
         "trainer=default",
         "task.select_rows=2000",
         "task.report_rows=4000",
-        "trainer.steps=3000",
+        "trainer.steps=1500",
     )
-    jobs = [
-        configuration(*own, f"bound={b}", f"seed={s}") for b in ("mine", "smile") for s in (0, 1)
-    ]
+    jobs = [configuration(*own, f"seed={seed}") for seed in range(2)]
     for cfg, found in zip(jobs, trained(tmp_path / "fused", jobs), strict=True):
         expected = alone(cfg, tmp_path / "alone" / found.folder.name)
         assert found.result is not None
