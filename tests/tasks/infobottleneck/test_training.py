@@ -153,7 +153,7 @@ def test_the_information_falls_as_beta_rises(method: str) -> None:
     assert found[0] > found[2] + 0.5
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_on_digits_the_information_falls_as_beta_rises() -> None:
     """As the program composes it, in two epochs; a flipped sign raises it."""
     if not (Path(os.environ.get("MINE_RUN_DATA", "data")) / "MNIST" / "raw").is_dir():

@@ -88,9 +88,10 @@ def test_within_three_errors_of_the_truth(law: Law) -> None:
     assert found.lower_bound is None
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("law", [chain, collider, xor])
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(
+    "seed", [pytest.param(0, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.long)]
+)
 def test_the_usual_training_is_as_right(law: Any, seed: int) -> None:
     x, z, w, truth = law(1000, seed)
     found = mine_cli.estimate(x, z, given=w, seed=seed, **{"trainer.progress": False})
