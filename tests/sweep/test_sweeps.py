@@ -222,7 +222,10 @@ def undisturbed(tmp_path: Path, *command: str) -> tuple[Path, Path]:
 
 
 @pytest.mark.slow  # three sweeps
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)],
+)
 def test_an_interrupted_sweep_goes_on_to_the_same_end(
     number: int, code: int, tmp_path: Path
 ) -> None:
@@ -250,7 +253,7 @@ def killed(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs /proc to find processes")
-@pytest.mark.parametrize("row", [1, 5])
+@pytest.mark.parametrize("row", [1, pytest.param(5, marks=pytest.mark.long)])
 def test_a_sweep_killed_with_all_its_processes_goes_on_to_the_same_end(
     row: int, tmp_path: Path
 ) -> None:
@@ -300,7 +303,7 @@ def test_a_sweep_killed_anywhere(seed: int, three: list[dict[str, str]], tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("job", ["seed=0", "seed=2"])
+@pytest.mark.parametrize("job", ["seed=0", pytest.param("seed=2", marks=pytest.mark.long)])
 def test_a_killed_sweep_goes_on_to_the_same_end(job: str, tmp_path: Path) -> None:
     first, second = undisturbed(tmp_path, *THREE)
     with started(second, *THREE) as program:

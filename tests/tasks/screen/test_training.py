@@ -155,8 +155,13 @@ def test_networks_see_what_tables_miss_of_few_rows() -> None:
     assert found[200] > found[1] + 0.01
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("n", "num"), [(300, 5), (2000, 2)])
+@pytest.mark.parametrize(
+    ("n", "num"),
+    [
+        pytest.param(300, 5, marks=pytest.mark.slow),
+        pytest.param(2000, 2, marks=pytest.mark.long),
+    ],
+)
 def test_chance_is_called_chance_in_a_thousand_pairs(n: int, num: int) -> None:
     rng = np.random.default_rng(7)
     columns = {f"c{i:02d}": rng.normal(size=n) for i in range(43)}
