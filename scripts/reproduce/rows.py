@@ -184,11 +184,15 @@ ROWS: dict[str, Row] = {
         "How far the default is off on finite rows, beside one network alone, KSG, the Gaussian "
         "and what others publish; half of the laws may choose defaults, half only judge.",
         {
-            half: Sweep(
+            f"{half}{more}": Sweep(
                 f"scoreboard/{half}",
                 {"smoke": 60, "cpu": 600},
                 smoke=(*ONE_SEED, "dataset.law=normal,student_2_1", "dataset.n=1000"),
-                cpu=("dataset.n=1000", "seed=0"),
+                cpu=(*rows, "seed=0"),
+            )
+            for more, rows in (
+                ("", ("dataset.n=1000",)),
+                ("_large", ("dataset.n=10000", "portfolio=auto")),  # one network: for a night
             )
             for half in ("choosing", "reporting")
         },

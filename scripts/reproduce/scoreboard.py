@@ -34,18 +34,22 @@ FAR, SHARE = 0.1, 0.05  # nats that an `ok` may be off by, and the share that ma
 
 def gather(folders: Mapping[str, Path]) -> Tables:
     """A row for each estimate: of which law, by what, how far off, and what was said of it."""
-    rows = [row for half, folder in folders.items() for row in estimates(half, folder)]
+    rows = [
+        row
+        for name, folder in folders.items()
+        for row in estimates(name.removesuffix("_large"), folder)
+    ]
     order = ["n", "half", "law", "seed", "estimator"]
     return {"estimates": DataFrame(rows).sort_values(order, ignore_index=True)}
 
 
 def estimates(half: str, folder: Path) -> Iterator[dict[str, Any]]:
     """The estimates of one sweep; KSG and the Gaussian stand beside the default's."""
-    jobs = results(folder, "references", "seconds")
+    jobs = results(folder, "references", "seconds", "dataset", "portfolio")
     for job in jobs.to_dict("records"):
-        own = {"half": half, "law": job["dataset.law"], "n": swept(job, "dataset.n", 1000)}
+        own = {"half": half, "law": job["dataset"]["law"], "n": job["dataset"]["n"]}
         own |= {"seed": job["seed"], "true_mi": job["true_mi"]}
-        alone = job["portfolio"] == "none"
+        alone = not job["portfolio"]
         yield own | {
             "estimator": "one network" if alone else "default",
             **{key: job[key] for key in ("estimate", "standard_error", "status", "seconds")},
@@ -53,11 +57,6 @@ def estimates(half: str, folder: Path) -> Iterator[dict[str, Any]]:
         for name, found in {} if alone else job["references"].items():
             if found["estimate"] is not None:
                 yield own | {"estimator": name, "estimate": found["estimate"]}
-
-
-def swept(job: Mapping[str, Any], key: str, usual: int) -> int:
-    """What a job was given, or the usual where all jobs have the same."""
-    return int(job.get(key, usual))
 
 
 def errors(table: DataFrame, name: str, n: int) -> "pd.Series[float]":
