@@ -18,7 +18,7 @@ from mine_cli.estimator.difference import (
     error_by_folds,
 )
 from mine_cli.estimator.evaluation import pool
-from mine_cli.estimator.status import status, worst
+from mine_cli.estimator.status import worst
 from mine_cli.tasks.mi_estimate.training import (
     MIEstimate,
     StackedEstimates,
@@ -129,10 +129,7 @@ class ConditionalEstimate:
         """The difference on the report rows, with the two terms that it is of; nats."""
         reports = {name: term.report() for name, term in self.terms.items()}
         joint, given = (pool(found) for found, _ in reports.values())
-        words = {
-            name: status(term.bound, pool(reports[name][0]), term.curve)
-            for name, term in self.terms.items()
-        }
+        words = {name: term.status_of(pool(reports[name][0])) for name, term in self.terms.items()}
         fit = [pool(fitted).value for _, fitted in reports.values() if fitted]
         pairs = zip(*(found for found, _ in reports.values()), strict=True)
         of_folds = [a.value - b.value for a, b in pairs]

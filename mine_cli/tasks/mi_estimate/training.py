@@ -277,7 +277,7 @@ class MIEstimate:
         pooled = pool(report)
         values = torch.tensor([r.value for r in report])
         return {
-            "status": status(self.bound, pooled, self.curve),
+            "status": self.status_of(pooled),
             **pooled.reported(),
             "groups": pooled.units if pooled.whole else None,
             **self._chance(report),
@@ -295,6 +295,10 @@ class MIEstimate:
                 else [fold.named_weights() for fold in self.folds],
             },
         }
+
+    def status_of(self, report: Evaluation) -> str:
+        """What is to be said of the report; one that stopped early did not run out of steps."""
+        return status(self.bound, report, [] if self.finished else self.curve)
 
     def report(self) -> tuple[list[Evaluation], list[Evaluation]]:
         """The evaluations of each fold's best critics on its report rows, and on rows that

@@ -238,6 +238,14 @@ def test_patience_counts_evaluations_without_a_better_value(
     assert task.members[0].best_step == (5 if patience == 1 else 15)
 
 
+def test_what_stopped_early_did_not_run_out_of_steps() -> None:
+    task, _ = scripted([[0.0, 0.3, 0.2, 0.7, 0.5, 0.6, 0.1]])
+    task.curve = [step / 10 for step in range(30)]
+    assert task.result()["status"] == "not_converged"
+    task.finished = True
+    assert task.result()["status"] != "not_converged"
+
+
 def test_a_fold_that_lost_patience_keeps_its_best_while_others_train_on() -> None:
     task, states = scripted(
         [[0.0, 0.5, 0.4, 0.3, 0.9, 1, 1], [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]], 2
