@@ -58,6 +58,9 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
     given = dict(words)
     faults = [f"{g}=null: want one of its options, or leave it out" for g in empty(given)]
     faults += [f"{k}={v[:9]}...: too large a number" for k, v in words if huge(v)]
+    faults += [f"{k}={v}: want KEY=VALUE" for k, v in words if not k.strip("+~ ")]
+    if given.get("resume") == "":
+        faults.append("resume=: want the folder of an earlier run, or leave it out")
     if given.get("sweep_dir") in ("null", ""):
         faults.append(f"sweep_dir={given['sweep_dir']}: want a folder, or leave it out")
     if faults:
@@ -100,7 +103,7 @@ def every_letter(argument: str) -> str:
 
 def option_in_words(argument: str) -> str:
     """`GROUP=3` as `GROUP='3'`: Hydra says what options there are instead of a number or a list,
-    for which it has a traceback."""
+    for which it has a traceback or half a line; experiments alone may be several."""
     group, equals, text = argument.partition("=")
     name = group.lstrip("+~")
     if not equals or not (name in (*SECTIONS, "experiment") or "/" in name):
@@ -110,10 +113,12 @@ def option_in_words(argument: str) -> str:
         options = list(override.sweep_iterator()) if override.is_choice_sweep() else []
     except HydraException:
         return argument
+    several = name not in SECTIONS
     if options:
-        return argument if all(map(is_option, options)) else f"{group}={as_words(options)}"
+        words = all(is_option(option, several) for option in options)
+        return argument if words else f"{group}={as_words(options)}"
     numbers = override.is_range_sweep() or override.is_interval_sweep()
-    if not numbers and (override.is_sweep_override() or is_option(override.value())):
+    if not numbers and (override.is_sweep_override() or is_option(override.value(), several)):
         return argument
     return f"{group}={quoted(text)}"
 
@@ -123,9 +128,9 @@ def huge(text: str) -> bool:
     return re.search(r"\d{309}", text) is not None
 
 
-def is_option(value: Any) -> bool:
-    """Whether Hydra takes a value for a group's option, or for several."""
-    words = value if isinstance(value, list) else [value]
+def is_option(value: Any, several: bool) -> bool:
+    """Whether Hydra takes a value for a group's option, or for `several`."""
+    words = value if several and isinstance(value, list) else [value]
     return all(isinstance(word, str | dict) for word in words)
 
 

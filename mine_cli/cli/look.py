@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from mine_cli.config.overrides import unquoted
 from mine_cli.errors import BadInput, refuse
+from mine_cli.results.commands import resume_command
 from mine_cli.results.files import read_json, write_json
 from mine_cli.results.ledger import Ledger
 from mine_cli.results.names import brief, swept_keys
@@ -56,13 +57,20 @@ def folders_of(word: str, text: str) -> list[Path]:
         folders.append(Path(names[taken - 1]).expanduser())
         del parts[:taken]
     refuse(
-        f"{word}={folder}: {'holds no run and no sweep' if folder.is_dir() else 'no such folder'}"
+        f"{word}={folder}: {without(folder)}"
         for folder in folders
         if not is_run(folder) and not is_sweep(folder)
     )
     if word == "compare" and len(folders) < 2 and not any(map(is_sweep, folders)):
         raise BadInput(f"compare={text}: one run: want two or more, compare=[A,B]")
     return folders
+
+
+def without(folder: Path) -> str:
+    """What a folder is that has neither a result nor a sweep."""
+    if (folder / "checkpoints").is_dir():
+        return f"holds a run without a result yet; go on with: {resume_command(folder)}"
+    return "holds no run and no sweep" if folder.is_dir() else "no such folder"
 
 
 def is_sweep(folder: Path) -> bool:

@@ -86,6 +86,7 @@ def test_a_sweep_beside_a_run(here: Path) -> None:
     [
         (["show=none"], "show=none: no such folder"),
         (["show=empty"], "show=empty: holds no run and no sweep"),
+        (["show=begun"], "show=begun: holds a run without a result yet; .* mine-run resume=begun"),
         (["show=a", "seed=1"], "seed=1: show only looks; want units"),
         (["compare=[a]"], r"compare=\[a\]: one run: want two or more"),
         (["compare=[a,none]"], "compare=none: no such folder"),
@@ -95,6 +96,7 @@ def test_a_sweep_beside_a_run(here: Path) -> None:
 def test_what_cannot_be_looked_at(words: list[str], told: str, here: Path) -> None:
     run(here / "a", "Mine", 0, 0.5)
     (here / "empty").mkdir()
+    (here / "begun" / "checkpoints").mkdir(parents=True)
     with pytest.raises(BadInput, match=told):
         looked_at(words)
     assert not (here / "outputs").exists()

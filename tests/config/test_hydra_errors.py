@@ -80,6 +80,33 @@ def test_any_refusal_is_one_line_and_another_error_is_none() -> None:
     assert refusal(ValueError("Error merging override a=b")) is None
 
 
+@pytest.mark.parametrize(
+    "word", ["network=[mlp,separable]", "bound=[mine]", "trainer=[smoke,ali]"]
+)
+@pytest.mark.parametrize("more", [[], ["-m", "seed=1,2"]])
+def test_a_group_has_one_option(word: str, more: list[str], tmp_path: Path) -> None:
+    done = run(tmp_path, *more, word, "dry_run=true")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"mine-run: {word}: no such option; want one of "), line
+
+
+@pytest.mark.parametrize("word", ["=3", "=true", "+=3", "++=x", "=mine", "=[1]", "~=", " =1"])
+@pytest.mark.parametrize("more", [[], ["-m"]])
+def test_a_value_without_a_key(word: str, more: list[str], tmp_path: Path) -> None:
+    done = run(tmp_path, word, *more, "dry_run=true")
+    assert done.returncode == 2
+    assert done.stderr == f"mine-run: {word}: want KEY=VALUE\n"
+
+
+def test_resume_names_a_folder(tmp_path: Path) -> None:
+    done = run(tmp_path, "resume=")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "mine-run: resume=: want the folder of an earlier run, or leave it out\n",
+    )
+
+
 @pytest.mark.parametrize("group", ["bound", "network", "dataset", "experiment", "hydra/launcher"])
 @pytest.mark.parametrize("value", ["3", "1.5", "true", "[1,2]", "[mine,3]"])
 def test_an_option_that_is_no_word_is_no_option(group: str, value: str, tmp_path: Path) -> None:

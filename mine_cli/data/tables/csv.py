@@ -197,7 +197,11 @@ def check_encoding(file: Path) -> None:
     """Raises BadInput where a file is not UTF-8, with what it seems to be."""
     with file.open("rb") as content:
         start = content.read(4096)
-    seems = BYTE_ORDER_MARKS.get(start[:2]) or ("UTF-16" if b"\0" in start else None)
+    seems = BYTE_ORDER_MARKS.get(start[:2])
+    if seems is None and (zeros := start.count(b"\0")):  # of plain letters in UTF-16 every other
+        if 3 * zeros < len(start):
+            raise BadInput(f"{file}: it holds NUL bytes, which no text does: want text in UTF-8")
+        seems = "UTF-16"
     if seems is None:
         try:
             with file.open(encoding=ENCODING) as text:

@@ -245,6 +245,14 @@ def test_other_encodings_are_named(encoding: str, seems: str, tmp_path: Path) ->
     )
 
 
+@pytest.mark.parametrize(
+    "content", [bytes(range(256)) * 20, b"a,b\n1,2\n\0\0\0,4\n" + b"1,2\n" * 90]
+)
+def test_what_is_no_text_is_not_called_utf_16(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(content)
+    assert "it holds NUL bytes, which no text does" in fault(tmp_path / "t.csv")
+
+
 def test_an_encoding_that_fails_late_in_the_file(tmp_path: Path) -> None:
     path = written(tmp_path / "t.csv", "a,note", [*lines_of(A, A)], encoding="utf-8")
     path.write_bytes(path.read_bytes() * 1 + b"1,\xb0\n")
