@@ -58,7 +58,9 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
     given = dict(words)
     faults = [f"{g}=null: want one of its options, or leave it out" for g in empty(given)]
     faults += [f"{k}={v[:9]}...: too large a number" for k, v in words if huge(v)]
-    faults += [f"{k}={v}: want KEY=VALUE" for k, v in words if not k.strip("+~ ")]
+    faults += [
+        f"{a}: want KEY=VALUE" for a in arguments if a and not a.split("=")[0].strip("+~@ ")
+    ]
     if given.get("resume") == "":
         faults.append("resume=: want the folder of an earlier run, or leave it out")
     if given.get("sweep_dir") in ("null", ""):

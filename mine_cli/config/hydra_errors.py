@@ -85,6 +85,9 @@ def refusal(stop: Exception) -> str | None:
     if "does not support sweep type" in str(stop):
         word = next((word for word in sys.argv[1:] if "interval(" in word), "interval(...)")
         return f"{word}: only a search takes an interval; want hydra/sweeper=optuna"
+    if "Config group override must be a string or a list" in str(stop):
+        words = [word for word in sys.argv[1:] if "@" in word.split("=")[0]]
+        return ": ".join([*words, "want the name of an option"])
     if (typed := re.match("Error merging override (.*)", str(stop))) and cause:
         return f"{typed[1]}: {str(cause).splitlines()[0]}"
     if isinstance(stop, HydraException | OmegaConfBaseException):

@@ -28,6 +28,7 @@ KEYS = sorted(
         if key != "_target_"
     }
     | {"hydra.sweep.subdir", "hydra.job.name", "sweep_dir", "nothing", "trainer.nothing"}
+    | {"", "network@task"}
 )
 NUMBERS = st.one_of(
     st.integers(-3, 10**6).map(str),

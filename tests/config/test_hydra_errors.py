@@ -91,12 +91,22 @@ def test_a_group_has_one_option(word: str, more: list[str], tmp_path: Path) -> N
     assert line.startswith(f"mine-run: {word}: no such option; want one of "), line
 
 
-@pytest.mark.parametrize("word", ["=3", "=true", "+=3", "++=x", "=mine", "=[1]", "~=", " =1"])
+@pytest.mark.parametrize(
+    "word", ["=3", "=true", "+=3", "++=x", "=mine", "=[1]", "~=", " =1", "@=3", "~", "+@"]
+)
 @pytest.mark.parametrize("more", [[], ["-m"]])
 def test_a_value_without_a_key(word: str, more: list[str], tmp_path: Path) -> None:
     done = run(tmp_path, word, *more, "dry_run=true")
     assert done.returncode == 2
     assert done.stderr == f"mine-run: {word}: want KEY=VALUE\n"
+
+
+@pytest.mark.parametrize("word", ["network@task=3", "bound@_global_=true", "seed@task=[1]"])
+def test_an_option_for_another_place_that_is_no_word(word: str, tmp_path: Path) -> None:
+    done = run(tmp_path, word, "dry_run=true")
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert word in line, line
 
 
 def test_resume_names_a_folder(tmp_path: Path) -> None:
