@@ -80,19 +80,23 @@ def load(path: Path) -> dict[str, Any]:
     return state
 
 
-def latest(folder: Path) -> dict[str, Any] | None:
-    """The state that a run resumes from; None when it was killed before its first checkpoint.
+def latest(folder: Path, quiet: bool = False) -> dict[str, Any] | None:
+    """The state that a run resumes from; None where there is no checkpoint.
 
     That of `last.pt` or, where that is damaged or was not written to its end, of the checkpoint
-    before it.
+    before it; what is not as it should be is told, unless `quiet`.
     """
+    tell = log.debug if quiet else log.warning
     last, earlier = (folder / "checkpoints" / name for name in ("last.pt", "earlier.pt"))
     if not earlier.exists():
-        return of_training(last) if last.exists() else None
+        if last.exists():
+            return of_training(last)
+        tell("%s: no checkpoint; the training starts over, at step 0", last.parent)
+        return None
     try:
         return of_training(last)
     except BadInput as stop:
-        log.warning("%s; going on from %s", stop, earlier)
+        tell("%s; going on from %s", stop, earlier)
         return of_training(earlier)
 
 

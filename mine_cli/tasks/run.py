@@ -42,7 +42,7 @@ def check_inputs(experiment: Experiment, folder: Path) -> None:
     The split of other data would make report rows of what was trained on. Without a checkpoint
     the run starts over, and may do so with anything.
     """
-    saved = checkpoint.latest(folder)
+    saved = checkpoint.latest(folder, quiet=True)
     if saved is None:
         return
     known = saved.get("trained_on")

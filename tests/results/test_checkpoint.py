@@ -92,6 +92,15 @@ def test_the_checkpoint_before_a_damaged_one(
     assert f"going on from {earlier}" in caplog.text
 
 
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_folder_without_a_checkpoint_starts_over_and_says_so(
+    quiet: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert latest(tmp_path, quiet) is None
+    told = f"{tmp_path / 'checkpoints'}: no checkpoint; the training starts over, at step 0"
+    assert caplog.messages == ([] if quiet else [told])
+
+
 def test_a_damaged_checkpoint_without_one_before_it_is_refused(tmp_path: Path) -> None:
     last = tmp_path / "checkpoints" / "last.pt"
     save(last, {"step": 2, "weight": torch.ones(100)})
