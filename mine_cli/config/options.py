@@ -304,6 +304,11 @@ class MNISTConf:
     name: str = ruled("mnist", IMAGES, "Image data set.")
     data_dir: str = ruled(DATA_DIR, None, "Folder of the image data.")
     permute: bool = ruled(False, None, "Permute the pixels of every image in the same way.")
+    outliers: str | None = ruled(
+        None,
+        or_none(IMAGES),
+        "Image data set that a classifier of these is to be unsure of; null: none.",
+    )
     seed: int = ruled(
         0, SEED, "Seed of the permutation, the same for every seed of the run."
     )  # not the root's: runs of all seeds see the same images

@@ -33,6 +33,7 @@ SHIPPED = {
 LONGEST = 60  # characters of a value that a message quotes
 FOLDS = 5  # of finite rows of numbers, where none are asked for
 SMALLEST_BATCH = 32  # where none is asked for
+DATASETS = ("mnist", "fashion_mnist")  # the options whose images have labels
 GIVEN = ("mi-estimate", "screen")  # the tasks that take a third variable
 
 TARGETS = {
@@ -75,6 +76,7 @@ def validate(cfg: DictConfig) -> list[str]:
             faults.append(f"{section}: must be one of {shipped}, {own}")
     # A combination is judged only where its parts are sound by themselves.
     return faults or [
+        *open_faults(cfg),
         *splitting_faults(cfg),
         *data_faults(cfg),
         *pairing_faults(cfg),
@@ -178,13 +180,21 @@ def shown(value: object) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
+def open_faults(cfg: DictConfig) -> Iterator[str]:
+    """Yields settings of the trainer that are left to the data, where the task settles none."""
+    settled = {"mi-estimate": ("steps", "batch_size", "lr"), "screen": ("steps", "batch_size")}
+    for key in ("steps", "batch_size", "lr"):
+        if cfg.trainer[key] is None and key not in settled.get(cfg.task.name, ()):
+            yield f"trainer.{key}=null: task={cfg.task.name} does not settle it; want a number"
+
+
 def splitting_faults(cfg: DictConfig) -> Iterator[str]:
     """Yields settings of the split, where the task has none."""
     if cfg.task.name == "mi-estimate":
         return
     if cfg.task.name == "ali" and cfg.trainer.compile:
         yield "trainer.compile=true: task=ali does not compile its step; leave it out"
-    usuals = (("folds", None), ("split", "random"), ("portfolio", "auto"), ("margins", "standard"))
+    usuals = (("folds", None), ("split", "random"), ("portfolio", "auto"), ("margins", "auto"))
     for key, usual in usuals:
         if cfg.task.name == "screen" and key == "folds":
             continue
@@ -203,6 +213,9 @@ def data_faults(cfg: DictConfig) -> Iterator[str]:
     if option == "arrays" and dataset.given is not None and cfg.task.name not in GIVEN:
         told, takers = f"dataset.given={shown(dataset.given)}", " and ".join(GIVEN)
         yield f"{told}: only task={takers} take it; leave it out"
+    if option in DATASETS and dataset.outliers and cfg.task.name != "infobottleneck":
+        told = f"dataset.outliers={dataset.outliers}"
+        yield f"{told}: only task=infobottleneck looks at outliers; leave it out"
     if cfg.task.name != "mi-estimate":
         return
     if option == "gaussian" and dataset.rho is None and dataset.mi is None:

@@ -135,6 +135,8 @@ class LabelledImages:
         data_dir: Folder that holds, or shall hold, ``MNIST/raw`` or ``FashionMNIST/raw``.
         permute: Move the pixels about, in every image by the same permutation: nothing to a
             perceptron, but the loss of all neighbourhoods to convolutions.
+        outliers: The other name, whose test images a classifier of these is to be unsure of; None:
+            none are looked at.
         seed: Seed of that permutation.
 
     References:
@@ -147,31 +149,44 @@ class LabelledImages:
         name: str = "mnist",
         data_dir: str | Path = "data",
         permute: bool = False,
+        outliers: str | None = None,
         seed: int = 0,
     ) -> None:
         check_name(name)
+        if outliers == name:
+            raise BadInput(f"dataset.outliers={name}: the data set itself; want another")
         self.name, self.data_dir = name, Path(data_dir).expanduser()
-        self.permute, self.seed = permute, seed
+        self.permute, self.outliers, self.seed = permute, outliers, seed
         self._labelled: Labelled | None = None
 
     @property
     def files(self) -> list[Path]:
         """The files that are read."""
-        return files_of(self.name, self.data_dir)
+        names = [self.name, *([self.outliers] if self.outliers else [])]
+        return [file for name in names for file in files_of(name, self.data_dir)]
 
     def labelled(self) -> Labelled:
         """Returns images, [n, 1, 28, 28], with labels, [n]; they are read once."""
         if self._labelled is None:
             x, y, test_x, test_y = load_parts(self.name, self.data_dir)
-            if self.permute:
-                x, test_x = self.permuted(x), self.permuted(test_x)
+            others = None if self.outliers is None else load_parts(self.outliers, self.data_dir)[2]
             digits = tuple(map(str, range(NUM_LABELS)))
-            names = list(digits if self.name == "mnist" else CLOTHES)
-            self._labelled = Labelled(x, y, test_x, test_y, NUM_LABELS, names, (-1.0, 1.0))
+            self._labelled = Labelled(
+                self.permuted(x),
+                y,
+                self.permuted(test_x),
+                test_y,
+                NUM_LABELS,
+                list(digits if self.name == "mnist" else CLOTHES),
+                (-1.0, 1.0),
+                outliers=None if others is None else self.permuted(others),
+            )
         return self._labelled
 
     def permuted(self, images: torch.Tensor) -> torch.Tensor:
-        """Moves the pixels of images, [n, 1, height, width], about."""
+        """Moves the pixels of images, [n, 1, height, width], about, if that is asked for."""
+        if not self.permute:
+            return images
         flat = images.flatten(1)
         generator = torch.Generator().manual_seed(self.seed)
         return flat[:, torch.randperm(flat.shape[1], generator=generator)].view_as(images)

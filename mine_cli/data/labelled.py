@@ -27,6 +27,8 @@ class Labelled:
         names: Names of the classes, where they have any.
         bounds: Least and largest value that an input can have, where there are such.
         scale: What was done to the inputs as the user has them; None: nothing.
+        outliers: Inputs of another kind, [k, ...], which a classifier is to be unsure of; None:
+            there are none.
         warnings: One line each: what the user should know about these data.
         read: How many rows were read, those with gaps among them; None: as many as there are.
         gaps: How many rows lacked a value, for each column in which any did.
@@ -40,6 +42,7 @@ class Labelled:
     names: list[str] = field(default_factory=list)
     bounds: tuple[float, float] | None = None
     scale: Standardise | None = None
+    outliers: Tensor | None = None
     warnings: list[str] = field(default_factory=list)
     read: int | None = None
     gaps: dict[str, int] = field(default_factory=dict)
@@ -58,6 +61,11 @@ class Labelled:
         if self.x.shape[1:] != self.test_x.shape[1:]:
             rows, others = list(self.x.shape[1:]), list(self.test_x.shape[1:])
             yield f"test_x has rows of shape {others}, x of shape {rows}: want the same"
+        if self.outliers is not None:
+            rows, others = list(self.x.shape[1:]), list(self.outliers.shape[1:])
+            if rows != others:
+                yield f"outliers has rows of shape {others}, x of shape {rows}: want the same"
+            yield from _faults_of_inputs("outliers", self.outliers, self.bounds)
         for x_name, x, y_name, y in (
             ("x", self.x, "y", self.y),
             ("test_x", self.test_x, "test_y", self.test_y),

@@ -150,6 +150,13 @@ FAULTS = {
     "task.latent_dim=2; want at most 2",
     "task=gan task.beta=-1": "task.beta=-1.0: must be at least 0",
     "task=gan task.clip=norm": "task.clip=norm: must be one of global, tensor, none",
+    "task=gan trainer.steps=null": "trainer.steps=null: task=gan does not settle it",
+    "task=ali trainer.batch_size=null": "trainer.batch_size=null: task=ali does not settle it; ",
+    "task=infobottleneck trainer.lr=null": "trainer.lr=null: task=infobottleneck does not settle",
+    "task=infobottleneck dataset.outliers=mnist": "dataset.outliers=mnist: the data set itself; ",
+    "task=infobottleneck dataset.outliers=cifar": "dataset.outliers=cifar: must be one of mnist, ",
+    "task=ali dataset=mnist dataset.outliers=mnist": "dataset.outliers=mnist: only "
+    "task=infobottleneck looks at outliers; leave it out",
     "task=gan folds=3": "folds=3: only task=mi-estimate splits its data; leave it out",
     "task=gan dataset=gaussian": "dataset=gaussian: task=gan takes one of gaussian_grid, ",
     "dataset=mnist": "dataset=mnist: task=mi-estimate takes one of gaussian, ",
@@ -239,7 +246,7 @@ def test_several_faults_are_told_at_once(folder: Path) -> None:
         "mine-run: dataset.rho=3.0: must lie strictly between -1 and 1, or null",
         "mine-run: network.widths=[]: must be a list that is not empty; each element must be at "
         "least 1",
-        "mine-run: trainer.lr=0.0: must be positive and finite",
+        "mine-run: trainer.lr=0.0: must be positive and finite, or null",
     ]
 
 

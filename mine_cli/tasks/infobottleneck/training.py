@@ -30,6 +30,11 @@ from mine_cli.estimator.status import status
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.networks.encoders import Bottleneck
 from mine_cli.tasks.batches import FixedRows
+from mine_cli.tasks.infobottleneck.outliers import (
+    confidence,
+    pointwise_information,
+    told_apart,
+)
 from mine_cli.tasks.infobottleneck.report import information, prediction, predictions_of
 from mine_cli.tasks.infobottleneck.rows import rows_on
 from mine_cli.tasks.infobottleneck.stacked import Share, StackedBottlenecks
@@ -75,6 +80,7 @@ class InfoBottleneck:
     ) -> None:
         self.conf, self.method, self.trainer, self.autocast = conf, method, trainer, autocast
         self.device, self.bounds = torch.device(device), data.bounds
+        self.outliers = data.outliers
         self.inputs: State = {
             "shape": list(data.x.shape[1:]),
             "classes": data.names,
@@ -196,6 +202,7 @@ class InfoBottleneck:
             **found,
             "i_xz_term": None if term is None else term.value,
             "test_rows": len(x),
+            **self._of_outliers(x),
         }
         result: dict[str, Any] = {"status": "ok", "metrics": metrics}
         if term is not None:
@@ -206,3 +213,21 @@ class InfoBottleneck:
         if not math.isfinite(metrics["cross_entropy"]):
             result["status"] = "diverged"
         return result
+
+    def _of_outliers(self, x: Tensor) -> dict[str, float | None]:
+        """How well rows of another kind are told from test rows: areas under the ROC curve."""
+        if self.outliers is None:
+            return {}
+        samples, others = self.conf.samples, self.outliers.to(self.device)
+        sure = confidence(self.judged, samples, self._evaluation_stream(4))
+        told = pointwise_information(
+            self.bottleneck,
+            self.term if self.informed else None,
+            samples,
+            self._evaluation_stream(5),
+        )
+        return {
+            "outliers": len(others),
+            "outliers_by_confidence": told_apart(sure, x, others, stranger=-1),
+            "outliers_by_information": told_apart(told, x, others, stranger=1),
+        }
