@@ -161,7 +161,42 @@ def test_a_short_training_says_nothing_of_the_tables(module: Modules) -> None:
     (short,) = judge({"errors": errors.assign(steps=6000)})
     (full,) = judge({"errors": errors.assign(steps=120_000)})
     assert (short.verdict, full.verdict) == ("not run at full size", "reproduced")
-    assert "10 epochs" in short.ours
+    assert "10 epochs, 2 seeds" in short.ours
+
+
+def test_runs_of_full_length_stand_in_the_place_of_shorter_ones(module: Modules) -> None:
+    """Method by method; the paper's best is compared with its rivals seed by seed."""
+    table = module("bottlenecks")
+    short = pd.DataFrame(
+        [
+            {"method": method, "seed": 0, "status": "ok", "steps": 6000, "error_1": 2.0,
+             "error_12": 1.6}
+            for method in ("none", "vib", "mine_additive", "dropout")
+        ]
+    )  # fmt: skip
+    errors = {"none": [1.42, 1.45], "vib": [1.10, 1.30], "mine_additive": [1.00, 1.05]}
+    full = pd.DataFrame(
+        [
+            {"method": method, "seed": seed, "status": "ok", "steps": 120_000, "error_1": 1.5,
+             "error_12": error}
+            for method, of_method in errors.items()
+            for seed, error in enumerate(of_method)
+        ]
+    )  # fmt: skip
+    tables = {"errors": short, "full_length": full}
+    baseline, dropout, vib, best, over_none, over_vib = table.judge(tables)
+    assert [f.verdict for f in (baseline, vib, best)] == ["reproduced"] * 3
+    assert best.ours == "200 epochs, 2 seeds: 1.02 ± 0.05 %"
+    assert (dropout.verdict, dropout.ours) == (
+        "not run at full size", "10 epochs, one seed: 1.60 %",
+    )  # fmt: skip
+    assert (over_none.ours, over_none.verdict) == ("0.41 ± 0.02, 2 pairs of runs", "reproduced")
+    assert (over_vib.ours, over_vib.verdict) == (
+        "0.18 ± 0.15, 2 pairs of runs", "reproduced",
+    )  # fmt: skip
+    (axes,) = table.draw(tables).axes
+    assert "ours, 200 epochs, one sample" in axes.get_legend_handles_labels()[1]
+    assert "ours, 10 epochs, one sample" in axes.get_legend_handles_labels()[1]
 
 
 def test_forgetting_is_judged_by_seeds_and_drawn(module: Modules, tmp_path: Path) -> None:
