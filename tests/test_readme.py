@@ -273,7 +273,7 @@ def test_first_screen_holds_the_two_commands_and_a_run_of_today() -> None:
         "task": cfg.task.name
     }
     assert shown.splitlines()[0] == heading(described)
-    assert f"{cfg.trainer.steps:,} steps" in shown
+    assert f"{checked(cfg).cfg.trainer.steps:,} steps" in shown
     numbers = dict(re.findall(r"^  (estimate|true MI) +(-?[\d.]+)", shown, flags=re.MULTILINE))
     assert float(numbers["true MI"]) == pytest.approx(dataset_of(cfg).true_mi, abs=1e-4)
     assert float(numbers["estimate"]) == pytest.approx(float(numbers["true MI"]), abs=0.05)

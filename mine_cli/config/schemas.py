@@ -53,8 +53,10 @@ __all__ = [
 # Null is for what the data decide, which is settled before anything trains.
 if TYPE_CHECKING:
     Settled = int
+    SettledRate = float
 else:
     Settled = int | None
+    SettledRate = float | None
 
 
 @dataclass
@@ -323,14 +325,20 @@ class TrainerConf:
     steps: Settled = ruled(
         6000,
         or_none(at_least(1)),
-        "Training steps; null: 72 epochs, at most 3,000; of task=screen 200.",
+        "Training steps; null: 72 epochs, at most 3,000; of fresh draws 6,000, of few columns "
+        "3,000; of task=screen 200.",
     )
     batch_size: Settled = ruled(
         512,
         or_none(at_least(2)),
         "Rows in a training step; null: a fifth of those that train, from 32 to 256.",
     )
-    lr: float = ruled(2e-3, POSITIVE, "Peak learning rate of AdamW.")
+    lr: SettledRate = ruled(
+        2e-3,
+        or_none(POSITIVE),
+        "Peak learning rate of AdamW; null: 5e-3; of fresh draws 2e-3, of up to eight columns "
+        "7e-3.",
+    )
     warmup: float = ruled(
         0.03,
         Rule(lambda v: 0 <= v < 1, "must be a share of the steps in [0, 1)"),
@@ -409,9 +417,10 @@ class Run:
         "network.",
     )
     margins: str = ruled(
-        "standard",
-        one_of("standard", "rank"),
-        "How a network alone sees the columns of finite rows: standardised, or by their ranks.",
+        "auto",
+        one_of("auto", "standard", "rank"),
+        "Columns as networks see them: standardised or by rank; auto: both in a portfolio, ranks "
+        "of heavy tails.",
     )
     split: str = ruled(
         "random",

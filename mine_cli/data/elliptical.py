@@ -130,7 +130,9 @@ class Student(Law):
         x, z = dense(n, self.dim, self.rho, generator)
         shape = (n, self.degrees)
         normals = torch.randn(shape, generator=generator, device=generator.device)
-        scale = normals.square().mean(1, keepdim=True).rsqrt()
+        # A normal may be 0 to float32, and its inverse no number.
+        squares = normals.square().mean(1, keepdim=True)
+        scale = squares.clamp_min(torch.finfo(squares.dtype).tiny).rsqrt()
         return x * scale, z * scale
 
 

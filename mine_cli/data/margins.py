@@ -86,7 +86,9 @@ class NormalScores(Margins):
 
     with r(v) the rank of v, ties at their mean rank; between two fitted values the map is linear,
     and beyond them it goes on along the line through the outermost value and the one a twentieth
-    of the rows further in. Columns of 0 and 1 stay as they are.
+    of the rows further in, for as far as lies between these two. Further out it grows by the
+    logarithm, for a value a thousand times the largest is nothing that a network could have seen.
+    Columns of 0 and 1 stay as they are.
 
     Arguments:
         values: The different fitted values of each column, ascending.
@@ -143,11 +145,20 @@ def continued(values: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def interpolated(column: Tensor, values: Tensor, scores: Tensor) -> Tensor:
-    """Returns the piecewise linear map through knots, continued by its outermost pieces."""
+    """Returns the piecewise linear map through knots, continued by logarithms as steep as it.
+
+    That through two knots is of a column that stays as it is, or that does not vary: one line.
+    """
     place = torch.searchsorted(values, column).clamp(1, len(values) - 1)
     low, high = values[place - 1], values[place]
     share = (column - low) / (high - low)
-    return torch.lerp(scores[place - 1], scores[place], share)
+    if len(values) == 2:
+        return torch.lerp(scores[place - 1], scores[place], share)
+    first, last = (scores[i + 1] - scores[i] for i in (0, -2))
+    below = (values[0] - column).clamp_min(0) * first / (values[1] - values[0])
+    above = (column - values[-1]).clamp_min(0) * last / (values[-1] - values[-2])
+    inside = torch.lerp(scores[place - 1], scores[place], share.clamp(0, 1))
+    return inside + above.log1p() - below.log1p()
 
 
 def is_binary(column: Tensor) -> bool:

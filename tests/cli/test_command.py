@@ -175,7 +175,7 @@ def test_every_fault_is_one_line_and_exit_2_and_no_folder(
     assert done.stderr.splitlines() == [
         "mine-run: dataset.rho=1.5: must lie strictly between -1 and 1, or null",
         "mine-run: network.depth: no such key; want one of widths, activation, lengths",
-        "mine-run: trainer.lr=-1.0: must be positive and finite",
+        "mine-run: trainer.lr=-1.0: must be positive and finite, or null",
     ]
     assert done.stdout == ""
     assert made(tmp_path) == []

@@ -27,7 +27,7 @@ units: nats
 references: auto
 folds: null
 portfolio: auto
-margins: standard
+margins: auto
 split: random
 resume: null
 trust: false
@@ -70,9 +70,9 @@ discriminator: null
 method: null
 encoder: null
 trainer:
-  steps: 6000
+  steps: null
   batch_size: 512
-  lr: 0.002
+  lr: null
   warmup: 0.03
   schedule: cosine
   betas: [0.9, 0.999]
@@ -236,7 +236,7 @@ BAD = {
     "marginals.num=0": "marginals.num=0: must be at least 1",
     "trainer.steps=0": "trainer.steps=0: must be at least 1, or null",
     "trainer.batch_size=1": "trainer.batch_size=1: must be at least 2, or null",
-    "trainer.lr=inf": "trainer.lr=inf: must be positive and finite",
+    "trainer.lr=inf": "trainer.lr=inf: must be positive and finite, or null",
     "trainer.warmup=1": "trainer.warmup=1.0: must be a share of the steps in [0, 1)",
     "trainer.weight_decay=-1": "trainer.weight_decay=-1.0: must be at least 0",
     "trainer.device=gpu": "trainer.device=gpu: must be one of auto, cpu, mps, cuda, cuda:N",

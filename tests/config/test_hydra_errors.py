@@ -188,7 +188,7 @@ def test_an_interpolation_of_a_sweep_that_leads_nowhere(word: str, tmp_path: Pat
         ("trainer.lr=" + "9" * 400, "trainer.lr=999999999...: too large a number"),
         ("seed=-" + "9" * 5000, "seed=-99999999...: too large a number"),
         ("seed=" + "9" * 300, f"seed={'9' * 57}...: must lie between 0 and 2^32 - 1"),
-        ("trainer.lr=1e400", "trainer.lr=inf: must be positive and finite"),
+        ("trainer.lr=1e400", "trainer.lr=inf: must be positive and finite, or null"),
         ("trainer.threads=9999", "trainer.threads=9999: must lie between 1 and 1024, or null"),
         ("trainer.threads=0", "trainer.threads=0: must lie between 1 and 1024, or null"),
     ],

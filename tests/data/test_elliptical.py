@@ -94,3 +94,16 @@ def test_bad_parameters(kind: Any, values: dict[str, Any], told: str) -> None:
         kind(**values)
     assert len(caught.value.faults) == 1
     assert told in caught.value.faults[0]
+
+
+def test_a_scale_of_zero_gives_no_infinity(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A standard normal is 0 once in many millions of float32 draws."""
+    real = torch.randn
+
+    def zeros(shape: Any, **options: Any) -> torch.Tensor:
+        return torch.zeros(shape) if tuple(shape) == (5, 1) else real(shape, **options)
+
+    monkeypatch.setattr(torch, "randn", zeros)
+    x, z = Student(2, 1).draw(5, torch.Generator().manual_seed(0))
+    assert torch.isfinite(x).all()
+    assert torch.isfinite(z).all()

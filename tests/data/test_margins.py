@@ -1,5 +1,6 @@
 """Margins: fitted on the rows they are given, and blind to a rising map of a column."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -91,8 +92,19 @@ def test_between_and_beyond_the_fitted_values_the_map_rises() -> None:
     scores = NormalScores.fit(values)(new)[:, 0]
     assert (scores.diff() > 0).all()
     # Beyond, along the line through the outermost value and one a twentieth further in.
-    outside = scores[new[:, 0] > values.max() + 0.1]
+    reach = values.max() - values.quantile(0.95)
+    outside = scores[(new[:, 0] > values.max() + 0.1) & (new[:, 0] < values.max() + 0.9 * reach)]
     assert outside.diff().std() < 1e-3 * outside.diff().mean()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_far_beyond_the_fitted_values_the_map_grows_by_the_logarithm(sign: int) -> None:
+    """What is a million times the largest stays near enough for a network."""
+    fitted = NormalScores.fit(normal(10_000, 1))
+    far = sign * torch.tensor([[1e3], [1e6], [1e9], [1e12]]).double()
+    scores = sign * fitted(far)[:, 0]
+    assert scores.diff() == pytest.approx(math.log(1e3), rel=0.01)
+    assert scores[-1] < 40
 
 
 def test_normal_scores_of_normal_rows_are_near_the_rows() -> None:

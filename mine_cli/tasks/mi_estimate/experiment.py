@@ -34,8 +34,10 @@ from mine_cli.tasks.mi_estimate.conditional import ConditionalEstimate, terms_of
 from mine_cli.tasks.mi_estimate.partial import conditional_references
 from mine_cli.tasks.mi_estimate.parts import (
     FEWEST_ROWS,
+    FITTED_DRAWS,
     Parts,
     clusters_of,
+    draws,
     of_law,
     part_of,
     split_rows,
@@ -49,9 +51,13 @@ __all__ = ["MIEstimateExperiment", "Pairs"]
 
 PARTS = ("dataset", "network", "bound", "marginals")
 DRAWN, DRAWN_CLASSES = 2000, 30  # rows and classes in the picture of the data
-# Where batch and steps are left to the data: rows that train to one of the batch, and epochs.
+# Where batch, steps and rate are left to finite data: rows that train to one of the batch, epochs.
 ROWS_TO_BATCH, LARGEST_BATCH = 5, 256
 EPOCHS, MOST_STEPS = 72, 3000
+FINITE_RATE = 5e-3
+# And to a law, whose draws never run out.
+FRESH_BATCH, FRESH_STEPS, FRESH_RATE = 512, 6000, 2e-3
+FEW_COLUMNS, FEW_COLUMNS_STEPS, FEW_COLUMNS_RATE = 8, 3000, 7e-3
 
 
 class Pairs:
@@ -69,10 +75,25 @@ class Pairs:
         """Whether both are finite rows of numbers."""
         return self.rows is not None and self.rows.x.dim() == self.rows.z.dim() == 2
 
+    @property
+    def vector_draws(self) -> bool:
+        """Whether both are vectors that a law gives afresh."""
+        return self.rows is None and max(map(len, self.shapes())) <= 1
+
     def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The shapes of one x and of one z."""
         x, z = self.few()
         return tuple(x.shape[1:]), tuple(z.shape[1:])
+
+    def has_heavy_tails(self, seed: int) -> bool:
+        """Whether few rows carry the spread of a column, where both sides are vectors."""
+        if self.rows is not None:
+            return self.vectors and any(map(heavy_tailed, (self.rows.x, self.rows.z)))
+        if not self.vector_draws:
+            return False
+        assert self.sampler is not None
+        drawn = draws(self.sampler, "margins", FITTED_DRAWS, seed, torch.device("cpu"))
+        return any(map(heavy_tailed, drawn))
 
     def few(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Up to four rows of x and of z."""
@@ -163,18 +184,20 @@ class MIEstimateExperiment(Experiment):
                 for split in self.splits
             ]
         assert sampler is not None  # else `finite_rows` has refused
-        return [[of_law(sampler, task.select_rows, task.report_rows, self.cfg.seed, where)]]
+        sizes, (kind,) = (task.select_rows, task.report_rows), self.kinds
+        return [[of_law(sampler, *sizes, self.cfg.seed, where, kind)]]
 
     @cached_property
     def kinds(self) -> list[str]:
         """Returns the margins of the networks.
 
-        In a portfolio, rows whose spread few of them carry are seen by their ranks alone.
+        Vectors whose spread few rows carry are seen by their ranks alone.
         """
-        rows = self.widest.rows
-        if rows is None or not self.portfolio:
+        if self.cfg.margins != "auto":
             return [self.cfg.margins]
-        return ["rank"] if heavy_tailed(rows.x) or heavy_tailed(rows.z) else [*MARGINS]
+        if self.widest.has_heavy_tails(self.cfg.seed):
+            return ["rank"]
+        return [*MARGINS] if self.portfolio else ["standard"]
 
     @cached_property
     def portfolio(self) -> bool:
@@ -266,10 +289,16 @@ class MIEstimateExperiment(Experiment):
             return {}
         if self.conditional:
             return self._after_terms(result)
-        x, z = self.views[0][0].report
-        rows = self.data.rows or Rows(x.cpu(), z.cpu())
-        found = references_of(rows)
+        found = references_of(self.data.rows or self._reported())
         return {"references": found, **self._judged(result, found)}
+
+    def _reported(self) -> Rows:
+        """The report rows of fresh draws, as the law gives them."""
+        assert self.data.sampler is not None
+        n, seed = self.cfg.task.report_rows, self.cfg.seed
+        where = self.views[0][0].report[0].device
+        x, z = draws(self.data.sampler, "report", n, seed, where)
+        return Rows(x.cpu(), z.cpu())
 
     def _after_terms(self, result: Result) -> Result:
         """References given w; the status of each term beside KSG's word on that term."""
@@ -317,18 +346,43 @@ def references_of(rows: Rows) -> dict[str, baselines.Reference]:
 
 
 def settled(cfg: DictConfig, data: Pairs) -> DictConfig:
-    """Returns a configuration with the folds, batch and steps that it leaves to the data."""
+    """Returns a configuration with the folds, batch, steps and rate that it leaves to the data."""
     cfg = copy.copy(cfg)
     if cfg.folds is None:
         cfg.folds = FOLDS if data.vectors and process_count() == 1 else 1
-    rows = LARGEST_BATCH * ROWS_TO_BATCH if data.rows is None else len(data.rows)
-    fit = int(rows * (1 - 1 / max(cfg.folds, 2)) * (1 - cfg.task.fractions[1]))
+    settle = settle_fresh if data.rows is None else settle_finite
+    settle(cfg, data)
+    return cfg
+
+
+def settle_finite(cfg: DictConfig, data: Pairs) -> None:
+    """Sets batch, steps and rate by the number of rows that train, where they are null."""
+    assert data.rows is not None
+    fit = int(len(data.rows) * (1 - 1 / max(cfg.folds, 2)) * (1 - cfg.task.fractions[1]))
     if cfg.trainer.batch_size is None:
         wanted = min(max(fit // ROWS_TO_BATCH, SMALLEST_BATCH), LARGEST_BATCH)
         cfg.trainer.batch_size = max(2, min(wanted, fit // 2))
     if cfg.trainer.steps is None:
         cfg.trainer.steps = min(MOST_STEPS, EPOCHS * fit // cfg.trainer.batch_size)
-    return cfg
+    if cfg.trainer.lr is None:
+        cfg.trainer.lr = FINITE_RATE
+
+
+def settle_fresh(cfg: DictConfig, data: Pairs) -> None:
+    """Sets batch, steps and rate by the number of columns, where they are null.
+
+    Of few columns a network has learned all it will within 3,000 steps at a high rate; of many it
+    goes on learning, and does so better at a lower one.
+    """
+    few = data.vector_draws and sum(map(math.prod, data.shapes())) <= FEW_COLUMNS
+    usual = {
+        "batch_size": FRESH_BATCH,
+        "steps": FEW_COLUMNS_STEPS if few else FRESH_STEPS,
+        "lr": FEW_COLUMNS_RATE if few else FRESH_RATE,
+    }
+    for key, value in usual.items():
+        if cfg.trainer[key] is None:
+            cfg.trainer[key] = value
 
 
 def has_portfolio(cfg: DictConfig, data: Pairs) -> bool:

@@ -13,11 +13,15 @@ from mine_cli.data.split import Split, copies, folds, straddling, three_way
 from mine_cli.tasks.protocol import PairSampler
 from mine_cli.training.rng import stream
 
-__all__ = ["FEWEST_ROWS", "Parts", "clusters_of", "of_law", "part_of", "split_rows"]
+__all__ = [
+    "FEWEST_ROWS", "FITTED_DRAWS", "Parts", "clusters_of", "draws", "of_law", "part_of",
+    "split_rows",
+]  # fmt: skip
 
 Pair = tuple[Tensor, Tensor]
 
 FEWEST_ROWS = 20  # to cross with one another in an evaluation
+FITTED_DRAWS = 10_000  # of a law, to which its margins are fitted
 
 
 @dataclass
@@ -39,16 +43,43 @@ class Parts:
     whole: bool = False
 
 
+class OnMargins:
+    """A law whose draws are seen on fitted margins.
+
+    Arguments:
+        law: what is drawn from.
+        margins: the maps of x and of z.
+    """
+
+    def __init__(self, law: PairSampler, margins: tuple[Margins, Margins]) -> None:
+        self.law, self.margins = law, margins
+
+    def sample(self, n: int, generator: torch.Generator) -> Pair:
+        """Draws n pairs, and maps each side."""
+        (x, z), (x_margins, z_margins) = self.law.sample(n, generator), self.margins
+        return x_margins(x), z_margins(z)
+
+
+def draws(law: PairSampler, name: str, n: int, seed: int, device: torch.device) -> Pair:
+    """Draws n pairs for one purpose, the same ones for the same seed."""
+    return law.sample(n, torch.Generator(device).manual_seed(stream(seed, name)))
+
+
 def of_law(
-    law: PairSampler, select_rows: int, report_rows: int, seed: int, device: torch.device
+    law: PairSampler,
+    select_rows: int,
+    report_rows: int,
+    seed: int,
+    device: torch.device,
+    kind: str = "standard",
 ) -> Parts:
-    """Fresh draws for all three parts."""
-
-    def draw(name: str, n: int) -> Pair:
-        generator = torch.Generator(device).manual_seed(stream(seed, name))
-        return law.sample(n, generator)
-
-    return Parts(draw("select", select_rows), draw("report", report_rows), law=law)
+    """Returns fresh draws for all three parts, on margins fitted to draws of their own."""
+    fitted = draws(law, "margins", FITTED_DRAWS, seed, device)
+    x_margins, z_margins = (fit_margins(kind, side, False).to(device) for side in fitted)
+    seen = OnMargins(law, (x_margins, z_margins))
+    select = draws(seen, "select", select_rows, seed, device)
+    report = draws(seen, "report", report_rows, seed, device)
+    return Parts(select, report, law=seen, kind=kind, margins=seen.margins)
 
 
 def split_rows(

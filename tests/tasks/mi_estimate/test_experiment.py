@@ -6,6 +6,7 @@ import torch
 
 from mine_cli.api import composed
 from mine_cli.data.arrays import from_memory
+from mine_cli.data.elliptical import Student
 from mine_cli.data.gaussian import Gaussian
 from mine_cli.tasks.mi_estimate.experiment import MIEstimateExperiment
 from mine_cli.tasks.registry import dry_run
@@ -44,7 +45,7 @@ def test_what_is_given_stays() -> None:
 def test_fresh_draws_have_one_network_and_one_fold() -> None:
     found = MIEstimateExperiment(composed([]), Gaussian())
     assert (found.cfg.folds, found.portfolio, found.kinds) == (1, False, ["standard"])
-    assert found.cfg.trainer.steps == 6000
+    assert found.cfg.trainer.steps == 3000
 
 
 def test_the_caller_s_configuration_is_left_alone() -> None:
@@ -77,11 +78,56 @@ def test_heavy_tails_are_seen_by_ranks_alone() -> None:
     assert experiment(cauchy, normal(2000)).kinds == ["rank"]
     assert experiment(normal(2000), cauchy).kinds == ["rank"]
     assert experiment(normal(2000), normal(2000)).kinds == ["standard", "rank"]
-    assert experiment(cauchy, normal(2000), "portfolio=none").kinds == ["standard"]
+    assert experiment(cauchy, normal(2000), "portfolio=none").kinds == ["rank"]
+    assert experiment(normal(2000), normal(2000), "portfolio=none").kinds == ["standard"]
+
+
+@pytest.mark.parametrize("portfolio", ["auto", "none"])
+@pytest.mark.parametrize("kind", ["standard", "rank"])
+def test_margins_that_are_asked_for_are_taken(portfolio: str, kind: str) -> None:
+    words = (f"portfolio={portfolio}", f"margins={kind}")
+    cauchy = np.tan(np.pi * (RNG.random((2000, 1)) - 0.5))
+    assert experiment(cauchy, normal(2000), *words).kinds == [kind]
+    fresh = MIEstimateExperiment(composed([f"margins={kind}"]), Gaussian())
+    ((parts,),) = fresh.views_on(torch.device("cpu"))
+    assert parts.kind == kind
+
+
+@pytest.mark.parametrize(("degrees", "kind"), [(1, "rank"), (2, "rank"), (30, "standard")])
+def test_heavy_tails_of_fresh_draws_are_seen_by_ranks(degrees: int, kind: str) -> None:
+    found = MIEstimateExperiment(composed(["dataset=student"]), Student(dim=2, degrees=degrees))
+    assert found.kinds == [kind]
+
+
+@pytest.mark.parametrize(
+    ("law", "steps", "rate"),
+    [
+        (Gaussian(dim=1), 3000, 7e-3), (Gaussian(dim=4), 3000, 7e-3),
+        (Gaussian(dim=5), 6000, 2e-3), (Gaussian(dim=20), 6000, 2e-3),
+    ],
+)  # fmt: skip
+def test_steps_and_rate_of_fresh_draws_go_by_their_columns(
+    law: Gaussian, steps: int, rate: float
+) -> None:
+    trainer = MIEstimateExperiment(composed([]), law).cfg.trainer
+    assert (trainer.steps, trainer.batch_size, trainer.lr) == (steps, 512, rate)
+    given = composed(["trainer.steps=70", "trainer.batch_size=90", "trainer.lr=0.1"])
+    trainer = MIEstimateExperiment(given, law).cfg.trainer
+    assert (trainer.steps, trainer.batch_size, trainer.lr) == (70, 90, 0.1)
+
+
+def test_references_see_fresh_draws_as_the_law_gives_them() -> None:
+    """The report rows, not their margins."""
+    found = MIEstimateExperiment(composed(["margins=rank", "task.report_rows=300"]), Gaussian())
+    found.views = found.views_on(torch.device("cpu"))
+    rows, ((parts,),) = found._reported(), found.views
+    assert parts.margins is not None
+    assert torch.equal(parts.margins[0](rows.x), parts.report[0])
+    assert not torch.equal(rows.x, parts.report[0])
 
 
 def test_networks_of_a_portfolio_see_what_their_margins_say() -> None:
-    x = np.exp(normal(500))
+    x = np.exp(normal(500) / 2)
     (views, *_) = experiment(x, x + normal(500), "folds=2").views_on(torch.device("cpu"))
     assert [view.kind for view in views] == ["standard", "rank"]
     standard, rank = (view.fit[0] for view in views)

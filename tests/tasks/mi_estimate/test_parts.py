@@ -136,7 +136,6 @@ def test_groups_stay_together() -> None:
 def test_a_law_gives_fresh_draws_to_all_three() -> None:
     law = Gaussian(dim=3, rho=0.5)
     parts = of_law(law, 50, 70, seed=0, device=CPU)
-    assert parts.law is law
     assert len(parts.select[0]) == 50
     assert len(parts.report[1]) == 70
     assert not torch.isin(parts.select[0], parts.report[0]).any()
@@ -145,6 +144,38 @@ def test_a_law_gives_fresh_draws_to_all_three() -> None:
     assert not torch.isin(other.report[0], parts.report[0]).any()
     longer = of_law(law, 60, 70, seed=0, device=CPU)
     assert torch.equal(longer.report[0], parts.report[0])
+
+
+class Scaled:
+    """A law in units of its own: a Gaussian, far from 0 and wide, or narrow."""
+
+    def __init__(self, scale: float, shift: float) -> None:
+        self.scale, self.shift, self.law = scale, shift, Gaussian(dim=2, rho=0.5)
+
+    def sample(self, n: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        x, z = self.law.sample(n, generator)
+        return self.shift + self.scale * x, z
+
+
+@pytest.mark.parametrize("kind", ["standard", "rank"])
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, 0.0), (1e-3, 5.0), (1e4, -1e5)])
+def test_fresh_draws_are_seen_on_margins_whatever_their_units(
+    kind: str, scale: float, shift: float
+) -> None:
+    """All parts and all batches, with the information left as it is: the map rises."""
+    law = Scaled(scale, shift)
+    parts = of_law(law, 500, 700, seed=0, device=CPU, kind=kind)
+    assert parts.kind == kind
+    assert parts.law is not None
+    assert parts.margins is not None
+    batch = parts.law.sample(4000, torch.Generator().manual_seed(1))
+    for x, _ in (parts.select, parts.report, batch):
+        assert x.mean(0).abs().max() < 0.15
+        assert (x.std(0) - 1).abs().max() < 0.15
+    drawn, _ = law.sample(4000, torch.Generator().manual_seed(1))
+    assert torch.equal(batch[0], parts.margins[0](drawn))
+    rising = batch[0].gather(0, drawn.argsort(0))
+    assert (rising.diff(dim=0) >= 0).all()
 
 
 def test_report_rows_know_their_group_or_twins_or_neighbours() -> None:
