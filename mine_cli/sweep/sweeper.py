@@ -1,12 +1,14 @@
 """What the sweeper of `-m` does: every job is composed and checked before the first one starts."""
 
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -26,6 +28,8 @@ from mine_cli.sweep.planning import PlannedJob, Planner
 __all__ = ["launch", "plan", "sweep"]
 
 log = logging.getLogger(__name__)
+
+MOST_JOBS = 100_000  # each is composed and checked before the first one starts
 
 
 def sweep(sweeper: BasicSweeper, arguments: list[str]) -> list[Sequence[JobReturn]]:
@@ -80,6 +84,7 @@ def plan(sweeper: BasicSweeper, arguments: list[str]) -> list[PlannedJob]:
     parser = OverridesParser.create(config_loader=loader)
     parsed = parser.parse_overrides([*sweeper._parse_config(), *arguments])
     parsed = [override for override in parsed if override.key_or_group != "dry_run"]
+    refuse_too_many(parsed)
     (every,) = sweeper.split_arguments(parsed, None)
     if not every:
         raise BadInput("the sweep has no jobs: want at least one value for each key")
@@ -105,6 +110,34 @@ def plan(sweeper: BasicSweeper, arguments: list[str]) -> list[PlannedJob]:
     if faults:
         raise BadInput(*(f"{told(every, who)}: {fault}" for fault, who in faults.items()))
     return jobs
+
+
+def refuse_too_many(parsed: Sequence[Override]) -> None:
+    """Raises BadInput where a grid has more jobs than anybody waits for, before it is spelled out.
+
+    A range of a billion seeds would fill the memory with their names.
+    """
+    swept = [override for override in parsed if override.is_sweep_override()]
+    sizes = {o.key_or_group: size(o.key_or_group, o.value()) for o in swept}
+    number = math.prod(sizes.values())
+    if number > MOST_JOBS:
+        largest = max(sizes, key=lambda key: sizes[key])
+        raise BadInput(
+            f"{largest}: {sizes[largest]:,} values, for {number:,} jobs in all; want at most "
+            f"{MOST_JOBS:,} jobs in one sweep"
+        )
+
+
+def size(key: str, values: object) -> int:
+    """Returns how many values a key is swept over; raises BadInput for a range without an end."""
+    if isinstance(values, RangeSweep):
+        start, stop, step = (float(v or 0) for v in (values.start, values.stop, values.step))
+        if not step or not math.isfinite((stop - start) / step):
+            raise BadInput(
+                f"{key}=range({start:g},{stop:g},{step:g}): has no end; want a step to it"
+            )
+        return max(0, math.ceil((stop - start) / step))
+    return len(values.list) if isinstance(values, ChoiceSweep) else 1
 
 
 def folder_names(config: DictConfig, every: Sequence[Sequence[str]]) -> list[str]:

@@ -162,6 +162,12 @@ FAULTS = {
     "dataset=mnist": "dataset=mnist: task=mi-estimate takes one of gaussian, ",
     "dataset=spiral": "dataset=spiral: task=mi-estimate takes one of gaussian, ",
     "sweep_dir=null": "sweep_dir=null: want a folder, or leave it out",
+    "-m seed=range(0,10,0)": "seed=range(0,10,0): has no end; want a step to it",
+    "-m seed=range(0,inf)": "seed=range(0,inf,1): has no end; want a step to it",
+    "-m seed=range(1,1e9)": "seed: 999,999,999 values, for 999,999,999 jobs in all; want at most "
+    "100,000 jobs in one sweep",
+    "-m seed=range(400) trainer.steps=range(1,300) bound=mine,dv": "seed: 400 values, for 239,200 "
+    "jobs in all; want at most 100,000 jobs in one sweep",
     "-m seed=0,1 sweep_dir=": "sweep_dir=: want a folder, or leave it out",
     "task=gan generator=dcgan": "generator dcgan: made for images of shape (1, 28, 28) or "
     "(3, 28, 28), or of 32 or 64 pixels, not (2,); generator=fully_connected takes any shape",
