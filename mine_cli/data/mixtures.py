@@ -50,13 +50,6 @@ class Mixture:
         self._centres = Pool(self.centres)
         self._draw = drawn(self.fresh, n, seed)
 
-    @property
-    def extent(self) -> tuple[float, float]:
-        """Returns both ends of both axes of a square plot with room around the data."""
-        reach = float(self.centres.abs().max())
-        end = reach + max(reach / 4, 4 * self.sigma)
-        return -end, end
-
     def draw(self, n: int, generator: Generator) -> Tensor:
         """Draws n points, [n, 2], on the generator's device: fixed samples, or fresh ones."""
         return self._draw(n, generator)

@@ -84,12 +84,6 @@ class Spiral:
         self._landmarks = Pool(self.curve(middles).float())
         self._draw = drawn(self.fresh, n, seed)
 
-    @property
-    def extent(self) -> tuple[float, float]:
-        """Returns both ends of both axes of a square plot with room around the data."""
-        end = self.radius + max(self.radius / 4, 4 * self.sigma)
-        return -end, end
-
     def curve(self, arc: Tensor) -> Tensor:
         """Returns the points, [n, 2], that lie at these arc lengths, [n], from the origin."""
         angle = angle_at(arc / self.growth)

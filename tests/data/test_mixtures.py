@@ -29,7 +29,6 @@ def test_the_default_grid_is_pacgan_s() -> None:
         (a, b) for a in axis for b in axis
     }
     assert (law.modes, law.shape, law.image, law.files) == (25, (2,), False, [])
-    assert law.extent == (-5, 5)
 
 
 def test_the_default_ring_is_that_of_unrolled_gans() -> None:
@@ -134,15 +133,6 @@ def test_spread_and_shares_of_the_law() -> None:
     assert torch.allclose(mode.bincount() / len(x), torch.tensor(1 / 9), atol=3e-3)
     assert torch.allclose((x - law.centres[mode]).std(0), torch.tensor(0.4), atol=3e-3)
     assert law.true_histogram.tolist() == [1 / 9] * 9
-
-
-@each_law
-def test_the_plot_holds_the_data(make: Any) -> None:
-    low, high = make().extent
-    assert low < make().draw(100_000, seeded()).min()
-    assert make().draw(100_000, seeded()).max() < high
-    single = Mixture(torch.zeros(1, 2), 1.0)
-    assert single.extent == (-4, 4)
 
 
 @pytest.mark.parametrize("side", [1, 2])
