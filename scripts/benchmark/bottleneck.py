@@ -19,7 +19,7 @@ from mine_cli.api import composed
 from mine_cli.data.labelled import Labelled
 from mine_cli.tasks.infobottleneck.experiment import InfoBottleneckExperiment
 from mine_cli.tasks.infobottleneck.training import InfoBottleneck
-from mine_cli.training.device import keep_memory
+from mine_cli.training.device import autocast, keep_memory
 
 __all__ = ["PlainVIB", "Squeezed", "digits"]
 
@@ -88,6 +88,7 @@ class Squeezed(Trained):
                 job.term,
                 seed=seed,
                 device=device,
+                autocast=partial(autocast, torch.device(device), cfg.trainer.dtype),
             )
             for seed in range(seeds)
         )

@@ -263,7 +263,7 @@ def ali(sizes: Sizes, device: str) -> Iterator[Measured]:
 def bottleneck(sizes: Sizes, device: str) -> Iterator[Measured]:
     """A step of the closed-form method against a plain loop, and what the MI term costs beside it.
 
-    On a GPU also ten seeds together against one.
+    And what bfloat16 products save; on a GPU also ten seeds together against one.
     """
     data = digits(sizes.fixed_rows, device)
     vib, none = (Squeezed(data, method, device) for method in ("vib", "none"))
@@ -273,6 +273,12 @@ def bottleneck(sizes: Sizes, device: str) -> Iterator[Measured]:
         ("mine_additive / none", Squeezed(data, "mine_additive", device), none, 1.4),
     ):
         yield compared(f"bottleneck step, {what}", first, second, sizes, limit)
+    for method in ("none", "vib", "mine_additive"):
+        rounded = Squeezed(data, method, device, options=("trainer.dtype=bfloat16",))
+        plain = Squeezed(data, method, device)
+        found = interleaved(rounded, plain, sizes.pairs, sizes.bottleneck_steps)
+        what = f"bottleneck step, {method}: bfloat16 / float32"
+        yield Measured(what, f"{found.median:.2f}", detail=found.detail())
     if torch.device(device).type == "cuda":
         ten, one = (Squeezed(data, "mine_gaussian", device, seeds) for seeds in (10, 1))
         yield compared("bottleneck step, ten seeds together / one", ten, one, sizes, 2.5)
