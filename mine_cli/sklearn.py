@@ -17,7 +17,7 @@ from mine_cli.errors import BadInput, Diverged
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.tasks.load import FinishedTerm, finished_term, term_of
 from mine_cli.tasks.mi_estimate.experiment import MIEstimateExperiment
-from mine_cli.tasks.mi_estimate.few import FEWEST, estimate_of_few
+from mine_cli.tasks.mi_estimate.few_rows import FEWEST, estimate_of_few
 from mine_cli.tasks.run import Run, undisturbed, use_threads
 from mine_cli.training.trainer import Trainer
 

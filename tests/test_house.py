@@ -169,7 +169,7 @@ def test_no_circle_and_few_levels() -> None:
     [
         ("results/files.py", "from mine_cli.training.device import device"),
         ("bounds.py", "import mine_cli.networks"),
-        ("figures/mi_estimate.py", "def late():\n    from mine_cli.tasks import run"),
+        ("figures/curve.py", "def late():\n    from mine_cli.tasks import run"),
         ("tasks/gan/losses.py", "from mine_cli.tasks.mi_estimate import parts"),
         ("data/gaussian.py", "from mine_cli.networks import MLP"),
     ],

@@ -18,8 +18,8 @@ from mine_cli.errors import BadInput
 from mine_cli.estimator.evaluation import Evaluation, evaluate, log_ratio
 from mine_cli.estimator.gathered import average, average_gradients, gather, of_rank_0, ranks
 from mine_cli.estimator.inputs import both, check_paired, check_scores, coded, not_finite
-from mine_cli.estimator.pace import Pace
 from mine_cli.estimator.scoring import score
+from mine_cli.estimator.statistics_steps import Pace
 from mine_cli.estimator.status import status
 from mine_cli.marginals import MARGINALS, as_marginals
 from mine_cli.networks.interface import Noise, StatisticsNetwork, as_network

@@ -3,6 +3,7 @@
 from mine_cli.figures.ali.comparison import compare_autoencoders
 from mine_cli.figures.ali.faithfulness import faithfulness
 from mine_cli.figures.ali.pictures import embeddings, generated, reconstructions
+from mine_cli.figures.curve import curve, scatter
 from mine_cli.figures.gan.comparison import compare_generators
 from mine_cli.figures.gan.histogram import histogram
 from mine_cli.figures.gan.progress import progress
@@ -11,7 +12,6 @@ from mine_cli.figures.infobottleneck.comparison import compare_methods
 from mine_cli.figures.infobottleneck.information_plane import plane, plane_of_sweep
 from mine_cli.figures.infobottleneck.learning import learning
 from mine_cli.figures.infobottleneck.robustness import robustness
-from mine_cli.figures.mi_estimate import curve, scatter
 from mine_cli.figures.report.run import report_of_run
 from mine_cli.figures.report.sweep import report_of_sweep
 from mine_cli.figures.screen import heat_map, ranking

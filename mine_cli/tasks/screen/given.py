@@ -10,7 +10,7 @@ from torch import Tensor
 from mine_cli.estimator.difference import difference_error, error_by_folds
 from mine_cli.estimator.evaluation import Evaluation, pool
 from mine_cli.tasks.screen.cells import Crossed
-from mine_cli.tasks.screen.null import Null, null_given, null_of
+from mine_cli.tasks.screen.permutation_null import Null, null_given, null_of
 from mine_cli.tasks.screen.tables import SELECT_ROWS, Part, combined, fitted_tables, reported
 
 __all__ = ["Alone", "Difference", "alone_of", "beside", "difference", "null_in"]

@@ -19,7 +19,7 @@ from mine_cli.tasks.protocol import Result
 from mine_cli.tasks.screen.cells import Cells, cells_of, crossed
 from mine_cli.tasks.screen.given import Alone, Difference, alone_of, difference, null_in
 from mine_cli.tasks.screen.networks import trained_tables
-from mine_cli.tasks.screen.null import Null, p_value, q_values
+from mine_cli.tasks.screen.permutation_null import Null, p_value, q_values
 from mine_cli.tasks.screen.tables import Part, combined, fitted_tables, hidden, reported
 from mine_cli.training.rng import stream
 from mine_cli.training.stack import AT_ONCE_ON_CPU

@@ -8,7 +8,7 @@ import pytest
 from mine_cli.data import Rows
 from mine_cli.data.arrays import from_memory
 from mine_cli.errors import BadInput
-from mine_cli.tasks.mi_estimate.few import FEWEST, estimate_of_few
+from mine_cli.tasks.mi_estimate.few_rows import FEWEST, estimate_of_few
 
 
 def rows(n: int, seed: int, rho: float = 0.0) -> Rows:

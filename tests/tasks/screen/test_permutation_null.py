@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest, moment
 
-from mine_cli.tasks.screen.null import Null, null_given, null_of, p_value, q_values
+from mine_cli.tasks.screen.permutation_null import Null, null_given, null_of, p_value, q_values
 
 RNG = np.random.default_rng(0)
 

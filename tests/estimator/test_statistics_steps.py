@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from mine_cli.estimator.pace import MOST_STEPS, PROBE_EVERY, PROBES, Pace
+from mine_cli.estimator.statistics_steps import MOST_STEPS, PROBE_EVERY, PROBES, Pace
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.networks.mlp import MLP
 
