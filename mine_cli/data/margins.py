@@ -75,7 +75,10 @@ class Standardise(Margins):
         return cls(mean.reshape(shape), std.reshape(shape))
 
     def forward(self, values: Tensor) -> Tensor:
-        mean, std = self.mean.to(values), self.std.to(values)
+        mean, std = (
+            side.to(values.dtype).to(values.device)  # in this order: see `NormalScores`
+            for side in (self.mean, self.std)
+        )
         return ((values - mean) / std).float()
 
 
@@ -112,12 +115,14 @@ class NormalScores(Margins):
         return cls([v for v, _ in found], [s for _, s in found])
 
     def forward(self, values: Tensor) -> Tensor:
-        columns = values.double().reshape(len(values), -1).T.contiguous()
+        # Apple's GPUs have no float64.
+        where = torch.device("cpu") if values.device.type == "mps" else values.device
+        columns = values.to(where).double().reshape(len(values), -1).T.contiguous()
         mapped = [
-            interpolated(column, v, s)
+            interpolated(column, v.to(where), s.to(where))
             for column, v, s in zip(columns, self.values, self.scores, strict=True)
         ]
-        return torch.stack(mapped, 1).float().reshape(values.shape)
+        return torch.stack(mapped, 1).float().reshape(values.shape).to(values.device)
 
 
 def normal_scores(column: Tensor) -> tuple[Tensor, Tensor] | None:

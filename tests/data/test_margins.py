@@ -138,3 +138,16 @@ def test_a_spread_that_few_rows_carry_is_noticed() -> None:
     assert not heavy_tailed(normal(2000, 3))
     assert not heavy_tailed(normal(2000, 1).exp())
     assert not heavy_tailed((normal(2000, 1) > 1).double())
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+@pytest.mark.parametrize("kind", MARGINS)
+def test_margins_of_rows_on_a_gpu_are_those_of_the_same_rows(kind: str) -> None:
+    """Fitted on either side, and used on either side."""
+    values, new = normal(500, 3).float(), 2 * normal(200, 3).float()
+    expected = fit_margins(kind, values, categorical=False)(new)
+    for device in ("cpu", "cuda"):
+        found = fit_margins(kind, values.to(device), categorical=False)(new.cuda())
+        assert found.device.type == "cuda"
+        assert torch.allclose(found.cpu(), expected, atol=1e-5)

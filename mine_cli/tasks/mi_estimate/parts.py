@@ -75,7 +75,7 @@ def of_law(
 ) -> Parts:
     """Returns fresh draws for all three parts, on margins fitted to draws of their own."""
     fitted = draws(law, "margins", FITTED_DRAWS, seed, device)
-    x_margins, z_margins = (fit_margins(kind, side, False).to(device) for side in fitted)
+    x_margins, z_margins = (fit_margins(kind, side, False) for side in fitted)
     seen = OnMargins(law, (x_margins, z_margins))
     select = draws(seen, "select", select_rows, seed, device)
     report = draws(seen, "report", report_rows, seed, device)
