@@ -336,7 +336,7 @@ class TrainerConf:
     lr: SettledRate = ruled(
         2e-3,
         or_none(POSITIVE),
-        "Peak learning rate of AdamW; null: 5e-3; of fresh draws 2e-3, of up to eight columns "
+        "Peak learning rate of AdamW; null: 5e-3; of fresh draws 1e-3, of up to eight columns "
         "7e-3.",
     )
     warmup: float = ruled(

@@ -103,7 +103,7 @@ def test_heavy_tails_of_fresh_draws_are_seen_by_ranks(degrees: int, kind: str) -
     ("law", "steps", "rate"),
     [
         (Gaussian(dim=1), 3000, 7e-3), (Gaussian(dim=4), 3000, 7e-3),
-        (Gaussian(dim=5), 6000, 2e-3), (Gaussian(dim=20), 6000, 2e-3),
+        (Gaussian(dim=5), 6000, 1e-3), (Gaussian(dim=20), 6000, 1e-3),
     ],
 )  # fmt: skip
 def test_steps_and_rate_of_fresh_draws_go_by_their_columns(
