@@ -217,6 +217,7 @@ class Ours(Trained):
                 f"network.widths={list(widths)}",
                 f"trainer.batch_size={batch}",
                 f"trainer.lr={LR}",
+                "trainer.steps=6000",
                 f"bound.rate={RATE}",
                 # Evaluations are timed apart; they shall not stop the loop either.
                 "task.patience=null",

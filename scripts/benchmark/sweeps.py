@@ -15,10 +15,12 @@ __all__ = ["FIGURE_1", "GRID", "Launched", "correlations", "difference", "launch
 QUIET = ("references=none", "trainer.device=cpu")
 GRID = (
     *QUIET, "network=mlp", "network.widths=[64,64]", "trainer.batch_size=128",
+    "trainer.lr=0.002",
     "dataset=gaussian", "dataset.dim=2", "bound=mine,mine_f",
 )  # fmt: skip
 FIGURE_1 = (
     *QUIET, "network=mlp", "network.widths=[100,100]", "trainer.batch_size=512",
+    "trainer.lr=0.002",
     "dataset=gaussian", "dataset.dim=2,20", "bound=mine,mine_f",
 )  # fmt: skip
 
