@@ -1,6 +1,5 @@
 """``task=mi-estimate`` made ready to run: data in three parts, references, one curve."""
 
-import copy
 import json
 import math
 from collections.abc import Mapping
@@ -16,10 +15,9 @@ from mine_cli import figures
 from mine_cli.bounds import DV, as_bound
 from mine_cli.config.processes import count as process_count
 from mine_cli.config.schemas import MIEstimateConf, TrainerConf
-from mine_cli.config.validation import FOLDS, SMALLEST_BATCH
-from mine_cli.data import Rows, counts, entropies, finite_rows
+from mine_cli.data import Rows, counts, entropies
 from mine_cli.data.arrays import InMemory
-from mine_cli.data.margins import MARGINS, heavy_tailed
+from mine_cli.data.margins import MARGINS
 from mine_cli.data.series import series_warning
 from mine_cli.data.split import Split
 from mine_cli.errors import BadInput
@@ -31,10 +29,10 @@ from mine_cli.tasks import build
 from mine_cli.tasks.common import UNKNOWN, forward_pass, options, sections, trained_alike
 from mine_cli.tasks.mi_estimate import baselines
 from mine_cli.tasks.mi_estimate.conditional import ConditionalEstimate, terms_of
+from mine_cli.tasks.mi_estimate.pairs import Pairs
 from mine_cli.tasks.mi_estimate.partial import conditional_references
 from mine_cli.tasks.mi_estimate.parts import (
     FEWEST_ROWS,
-    FITTED_DRAWS,
     Parts,
     clusters_of,
     draws,
@@ -42,65 +40,16 @@ from mine_cli.tasks.mi_estimate.parts import (
     part_of,
     split_rows,
 )
+from mine_cli.tasks.mi_estimate.settled import settled
 from mine_cli.tasks.mi_estimate.training import MIEstimate
-from mine_cli.tasks.protocol import Experiment, PairSampler, Result
+from mine_cli.tasks.protocol import Experiment, Result
 from mine_cli.training.device import autocast, device, physical_memory
 from mine_cli.training.rng import stream
 
-__all__ = ["MIEstimateExperiment", "Pairs"]
+__all__ = ["MIEstimateExperiment"]
 
 PARTS = ("dataset", "network", "bound", "marginals")
 DRAWN, DRAWN_CLASSES = 2000, 30  # rows and classes in the picture of the data
-# Where batch, steps and rate are left to finite data: rows that train to one of the batch, epochs.
-ROWS_TO_BATCH, LARGEST_BATCH = 5, 256
-EPOCHS, MOST_STEPS = 72, 3000
-FINITE_RATE = 5e-3
-# And to a law, whose draws never run out.
-FRESH_BATCH, FRESH_STEPS, FRESH_RATE = 512, 6000, 1e-3
-FEW_COLUMNS, FEW_COLUMNS_STEPS, FEW_COLUMNS_RATE = 8, 3000, 7e-3
-
-
-class Pairs:
-    """A data set of pairs: the object itself, and its rows if they are finite."""
-
-    def __init__(self, dataset: object) -> None:
-        self.rows: Rows | None = finite_rows(dataset)
-        self.sampler = dataset if isinstance(dataset, PairSampler) else None
-        source = dataset if self.rows is None else self.rows
-        self.true_mi: float | None = getattr(source, "true_mi", None)
-        self.true_mi_note: str = getattr(source, "true_mi_note", "")
-
-    @property
-    def vectors(self) -> bool:
-        """Whether both are finite rows of numbers."""
-        return self.rows is not None and self.rows.x.dim() == self.rows.z.dim() == 2
-
-    @property
-    def vector_draws(self) -> bool:
-        """Whether both are vectors that a law gives afresh."""
-        return self.rows is None and max(map(len, self.shapes())) <= 1
-
-    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The shapes of one x and of one z."""
-        x, z = self.few()
-        return tuple(x.shape[1:]), tuple(z.shape[1:])
-
-    def has_heavy_tails(self, seed: int) -> bool:
-        """Whether few rows carry the spread of a column, where both sides are vectors."""
-        if self.rows is not None:
-            return self.vectors and any(map(heavy_tailed, (self.rows.x, self.rows.z)))
-        if not self.vector_draws:
-            return False
-        assert self.sampler is not None
-        drawn = draws(self.sampler, "margins", FITTED_DRAWS, seed, torch.device("cpu"))
-        return any(map(heavy_tailed, drawn))
-
-    def few(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Up to four rows of x and of z."""
-        if self.rows is not None:
-            return self.rows.x[:4].float(), self.rows.z[:4].float()
-        assert self.sampler is not None
-        return self.sampler.sample(4, torch.Generator().manual_seed(0))
 
 
 class MIEstimateExperiment(Experiment):
@@ -343,46 +292,6 @@ def references_of(rows: Rows) -> dict[str, baselines.Reference]:
         x_categorical=rows.x_categorical,
         z_categorical=rows.z_categorical,
     )
-
-
-def settled(cfg: DictConfig, data: Pairs) -> DictConfig:
-    """Returns a configuration with the folds, batch, steps and rate that it leaves to the data."""
-    cfg = copy.copy(cfg)
-    if cfg.folds is None:
-        cfg.folds = FOLDS if data.vectors and process_count() == 1 else 1
-    settle = settle_fresh if data.rows is None else settle_finite
-    settle(cfg, data)
-    return cfg
-
-
-def settle_finite(cfg: DictConfig, data: Pairs) -> None:
-    """Sets batch, steps and rate by the number of rows that train, where they are null."""
-    assert data.rows is not None
-    fit = int(len(data.rows) * (1 - 1 / max(cfg.folds, 2)) * (1 - cfg.task.fractions[1]))
-    if cfg.trainer.batch_size is None:
-        wanted = min(max(fit // ROWS_TO_BATCH, SMALLEST_BATCH), LARGEST_BATCH)
-        cfg.trainer.batch_size = max(2, min(wanted, fit // 2))
-    if cfg.trainer.steps is None:
-        cfg.trainer.steps = min(MOST_STEPS, EPOCHS * fit // cfg.trainer.batch_size)
-    if cfg.trainer.lr is None:
-        cfg.trainer.lr = FINITE_RATE
-
-
-def settle_fresh(cfg: DictConfig, data: Pairs) -> None:
-    """Sets batch, steps and rate by the number of columns, where they are null.
-
-    Of few columns a network has learned all it will within 3,000 steps at a high rate; of many it
-    goes on learning, and does so better at a lower one.
-    """
-    few = data.vector_draws and sum(map(math.prod, data.shapes())) <= FEW_COLUMNS
-    usual = {
-        "batch_size": FRESH_BATCH,
-        "steps": FEW_COLUMNS_STEPS if few else FRESH_STEPS,
-        "lr": FEW_COLUMNS_RATE if few else FRESH_RATE,
-    }
-    for key, value in usual.items():
-        if cfg.trainer[key] is None:
-            cfg.trainer[key] = value
 
 
 def has_portfolio(cfg: DictConfig, data: Pairs) -> bool:

@@ -14,23 +14,25 @@ from mine_cli.tasks.protocol import PairSampler
 from mine_cli.training.rng import stream
 
 __all__ = [
-    "FEWEST_ROWS", "FITTED_DRAWS", "Parts", "clusters_of", "draws", "of_law", "part_of",
+    "FEWEST_ROWS", "Parts", "clusters_of", "draws", "draws_to_fit", "of_law", "part_of",
     "split_rows",
 ]  # fmt: skip
 
 Pair = tuple[Tensor, Tensor]
 
 FEWEST_ROWS = 20  # to cross with one another in an evaluation
-FITTED_DRAWS = 10_000  # of a law, to which its margins are fitted
+# Of a law, to which its margins are fitted; fewer where they would hold more numbers than these.
+FITTED_DRAWS, FEWEST_FITTED, FITTED_NUMBERS = 10_000, 100, 10**7
 
 
 @dataclass
 class Parts:
     """What one network may see: ``fit`` rows or a law to draw from, ``select`` and ``report``.
 
-    ``margins`` map x and z as these rows were mapped, fitted on the fit rows, and ``kind`` names
-    them: how to score new rows. ``clusters`` are labels of report rows that depend on one another,
-    ``whole`` ones where they are what was drawn, such as a subject's rows.
+    ``margins`` map x and z as these rows were mapped, fitted on the fit rows or on draws of their
+    own, and ``kind`` names them: how to score new rows. ``clusters`` are labels of report rows
+    that depend on one another, ``whole`` ones where they are what was drawn, such as a subject's
+    rows.
     """
 
     select: Pair
@@ -65,6 +67,13 @@ def draws(law: PairSampler, name: str, n: int, seed: int, device: torch.device) 
     return law.sample(n, torch.Generator(device).manual_seed(stream(seed, name)))
 
 
+def draws_to_fit(law: PairSampler, seed: int, device: torch.device) -> Pair:
+    """Draws the pairs to which margins are fitted: of large images fewer than of vectors."""
+    row = sum(side[0].numel() for side in draws(law, "margins", 2, seed, device))
+    n = min(FITTED_DRAWS, max(FEWEST_FITTED, FITTED_NUMBERS // row))
+    return draws(law, "margins", n, seed, device)
+
+
 def of_law(
     law: PairSampler,
     select_rows: int,
@@ -74,7 +83,7 @@ def of_law(
     kind: str = "standard",
 ) -> Parts:
     """Returns fresh draws for all three parts, on margins fitted to draws of their own."""
-    fitted = draws(law, "margins", FITTED_DRAWS, seed, device)
+    fitted = draws_to_fit(law, seed, device)
     x_margins, z_margins = (fit_margins(kind, side, False) for side in fitted)
     seen = OnMargins(law, (x_margins, z_margins))
     select = draws(seen, "select", select_rows, seed, device)

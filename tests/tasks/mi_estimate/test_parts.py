@@ -195,3 +195,22 @@ def test_report_rows_know_their_group_or_twins_or_neighbours() -> None:
     (alone,) = split(table())
     assert alone.clusters is None
     assert not alone.whole
+
+
+class Pictures:
+    """Large images, of which few fit into the memory; tells how many were asked for."""
+
+    def __init__(self, side: int) -> None:
+        self.side, self.asked = side, 0
+
+    def sample(self, n: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        self.asked = max(self.asked, n)
+        x = torch.randn(n, 3, self.side, self.side, generator=generator)
+        return x, x[:, :, 0, 0]
+
+
+@pytest.mark.parametrize(("side", "most"), [(8, 10_000), (128, 210), (400, 100)])
+def test_margins_of_large_images_are_fitted_to_fewer_draws(side: int, most: int) -> None:
+    law = Pictures(side)
+    of_law(law, 5, 5, seed=0, device=CPU)
+    assert most * 0.95 <= law.asked <= most
