@@ -266,17 +266,17 @@ def bottleneck(sizes: Sizes, device: str) -> Iterator[Measured]:
     And what bfloat16 products save; on a GPU also ten seeds together against one.
     """
     data = digits(sizes.fixed_rows, device)
-    vib, none = (Squeezed(data, method, device) for method in ("vib", "none"))
+    methods = ("none", "vib", "mine_additive")
+    none, vib, additive = plain = [Squeezed(data, method, device) for method in methods]
     for what, first, second, limit in (
         ("vib: ours / plain loop", vib, PlainVIB(vib), 1.1),
         ("mine_gaussian / vib", Squeezed(data, "mine_gaussian", device), vib, 2.5),
-        ("mine_additive / none", Squeezed(data, "mine_additive", device), none, 1.4),
+        ("mine_additive / none", additive, none, 1.4),
     ):
         yield compared(f"bottleneck step, {what}", first, second, sizes, limit)
-    for method in ("none", "vib", "mine_additive"):
+    for method, exact in zip(methods, plain, strict=True):
         rounded = Squeezed(data, method, device, options=("trainer.dtype=bfloat16",))
-        plain = Squeezed(data, method, device)
-        found = interleaved(rounded, plain, sizes.pairs, sizes.bottleneck_steps)
+        found = interleaved(rounded, exact, sizes.pairs, sizes.bottleneck_steps)
         what = f"bottleneck step, {method}: bfloat16 / float32"
         yield Measured(what, f"{found.median:.2f}", detail=found.detail())
     if torch.device(device).type == "cuda":
