@@ -402,7 +402,7 @@ class Run:
     references: str = ruled(
         "auto",
         one_of("auto", "none"),
-        "Reference estimates, KSG and Gaussian, beside the estimate where they apply.",
+        "Reference estimates, KSG, Gaussian and copula, beside the estimate where they apply.",
     )
     folds: int | None = ruled(
         None,

@@ -22,9 +22,9 @@ STATUS_ADVICE = {
     "the information may be larger. Try more negatives or bound=mine.",
     "not_converged": "The value was still rising when the steps ran out. "
     "Try a larger trainer.steps.",
-    "below_reference": "KSG, to be trusted with few columns and enough rows, says more than the "
-    "estimate, or than one of its terms: the bound is not tight. Try more rows, or a larger "
-    "network.",
+    "below_reference": "A reference that can be trusted, KSG of few columns or the copula, says "
+    "more than the estimate, or than one of its terms: the bound is not tight. Try more rows or "
+    "steps, or a larger network.",
     "collapsed": "Fewer than a tenth of the modes are left. "
     "Try a larger weight of the information (task.beta, of task=ali method.beta), or a smaller "
     "trainer.lr.",
@@ -91,8 +91,9 @@ def numbers(result: Result, units: str) -> list[str]:
     """Estimate, status, truth and what stands beside them."""
     estimate, truth, fit = (known(result, key) for key in ("estimate", "true_mi", "fit_value"))
     error, status = known(result, "standard_error"), str(result.get("status"))
-    spread = "" if error is None else f" ± {error * per_nat(units):.4f}"
-    shown = " unknown" if estimate is None else f"{value(estimate, units)}{spread} {units}"
+    shown = " unknown"
+    if estimate is not None:
+        shown = f"{with_error(estimate, error, units)} {units}"
     which = "; ± one standard error" if "±" in shown else ""
     lines = [row("estimate", shown, f"status: {status}{which}")]
     lines += [of_term(name, term, units) for name, term in terms_of(result).items()]
@@ -135,9 +136,7 @@ TERMS = {"I(x, w; z)": "x and what is given, w, tell of z", "I(w; z)": "what is 
 def of_term(name: str, term: Result, units: str) -> str:
     """One of the terms whose difference is the estimate."""
     found, error = known(term, "estimate"), known(term, "standard_error") or 0.0
-    shown = (
-        " unknown" if found is None else f"{value(found, units)} ± {error * per_nat(units):.4f}"
-    )
+    shown = " unknown" if found is None else with_error(found, error, units)
     word = "" if term.get("status") == "ok" else f" ({term.get('status')})"
     return row(f"  {name}", shown, TERMS.get(name, "") + word)
 
@@ -335,7 +334,7 @@ def references(result: Result, units: str) -> list[str]:
     lines = []
     for name, found in (result.get("references") or {}).items():
         number, note = known(found, "estimate"), str(found.get("note") or "")
-        shown = " none" if number is None else value(number, units)
+        shown = " none" if number is None else with_error(number, known(found, "error"), units)
         lines.append(row(f"  {REFERENCE_NAMES.get(name, name)}", shown, note))
         if name == "ksg" and result.get("status") == "ok" and more_than(number, result):
             lines += explained(
@@ -353,7 +352,7 @@ def more_than(number: float | None, result: Result) -> bool:
     return number - estimate > max(FAR, number / 4, 3 * (error or 0.0))
 
 
-REFERENCE_NAMES = {"ksg": "KSG", "gaussian": "Gaussian"}
+REFERENCE_NAMES = {"ksg": "KSG", "gaussian": "Gaussian", "copula": "Copula"}
 
 
 def cost(result: Result) -> str:
@@ -385,6 +384,12 @@ def explained(text: str, indent: int = LABEL + 3) -> list[str]:
 def value(nats: float, units: str, sign: str = "") -> str:
     """A number in the unit of display, padded so that decimal points stand in a column."""
     return f"{nats * per_nat(units):{sign or ' '}z.4f}"
+
+
+def with_error(nats: float, error: float | None, units: str) -> str:
+    """A number, and one standard error of it where that is known."""
+    spread = "" if error is None else f" ± {error * per_nat(units):.4f}"
+    return value(nats, units) + spread
 
 
 def name_of(part: object) -> str:

@@ -174,7 +174,7 @@ def result_of(overrides: list[str], data: Path, folder: Path) -> dict[str, Any]:
         assert result["standard_error"] >= 0
     if task == "mi-estimate":
         references = result["references"]
-        assert {"ksg", "gaussian"} == references.keys()
+        assert {"ksg", "gaussian", "copula"} == references.keys()
         assert all("estimate" in found and found["note"] for found in references.values())
     if task == "infobottleneck":
         check_bottleneck(result)

@@ -253,6 +253,8 @@ def references(result: Result, units: str) -> str:
     for name, reference in found.items():
         number = known(reference, "estimate")
         shown = "none" if number is None else f"{number * per_nat(units):.3f}"
+        if (error := known(reference, "error")) is not None:
+            shown += f" ± {error * per_nat(units):.3f}"
         rows.append([REFERENCE_NAMES.get(name, name), str(reference.get("note") or ""), shown])
     return table(["estimator", "", units], rows, text=2)
 

@@ -233,7 +233,7 @@ class MIEstimateExperiment(Experiment):
             files.keep("rows", some)
 
     def after(self, result: Result) -> Result:
-        """KSG and Gaussian estimates of the same data, beside the estimate, never mixed in."""
+        """References of the same data, beside the estimate, never mixed in."""
         if self.cfg.references == "none":
             return {}
         if self.conditional:
@@ -269,12 +269,13 @@ class MIEstimateExperiment(Experiment):
         return {"references": found, "terms": terms, "status": worst(words)}
 
     def _judged(self, result: Result, found: Mapping[str, Mapping[str, Any]]) -> Result:
-        """The status of an estimate that KSG, where it can be trusted, is clearly above."""
-        trusted, number = found["ksg"].get("error"), found["ksg"].get("estimate")
-        if result["status"] != "ok" or trusted is None or number is None:
-            return {}
-        found_below = below(result["estimate"], result["standard_error"], number, trusted)
-        return {"status": "below_reference"} if found_below else {}
+        """The status of an estimate that a reference which can be trusted is clearly above."""
+        trusted = [reference for reference in found.values() if reference.get("error") is not None]
+        found_below = any(
+            below(result["estimate"], result["standard_error"], known["estimate"], known["error"])
+            for known in trusted
+        )
+        return {"status": "below_reference"} if found_below and result["status"] == "ok" else {}
 
     def pictures(self, folder: Path) -> Mapping[str, Path]:
         found = {"curve": figures.curve(folder, self.cfg.units), "data": figures.scatter(folder)}

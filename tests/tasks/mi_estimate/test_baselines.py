@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from mine_cli.data.elliptical import DenseGaussian, Student
 from mine_cli.data.gaussian import Gaussian
 from mine_cli.tasks.mi_estimate import baselines
-from mine_cli.tasks.mi_estimate.baselines import gaussian_mi, ksg, references
+from mine_cli.tasks.mi_estimate.baselines import copula_bound, gaussian_mi, ksg, references
 
 
 def rows(seed: int = 0, n: int = 5000, **law: Any) -> tuple[torch.Tensor, torch.Tensor]:
@@ -96,6 +97,49 @@ def test_ksg_is_not_to_be_trusted_in_many_dimensions() -> None:
     found = references(*rows(n=1000, dim=20, rho=0.5))["ksg"]
     assert found["note"] == "k=3; not to be trusted in 40 dimensions"
     assert found["estimate"] < 1.5  # of 2.877
+
+
+LAWS: dict[str, Any] = {
+    "Gaussian in the plane": Gaussian(dim=2, rho=0.8),
+    "Gaussian in twenty dimensions": Gaussian(dim=20, rho=0.5),
+    "independent": Gaussian(dim=1, rho=0.0),
+    "dense": DenseGaussian(dim=3, rho=0.7),
+    "Cauchy": Student(dim=2, degrees=1, rho=0.5),
+}
+
+
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+def test_a_copula_reaches_the_information_of_elliptical_laws(law: Any) -> None:
+    found = copula_bound(*law.sample(10_000, torch.Generator().manual_seed(1)))
+    assert found is not None
+    assert found.standard_error < 0.04
+    assert -0.15 < found.value - law.true_mi < 3 * found.standard_error + 0.005
+
+
+def test_a_copula_does_not_exceed_the_information_of_other_laws() -> None:
+    for seed in range(5):
+        x = torch.randn(5000, 1, generator=torch.Generator().manual_seed(seed))
+        around = torch.cat([(3 * x).cos(), (3 * x).sin()], 1)  # no linear dependence at all
+        z = around + torch.randn(around.shape, generator=torch.Generator().manual_seed(seed + 5))
+        found = copula_bound(x, z)
+        assert found is not None
+        assert found.value < ksg(x.double().numpy(), z.double().numpy()) + 2 * found.standard_error
+
+
+def test_a_copula_sees_no_scale_and_never_says_more_than_the_log_of_its_rows() -> None:
+    x, z = rows(dim=2, rho=0.8)
+    plain, bent = copula_bound(x, z), copula_bound(x.exp(), z**3 * 1e6)
+    assert plain is not None
+    assert bent is not None
+    assert bent.value == pytest.approx(plain.value, abs=1e-3)
+    same = copula_bound(x, x)
+    assert same is not None
+    assert 6 < same.value <= math.log(1001)
+
+
+def test_a_copula_of_few_rows_of_many_columns_is_none() -> None:
+    assert copula_bound(*rows(n=150, dim=20, rho=0.5)) is None
+    assert "150 rows are too few for 40" in str(references(*rows(n=150, dim=20))["copula"]["note"])
 
 
 X, Z = rows(n=600, dim=2)

@@ -143,18 +143,20 @@ def test_a_dry_run_says_what_was_noticed_about_the_data() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "ksg", "said"),
+    ("status", "reference", "said"),
     [
         ("ok", {"estimate": 1.3, "error": 0.01}, "below_reference"),
         ("ok", {"estimate": 1.02, "error": 0.01}, None),
-        ("ok", {"estimate": 1.3}, None),  # too many columns for KSG to be trusted
+        ("ok", {"estimate": 1.3}, None),  # not to be trusted, as KSG of many columns
         ("ok", {"estimate": None}, None),
         ("high_variance", {"estimate": 1.3, "error": 0.01}, None),
     ],
 )
 def test_ok_is_not_the_word_where_a_trusted_reference_says_more(
-    status: str, ksg: dict[str, float | None], said: str | None
+    status: str, reference: dict[str, float | None], said: str | None
 ) -> None:
     found = experiment(normal(200), normal(200))
     result = {"status": status, "estimate": 1.0, "standard_error": 0.02}
-    assert found._judged(result, {"ksg": ksg}).get("status") == said
+    quiet = {"estimate": 0.1, "error": 0.01}
+    for known in ({"ksg": reference, "copula": quiet}, {"ksg": quiet, "copula": reference}):
+        assert found._judged(result, known).get("status") == said
