@@ -8,7 +8,13 @@ from scipy import stats
 from torch import Generator, Tensor
 
 from mine_cli.data.margins import NormalScores
-from mine_cli.networks.elliptical import Elliptical, above_chance, t_scores
+from mine_cli.networks.elliptical import (
+    Elliptical,
+    above_chance,
+    dispersion,
+    distances,
+    t_scores,
+)
 
 
 def gaussian(n: int, rho: float, dim: int = 1, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -70,6 +76,21 @@ def test_student_rows_give_their_information(nu: float) -> None:
     assert float(gap.mean()) == pytest.approx(
         truth, abs=3 * float(gap.std()) / math.sqrt(n) + 0.01
     )
+
+
+@pytest.mark.parametrize("nu", [1.0, 2.0, 5.0])
+@pytest.mark.parametrize("dim", [1, 2, 5])
+def test_a_dispersion_is_fitted_whatever_the_covariance(nu: float, dim: int) -> None:
+    """Of Cauchy rows that is millions: no fixed number of plain EM steps would shrink it to 1."""
+    n = 6000
+    rows = stats.multivariate_t(shape=torch.eye(2 * dim).numpy(), df=nu).rvs(n, random_state=dim)
+    drawn = torch.from_numpy(rows)
+    scores = t_scores(NormalScores.fit(drawn)(drawn).double(), nu)
+    _, shape = dispersion(scores, nu)
+    assert torch.allclose(shape, torch.eye(2 * dim).double(), atol=0.06)
+    weights = (nu + 2 * dim) / (nu + distances(scores, shape))  # the likelihood's own equation
+    again = (scores * weights[:, None]).T @ scores / n
+    assert torch.allclose(again, shape, atol=1e-3)
 
 
 def test_many_columns_of_few_rows_do_not_overfit() -> None:
