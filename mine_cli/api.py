@@ -71,6 +71,8 @@ class Estimate:
         mi: the bound on the report rows; None when training diverged.
         standard_error: of ``mi``, for these networks.
         lower_bound: a lower bound in expectation, which ``mi`` itself may not be.
+        interval: the ends of a 95 % interval for the information; None where critics in closed
+            form take no part, as with ``given``.
         status: ``ok``, ``below_reference``, ``not_converged``, ``at_ceiling``, ``high_variance``
             or ``diverged``.
         curve: the bound on the select rows at each evaluation.
@@ -80,6 +82,7 @@ class Estimate:
     mi: float | None
     standard_error: float | None
     lower_bound: float | None
+    interval: list[float] | None
     status: str
     curve: list[float] = field(repr=False)
     result: dict[str, Any] = field(repr=False)
@@ -141,7 +144,7 @@ def estimate(
         except Diverged as error:
             result = {"status": "diverged", "note": str(error), "curve": []}
     curve, _ = result.pop("curve"), result.pop("objective", None)
-    kept = {key: result.get(key) for key in ("standard_error", "lower_bound")}
+    kept = {key: result.get(key) for key in ("standard_error", "lower_bound", "interval")}
     return Estimate(
         mi=result.get("estimate"), status=result["status"], curve=curve, result=result, **kept
     )

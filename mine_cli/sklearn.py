@@ -58,6 +58,7 @@ class MutualInformationEstimator(BaseEstimator):
         mi_: The estimate, in nats.
         standard_error_: Of ``mi_``.
         lower_bound_: A lower bound in expectation.
+        interval_: The ends of a 95 % interval for the information, in nats; None for few rows.
         p_value_: Of independence.
         status_: ``ok``, ``few_rows``, or what is known against the estimate.
         result_: All that result.json would hold.
@@ -103,6 +104,7 @@ class MutualInformationEstimator(BaseEstimator):
         self.mi_: float = self.result_["estimate"]
         self.standard_error_: float = self.result_["standard_error"]
         self.lower_bound_: float | None = self.result_["lower_bound"]
+        self.interval_: list[float] | None = self.result_.get("interval")
         self.p_value_: float | None = self.result_.get("p_value")
         self.status_: str = self.result_["status"]
         return self

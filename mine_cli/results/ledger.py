@@ -94,6 +94,8 @@ class Row:
     def numbers(self) -> dict[str, float | int]:
         """The known numbers of the result by their columns: nats, and metrics as they are."""
         found = {name: self.result.get(name) for name in (*NUMBERS, "fit_value")}
+        ends = self.result.get("interval") or [None, None]
+        found |= dict(zip(("interval_low", "interval_high"), ends, strict=True))
         metrics = self.result.get("metrics") or {}
         found |= {f"metrics.{name}": value for name, value in metrics.items()}
         kinds = (int, float)

@@ -101,6 +101,9 @@ def numbers(result: Result, units: str) -> list[str]:
     lines.append(row("true MI", " unknown" if truth is None else value(truth, units), note))
     if (gap := known(result, "error")) is not None:
         lines.append(row("error", value(gap, units, sign="+"), "estimate - truth"))
+    if (ends := result.get("interval")) is not None:
+        shown = f"{value(ends[0], units)} to {value(ends[1], units).strip()}"
+        lines.append(row("interval", shown, "95 %; upward, what critics may have missed"))
     if (lower := known(result, "lower_bound")) is not None:
         lines.append(row("lower bound", value(lower, units), "valid on average over samples"))
     if fit is not None:

@@ -34,7 +34,7 @@ OF_TERM = {
     "bound", "marginals",
 }  # fmt: skip
 KEYS = {
-    "mi-estimate": COMMON | OF_TERM | {"fit_value", "fold_sd", "references"},
+    "mi-estimate": COMMON | OF_TERM | {"fit_value", "interval", "fold_sd", "references"},
     "gan": COMMON | OF_TERM | {"generator", "discriminator", "gan"},
     "infobottleneck": COMMON | OF_TERM | {"method", "encoder", "infobottleneck", "trainer"},
     "ali": COMMON | OF_TERM | {"method", "encoder", "generator", "discriminator", "ali"},

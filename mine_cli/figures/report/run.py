@@ -119,6 +119,16 @@ def beside(dataset: Mapping[str, Any]) -> str:
     return f" beside {', '.join(map(str, given)) if isinstance(given, list) else given}"
 
 
+OF_ERRORS = (
+    "The range is two standard errors to each side: as far as the sample's chance moves it, "
+    "nineteen times in twenty."
+)
+OF_INTERVAL = (
+    "The range is a 95 % interval: as far as the sample's chance moves it to either side, and "
+    "above it what the networks may have missed, by what they learned by heart."
+)
+
+
 def of_estimate(result: Result, units: str) -> Iterator[str]:
     """What an estimate of mutual information says, and how far it is to be trusted."""
     value, error = known(result, "estimate"), known(result, "standard_error") or 0.0
@@ -126,7 +136,8 @@ def of_estimate(result: Result, units: str) -> Iterator[str]:
         yield paragraph("There is no number.", "number")
         yield section("Why", paragraph(advice(result)), bullets(noticed(result)))
         return
-    factor, low, high = per_nat(units), value - 2 * error, value + 2 * error
+    factor, ends = per_nat(units), result.get("interval")
+    low, high = ends or (value - 2 * error, value + 2 * error)
     entropy = least_entropy(result)
     yield (
         f'<p class="number">{value * factor:.3f} {units} <small>between {low * factor:.3f} and '
@@ -139,8 +150,7 @@ def of_estimate(result: Result, units: str) -> Iterator[str]:
             if terms
             else "Mutual information of x and z: how much one tells of the other. "
         )
-        + "The range is two standard errors to each side: as far as the sample's chance moves "
-        "it, nineteen times in twenty.",
+        + (OF_INTERVAL if ends else OF_ERRORS),
         "soft",
     )
     yield of_terms(result, units)

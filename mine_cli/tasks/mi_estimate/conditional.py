@@ -147,6 +147,7 @@ class ConditionalEstimate:
             "true_mi": None,
             "error": None,
             "fit_value": fit[0] - fit[1] if len(fit) == 2 else None,
+            "interval": None,
             "fold_sd": torch.tensor(of_folds).std().item() if len(of_folds) > 1 else None,
             **judged(estimate, error),
             "terms": {

@@ -202,6 +202,7 @@ class MIEstimateExperiment(Experiment):
         return {
             **UNKNOWN,
             "fit_value": None,
+            "interval": None,
             "fold_sd": None,
             "true_mi": self.data.true_mi,
             "true_mi_note": self.data.true_mi_note,

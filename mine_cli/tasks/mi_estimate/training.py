@@ -22,6 +22,7 @@ from mine_cli.estimator.independence import (
     means_of_permuted_groups,
     p_value,
 )
+from mine_cli.estimator.interval import interval
 from mine_cli.estimator.status import status
 from mine_cli.estimator.term import MutualInformation, evaluating
 from mine_cli.tasks.batches import FixedRows, FreshDraws, Prefetched, StackedBatches
@@ -284,6 +285,7 @@ class MIEstimate:
             "true_mi": self.true_mi,
             "error": None if self.true_mi is None else pooled.value - self.true_mi,
             "fit_value": pool(fit).value if fit else None,
+            "interval": interval(pooled, pool(fit)) if fit and self.portfolio else None,
             "fold_sd": values.std().item() if len(values) > 1 else None,
             "metrics": {
                 **of_rows(pooled),

@@ -95,6 +95,13 @@ def test_a_run_says_how_much_and_whether_to_believe_it(tmp_path: Path) -> None:
     assert [source[:22] for source in page.sources] == ["data:image/png;base64,"]
 
 
+def test_an_interval_takes_the_place_of_two_standard_errors(tmp_path: Path) -> None:
+    page = page_of(tmp_path, interval=[0.361, 0.539])
+    assert "0.420 nats between 0.361 and 0.539" in page.text
+    assert "what the networks may have missed" in page.text
+    assert "two standard errors" not in page.text
+
+
 def test_where_the_truth_is_known_none_is_looked_for_beyond_it(tmp_path: Path) -> None:
     """And nobody asks for causes of a law that is written down."""
     own, law = page_of(tmp_path).text, page_of(tmp_path, true_mi=0.45).text
