@@ -39,13 +39,15 @@ class Elliptical(StatisticsNetwork):
     with m and n columns; for infinite nu, :math:`T = -\tfrac12 \sum \log(1 - r_k^2)
     - \tfrac12 (Q - |u|^2 - |v|^2)`. Correlations no larger than those of independent columns are
     left out and the others freed of what the number of columns adds to them, so that few rows of
-    many columns do not overfit.
+    many columns do not overfit. A new row that lies beyond all fitted ones is taken for as far out
+    as these: a Student's quantile of a score that was guessed would be out by orders of magnitude.
 
     Arguments:
         degrees: nu.
         correlations: r ``[k]``, in (0, 1).
         to_u: canonical directions of x ``[m, m]``, the first k first.
         to_v: those of z ``[n, n]``.
+        furthest: normal score that is the largest to be told from larger ones.
 
     References:
         | The t Copula and Related Copulas (Demarta and McNeil, 2005), eq. 5
@@ -56,9 +58,18 @@ class Elliptical(StatisticsNetwork):
     correlations: Tensor
     to_u: Tensor
     to_v: Tensor
+    furthest: Tensor
 
-    def __init__(self, degrees: float, correlations: Tensor, to_u: Tensor, to_v: Tensor) -> None:
+    def __init__(
+        self,
+        degrees: float,
+        correlations: Tensor,
+        to_u: Tensor,
+        to_v: Tensor,
+        furthest: float = FURTHEST,
+    ) -> None:
         super().__init__()
+        self.register_buffer("furthest", torch.tensor(furthest, dtype=torch.float64))
         self.register_buffer("degrees", torch.tensor(degrees, dtype=torch.float64))
         self.register_buffer("correlations", correlations)
         self.register_buffer("to_u", to_u)
@@ -74,18 +85,21 @@ class Elliptical(StatisticsNetwork):
             return None
         fits = [(nu, *dispersion(t_scores(rows, nu), nu)) for nu in DEGREES]
         nu, _, shape = max(fits, key=lambda found: found[1])
-        return cls(nu, *canonical(shape, x.shape[1], len(rows))).to(device)
+        furthest = min(float(rows.abs().max()), FURTHEST)
+        return cls(nu, *canonical(shape, x.shape[1], len(rows)), furthest).to(device)
 
     @classmethod
     def of(cls, state: Mapping[str, Tensor]) -> Self:
         """Returns the network whose `state_dict` this is."""
-        return cls(float(state["degrees"]), *(state[k] for k in ("correlations", "to_u", "to_v")))
+        directions = (state[key] for key in ("correlations", "to_u", "to_v"))
+        return cls(float(state["degrees"]), *directions, float(state["furthest"]))
 
     def embed(self, x: Tensor, z: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
         k = len(self.correlations)
         embedded = []
         for rows, directions in ((x, self.to_u), (z, self.to_v)):
-            u = t_scores(rows.double(), self.nu) @ directions
+            seen = rows.double().clamp(-self.furthest, self.furthest)
+            u = t_scores(seen, self.nu) @ directions
             embedded.append(torch.cat([u[:, :k], u.square().sum(1, keepdim=True)], 1).float())
         return embedded[0], embedded[1]
 

@@ -7,7 +7,10 @@ import torch
 from scipy import stats
 from torch import Generator, Tensor
 
+from mine_cli.bounds import DV
+from mine_cli.data.elliptical import Student
 from mine_cli.data.margins import NormalScores
+from mine_cli.estimator.evaluation import evaluate
 from mine_cli.networks.elliptical import (
     Elliptical,
     above_chance,
@@ -91,6 +94,31 @@ def test_a_dispersion_is_fitted_whatever_the_covariance(nu: float, dim: int) -> 
     weights = (nu + 2 * dim) / (nu + distances(scores, shape))  # the likelihood's own equation
     again = (scores * weights[:, None]).T @ scores / n
     assert torch.allclose(again, shape, atol=1e-3)
+
+
+def test_a_row_beyond_all_fitted_ones_is_as_far_out_as_these() -> None:
+    x, z = gaussian(1000, 0.5)
+    found = Elliptical.fit(x, z)
+    furthest = torch.tensor([[max(float(x.abs().max()), float(z.abs().max()))]]).double()
+    for sign in (-1, 1):
+        at, beyond = (found(sign * scale * furthest, furthest / 2) for scale in (1, 3))
+        assert at == beyond
+    again = Elliptical.of(found.state_dict())
+    assert torch.equal(again(5 * x, z), found(5 * x, z))
+
+
+@pytest.mark.parametrize(("columns", "nu"), [(2, 1), (3, 2), (5, 3)])
+def test_few_rows_of_heavy_tails_are_not_thrown_by_the_next_ones(columns: int, nu: int) -> None:
+    """800 rows fit, 200 are new, some of them further out than all before: five draws' mean."""
+    law, values = Student(columns, nu), []
+    for seed in range(5):
+        x, z = law.sample(1000, Generator().manual_seed(seed))
+        margins = [NormalScores.fit(side[:800]) for side in (x, z)]
+        seen = [margin(side) for margin, side in zip(margins, (x, z), strict=True)]
+        network = Elliptical.fit(*(side[:800] for side in seen))
+        new = [side[800:] for side in seen]
+        values.append(evaluate(network, DV(), *new, negatives=150).value)
+    assert sum(values) / 5 == pytest.approx(law.true_mi, abs=0.1)
 
 
 def test_many_columns_of_few_rows_do_not_overfit() -> None:
