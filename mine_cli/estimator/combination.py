@@ -20,7 +20,8 @@ __all__ = ["Combination", "Critic", "best_weights", "columns"]
 
 Floats = NDArray[np.float64]
 
-PULL = 30.0  # towards the best critic alone, in rows: see `best_weights`
+PULL = 30.0  # towards the critics that are often the best, in rows: see `best_weights`
+DRAWS = 100  # of the Bayesian bootstrap
 
 
 class Critic(nn.Module):
@@ -96,10 +97,11 @@ def best_weights(t_joint: Tensor, t_marginal: Tensor) -> Floats:
     r"""Returns the weights w ``[m]``, at least 0, that raise the bound on held-out rows the most.
 
     .. math:: \max_{w \ge 0} \; \frac1n \sum_i w^\top t_{ii}
-        - \log \operatorname{mean} e^{w^\top t} - \frac{30}{2 n} |w - e_b|^2
+        - \log \operatorname{mean} e^{w^\top t} - \frac{30}{2 n} |w - p|^2
 
-    The last term pulls towards the best critic b alone, so that few rows do not mix in noise: it
-    weighs as much as thirty rows of n.
+    The last term pulls towards p, how often each critic would be the best one (see
+    `how_often_best`), so that few rows neither mix in noise nor bet on one critic that is hardly
+    better than the next: it weighs as much as thirty rows of n.
 
     Arguments:
         t_joint: scores of the joint pairs ``[m, n]`` of n rows that no critic was trained on.
@@ -108,16 +110,40 @@ def best_weights(t_joint: Tensor, t_marginal: Tensor) -> Floats:
     joint = t_joint.double().mean(1).cpu().numpy()
     marginal = t_marginal.double().flatten(1).cpu().numpy()
     strength = PULL / t_joint.shape[1]
-    best = int(np.argmax(joint - logsumexp(marginal, 1)))
-    alone = np.eye(len(joint))[best]
+    usual = how_often_best(t_joint, t_marginal)
 
     def loss(w: Floats) -> tuple[float, Floats]:
         scores = w @ marginal
         log_sum = logsumexp(scores)
-        slope = marginal @ np.exp(scores - log_sum) - joint + strength * (w - alone)
-        away = float(np.square(w - alone).sum())
+        slope = marginal @ np.exp(scores - log_sum) - joint + strength * (w - usual)
+        away = float(np.square(w - usual).sum())
         value = log_sum - np.log(len(scores)) - w @ joint + strength / 2 * away
         return float(value), slope
 
-    found = minimize(loss, alone, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(alone))
+    found = minimize(loss, usual, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(usual))
     return np.asarray(found.x)
+
+
+def how_often_best(t_joint: Tensor, t_marginal: Tensor) -> Floats:
+    """Returns the share of redraws of the rows in which each critic has the largest bound ``[m]``.
+
+    A redraw gives the n rows weights from the flat Dirichlet law; the redraws are the same ones
+    for the same n.
+
+    Arguments:
+        t_joint, t_marginal: as of `best_weights`.
+
+    References:
+        | The Bayesian bootstrap (Rubin, 1981)
+        | Using stacking to average Bayesian predictive distributions (Yao, Vehtari, Simpson and
+        | Gelman, 2018), section 3.4, which weighs models so https://arxiv.org/abs/1704.02030
+    """
+    joint, marginal = (t.double().cpu().numpy() for t in (t_joint, t_marginal))
+    most = marginal.max((1, 2))
+    of_rows = np.exp(marginal - most[:, None, None]).mean(1)
+    random, wins = np.random.default_rng(0), np.zeros(len(joint))
+    for _ in range(DRAWS):
+        share = random.standard_exponential(joint.shape[1])
+        share /= share.sum()
+        wins[np.argmax(joint @ share - np.log(of_rows @ share) - most)] += 1
+    return wins / DRAWS
