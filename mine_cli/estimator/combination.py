@@ -143,7 +143,6 @@ def how_often_best(t_joint: Tensor, t_marginal: Tensor) -> Floats:
     of_rows = np.exp(marginal - most[:, None, None]).mean(1)
     random, wins = np.random.default_rng(0), np.zeros(len(joint))
     for _ in range(DRAWS):
-        share = random.standard_exponential(joint.shape[1])
-        share /= share.sum()
+        share = random.dirichlet(np.ones(joint.shape[1]))
         wins[np.argmax(joint @ share - np.log(of_rows @ share) - most)] += 1
     return wins / DRAWS

@@ -91,8 +91,8 @@ class Elliptical(StatisticsNetwork):
     @classmethod
     def of(cls, state: Mapping[str, Tensor]) -> Self:
         """Returns the network whose `state_dict` this is."""
-        directions = (state[key] for key in ("correlations", "to_u", "to_v"))
-        return cls(float(state["degrees"]), *directions, float(state["furthest"]))
+        r, to_u, to_v = (state[key] for key in ("correlations", "to_u", "to_v"))
+        return cls(float(state["degrees"]), r, to_u, to_v, float(state["furthest"]))
 
     def embed(self, x: Tensor, z: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
         k = len(self.correlations)

@@ -21,6 +21,7 @@ ESTIMATORS = {
     "one network": ("one network (`portfolio=none`)", style.ORANGE, "s"),
     "ksg": ("KSG", style.GREY, "^"),
     "gaussian": ("Gaussian", style.GREY, "x"),
+    "copula": ("copula", style.GREEN, "v"),
 }
 PEERS = {
     1000: "ALICE Base 0.092, CCA 0.195, MINE 0.248, KSG 0.288, MINDE-C 0.353, InfoNCE 0.887",
@@ -30,6 +31,7 @@ PEERS = {
 
 TARGETS = {1000: 0.085, 10_000: 0.040}  # nats, mean absolute error of the default
 FAR, SHARE = 0.1, 0.05  # nats that an `ok` may be off by, and the share that may be
+COVERED = (0.90, 0.99)  # share of the intervals that hold the truth
 
 
 def gather(folders: Mapping[str, Path]) -> Tables:
@@ -45,14 +47,16 @@ def gather(folders: Mapping[str, Path]) -> Tables:
 
 def estimates(half: str, folder: Path) -> Iterator[dict[str, Any]]:
     """The estimates of one sweep; KSG and the Gaussian stand beside the default's."""
-    jobs = results(folder, "references", "seconds", "dataset", "portfolio")
+    jobs = results(folder, "references", "seconds", "dataset", "portfolio", "interval")
     for job in jobs.to_dict("records"):
         own = {"half": half, "law": job["dataset"]["law"], "n": job["dataset"]["n"]}
         own |= {"seed": job["seed"], "true_mi": job["true_mi"]}
         alone = not job["portfolio"]
+        ends = dict(zip(("interval_low", "interval_high"), job["interval"] or (), strict=False))
         yield own | {
             "estimator": "one network" if alone else "default",
             **{key: job[key] for key in ("estimate", "standard_error", "status", "seconds")},
+            **ends,
         }
         for name, found in {} if alone else job["references"].items():
             if found["estimate"] is not None:
@@ -105,6 +109,7 @@ def judge(tables: Tables) -> list[Finding]:
     for n in sorted(table["n"].unique()):
         found += [of_default(table, n), *of_others(table, n)]
         found += [*of_status(table[table["n"] == n], f"{n:,} rows")]
+        found += [of_interval(table[table["n"] == n], f"{n:,} rows")]
     return found
 
 
@@ -140,3 +145,15 @@ def of_status(table: DataFrame, rows: str) -> Iterator[Finding]:
         told = f"{int(wrong.sum())} of {len(said)}"
         met = wrong.sum() <= SHARE * len(said)
         yield judged(f"`ok`, {rows}, {what}", "", told, f"at most {SHARE:.0%}", met)
+
+
+def of_interval(table: DataFrame, rows: str) -> Finding:
+    """How often the interval held the truth, and how wide it was."""
+    own = table[table["interval_high"].notna()]
+    low, high, truth = (own[key] for key in ("interval_low", "interval_high", "true_mi"))
+    held, width = (low <= truth) & (truth <= high), float((high - low).median())
+    halves = [f"{half} {mean:.0%}" for half, mean in held.groupby(own["half"]).mean().items()]
+    told = f"{int(held.sum())} of {len(own)} ({', '.join(halves)}); median width {width:.3f} nats"
+    met = COVERED[0] <= held.mean() <= COVERED[1]
+    wanted = f"{COVERED[0]:.0%} to {COVERED[1]:.0%}"
+    return judged(f"`interval`, {rows}, holds the truth", "", told, wanted, met)

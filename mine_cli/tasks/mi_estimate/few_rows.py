@@ -88,8 +88,10 @@ def critic_of(rows: Rows, split: Any) -> tuple[str, StatisticsNetwork, Parts]:
     law = Elliptical.fit(*parts.fit)
     x, z = parts.fit
     # Of more columns than rows nothing can be said: T = 0.
-    nothing = (torch.zeros(0), torch.eye(x.shape[1]), torch.eye(z.shape[1]))
-    return "elliptical", law or Elliptical(math.inf, *(t.double() for t in nothing)), parts
+    none, eye_x, eye_z = (
+        t.double() for t in (torch.zeros(0), torch.eye(x.shape[1]), torch.eye(z.shape[1]))
+    )
+    return "elliptical", law or Elliptical(math.inf, none, eye_x, eye_z), parts
 
 
 def crossed_log_mean(critic: StatisticsNetwork, parts: Parts) -> float:
