@@ -103,7 +103,7 @@ def numbers(result: Result, units: str) -> list[str]:
         lines.append(row("error", value(gap, units, sign="+"), "estimate - truth"))
     if (ends := result.get("interval")) is not None:
         shown = f"{value(ends[0], units)} to {value(ends[1], units).strip()}"
-        lines.append(row("interval", shown, "95 %; upward, what critics may have missed"))
+        lines.append(row("interval", shown, "95 %, with what critics may have missed"))
     if (lower := known(result, "lower_bound")) is not None:
         lines.append(row("lower bound", value(lower, units), "valid on average over samples"))
     if fit is not None:
