@@ -361,10 +361,12 @@ def test_a_smoke_run_of_all_leaves_a_whole_record(module: Modules, tmp_path: Pat
 def scoreboard(error: float, status: str = "ok") -> Any:
     """Three laws of 1,000 rows on which the default is off by so much."""
     laws = {"normal": "choosing", "uniform": "choosing", "wiggly": "reporting"}
+    ends = {"interval_low": 0.38 + error, "interval_high": 0.42 + error}
     found = [
         {
             "half": half, "law": law, "n": 1000, "seed": 0, "true_mi": 0.4, "estimator": name,
             "estimate": 0.4 + by, "standard_error": 0.01, "status": status, "seconds": 3.0,
+            **(ends if name == "default" else {}),
         }
         for law, half in laws.items()
         for name, by in (("default", error), ("one network", 2 * error), ("ksg", -0.05))
@@ -385,13 +387,28 @@ def test_the_scoreboard_judges_error_and_status(
     module: Modules, error: float, status: str, verdicts: list[str]
 ) -> None:
     """The mean error, `ok` above the truth, `ok` far off; what stands beside is not judged."""
-    found = module("scoreboard").judge(scoreboard(error, status))
+    *found, of_interval = module("scoreboard").judge(scoreboard(error, status))
+    assert of_interval.ours.startswith(f"{3 if abs(error) < 0.02 else 0} of 3 (")
     assert [f.verdict for f in found if f.verdict != "beyond"] == verdicts
     assert f"{abs(error):.3f} over 3 laws" in found[0].ours
     assert [f.ours for f in found if f.verdict == "beyond"] == [
         f"{2 * abs(error):.3f} over 3 laws",
         "0.050 over 3 laws",
     ]
+
+
+@pytest.mark.parametrize(
+    ("held", "verdict"), [(17, "not reproduced"), (18, "reproduced"), (20, "not reproduced")]
+)
+def test_an_interval_of_95_percent_is_neither_short_nor_all_that_there_is(
+    module: Modules, held: int, verdict: str
+) -> None:
+    ends = [(0.3, 0.5)] * held + [(0.1, 0.3)] * (20 - held)
+    table = pd.DataFrame(ends, columns=["interval_low", "interval_high"])
+    found = module("scoreboard").of_interval(table.assign(true_mi=0.4, half="choosing"), "20 rows")
+    assert found.verdict == verdict
+    assert f"{held} of 20" in found.ours
+    assert "median width 0.200 nats" in found.ours
 
 
 def test_the_two_halves_are_the_forty_laws(module: Modules) -> None:
