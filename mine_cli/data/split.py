@@ -19,6 +19,7 @@ __all__ = [
     "straddling",
     "three_way",
     "two_way",
+    "without_copies",
 ]
 
 # Numbers hashed at once by `_hashes`: bounds its memory to some 128 MiB.
@@ -188,6 +189,16 @@ def copies(x: Tensor, z: Tensor) -> Tensor | None:
     if not copied.any():
         return None
     return torch.where(copied, pairs, len(pairs) + torch.arange(len(pairs)))
+
+
+def without_copies(x: Tensor, z: Tensor) -> Tensor:
+    """Returns the numbers of the rows that are no later copy of another, ascending ``[m]``."""
+    labels = copies(x, z)
+    if labels is None:
+        return torch.arange(len(x))
+    order = labels.argsort(stable=True)
+    first = torch.cat([torch.ones(1, dtype=torch.bool), labels[order].diff() != 0])
+    return order[first].sort().values
 
 
 def found_among(rows: Tensor, others: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from mine_cli.data.split import (
     straddling,
     three_way,
     two_way,
+    without_copies,
 )
 from mine_cli.errors import BadInput
 
@@ -228,6 +229,18 @@ def test_a_table_that_was_pasted_twice_is_all_copies(with_labels: bool) -> None:
     labels = copies(x.repeat(2, 1), z.repeat(2, 1))
     assert labels is not None
     assert len(labels.unique()) == 200
+
+
+def test_without_copies_each_row_stands_once_and_in_its_order() -> None:
+    x, z = torch.randn(2, 50, 1, generator=seeded())
+    assert without_copies(x, z).tolist() == [*range(50)]
+    again = torch.cat([torch.arange(50), torch.tensor([3, 3, 17])])
+    assert without_copies(x[again], z[again]).tolist() == [*range(50)]
+    again = torch.cat([torch.tensor([9, 9]), torch.arange(50)])
+    assert without_copies(x[again], z[again]).tolist() == [
+        0,
+        *(2 + i for i in range(50) if i != 9),
+    ]
 
 
 @pytest.mark.parametrize("digits", [0, 1, 2])

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mine_cli.bounds import InfoNCE
 from mine_cli.data.margins import NormalScores
-from mine_cli.data.split import identical_rows
+from mine_cli.data.split import identical_rows, without_copies
 from mine_cli.estimator.evaluation import Evaluation, evaluate
 from mine_cli.networks.elliptical import Elliptical
 
@@ -154,7 +154,8 @@ def references(
     """Return three estimates, or why one was skipped: ``{"ksg": {"estimate", "note"}, ...}``.
 
     Those that can be trusted have their ``error`` as well: KSG with few columns and enough rows,
-    and the copula's bound, which falls short of the information and does not exceed it.
+    and the copula's bound, which falls short of the information and does not exceed it. A row that
+    was pasted twice counts once: its copy would be its nearest neighbour.
 
     Arguments:
         x, z: [n, ...]; flattened to columns.
@@ -162,6 +163,8 @@ def references(
         k: Number of KSG's neighbour.
     """
     flat_x, flat_z = (values.detach().cpu().flatten(1) for values in (x, z))
+    kept = without_copies(flat_x, flat_z)
+    flat_x, flat_z = flat_x[kept], flat_z[kept]
     classes = [name for name, yes in (("x", x_categorical), ("z", z_categorical)) if yes]
     fault = f"{' and '.join(classes)} categorical" if classes else unfit(x=flat_x, z=flat_z)
     if fault:

@@ -4,10 +4,12 @@ import math
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.spatial import cKDTree
 from scipy.special import digamma
 from torch import Tensor
 
+from mine_cli.data.split import without_copies
 from mine_cli.tasks.mi_estimate.baselines import (
     INSIDE,
     MOST_DIFFERENCES,
@@ -85,6 +87,8 @@ def conditional_references(
         k: Number of the neighbour.
     """
     sides = {n: v.detach().cpu().flatten(1) for n, v in (("x", x), ("z", z), ("given", w))}
+    kept = without_copies(torch.cat([sides["x"], sides["given"]], 1), sides["z"])
+    sides = {name: values[kept] for name, values in sides.items()}
     fault = f"{' and '.join(classes)} categorical" if classes else unfit(**sides)
     if fault:
         return {"ksg": skipped(fault), "gaussian": skipped(fault)}

@@ -15,6 +15,10 @@ def rows(seed: int = 0, n: int = 5000, **law: Any) -> tuple[torch.Tensor, torch.
     return Gaussian(**law).sample(n, torch.Generator().manual_seed(seed))
 
 
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
 def arrays(seed: int = 0, n: int = 5000, **law: Any) -> tuple[np.ndarray, np.ndarray]:
     x, z = rows(seed, n, **law)
     return x.double().numpy(), z.double().numpy()
@@ -91,6 +95,24 @@ def test_both_references_of_plain_rows() -> None:
     assert found["gaussian"]["estimate"] == pytest.approx(1.022, abs=0.05)
     assert found["ksg"]["note"] == "k=3"
     assert found["gaussian"]["note"] == "linear dependence only"
+
+
+PASTED = {
+    "twice": torch.arange(600).repeat(2),
+    "row by row": torch.arange(600).repeat_interleave(3),
+    "a third of it": torch.cat([torch.arange(600), torch.arange(200)]),
+    "and shuffled": torch.arange(600).repeat(2)[torch.randperm(1200, generator=seeded())],
+}
+
+
+@pytest.mark.parametrize("pasted", PASTED.values(), ids=PASTED)
+def test_rows_that_were_pasted_again_count_once(pasted: torch.Tensor) -> None:
+    """A copy is a row's nearest neighbour, at distance 0: KSG read 1.1 of 0.35 nats."""
+    x, z = rows(n=600, dim=1)
+    once, again = references(x, z), references(x[pasted], z[pasted])
+    assert again["ksg"]["estimate"] == pytest.approx(once["ksg"]["estimate"], abs=1e-9)
+    assert again["gaussian"]["estimate"] == pytest.approx(once["gaussian"]["estimate"], abs=1e-9)
+    assert again["copula"]["error"] == pytest.approx(once["copula"]["error"], rel=0.3)
 
 
 def test_ksg_is_not_to_be_trusted_in_many_dimensions() -> None:

@@ -27,6 +27,14 @@ def rows(n: int, seed: int = 0) -> tuple[Array, Array, Array]:
 TRUTH = 0.5 * math.log(25 / 9)
 
 
+def test_rows_that_were_pasted_again_count_once_given_w() -> None:
+    x, z, w = torch.randn(3, 400, 1, generator=torch.Generator().manual_seed(0))
+    once = conditional_references(x, z + x, w)
+    again = conditional_references(*(side.repeat(2, 1) for side in (x, z + x, w)))
+    for name in once:
+        assert again[name]["estimate"] == pytest.approx(once[name]["estimate"], abs=1e-9)
+
+
 def test_the_gaussian_is_that_of_partial_canonical_correlations() -> None:
     rng = np.random.default_rng(1)
     w = rng.normal(size=(4000, 2))
