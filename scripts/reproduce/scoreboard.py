@@ -79,7 +79,7 @@ def draw(tables: Tables) -> Figure:
     laws = errors(table, "default", sizes[0]).sort_values().index
     for axes, n in zip(panels, sizes, strict=True):
         draw_errors(axes, table, n, list(laws))
-    panels[0].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(0, 1.05), ncol=5)
+    panels[0].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(0, 1.06), ncol=3)
     return figure
 
 
