@@ -90,9 +90,10 @@ class Elliptical(StatisticsNetwork):
 
     @classmethod
     def of(cls, state: Mapping[str, Tensor]) -> Self:
-        """Returns the network whose `state_dict` this is."""
+        """Returns the network whose `state_dict` this is; older ones do not say what is furthest."""
         r, to_u, to_v = (state[key] for key in ("correlations", "to_u", "to_v"))
-        return cls(float(state["degrees"]), r, to_u, to_v, float(state["furthest"]))
+        furthest = float(state["furthest"]) if "furthest" in state else FURTHEST
+        return cls(float(state["degrees"]), r, to_u, to_v, furthest)
 
     def embed(self, x: Tensor, z: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
         k = len(self.correlations)

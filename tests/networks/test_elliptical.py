@@ -105,6 +105,8 @@ def test_a_row_beyond_all_fitted_ones_is_as_far_out_as_these() -> None:
         assert at == beyond
     again = Elliptical.of(found.state_dict())
     assert torch.equal(again(5 * x, z), found(5 * x, z))
+    older = {name: value for name, value in found.state_dict().items() if name != "furthest"}
+    assert torch.equal(Elliptical.of(older)(x, z), found(x, z))
 
 
 @pytest.mark.parametrize(("columns", "nu"), [(2, 1), (3, 2), (5, 3)])
