@@ -90,7 +90,7 @@ class Elliptical(StatisticsNetwork):
 
     @classmethod
     def of(cls, state: Mapping[str, Tensor]) -> Self:
-        """Returns the network whose `state_dict` this is; older ones do not say what is furthest."""
+        """Returns the network whose `state_dict` this is; `furthest` may be missing in old ones."""
         r, to_u, to_v = (state[key] for key in ("correlations", "to_u", "to_v"))
         furthest = float(state["furthest"]) if "furthest" in state else FURTHEST
         return cls(float(state["degrees"]), r, to_u, to_v, furthest)
