@@ -90,7 +90,7 @@ class Elliptical(StatisticsNetwork):
 
     @classmethod
     def of(cls, state: Mapping[str, Tensor]) -> Self:
-        """Returns the network whose `state_dict` this is; `furthest` may be missing in old ones."""
+        """Returns the network whose `state_dict` this is; old ones lack `furthest`."""
         r, to_u, to_v = (state[key] for key in ("correlations", "to_u", "to_v"))
         furthest = float(state["furthest"]) if "furthest" in state else FURTHEST
         return cls(float(state["degrees"]), r, to_u, to_v, furthest)
