@@ -400,14 +400,13 @@ def test_the_scoreboard_judges_error_and_status(
 @pytest.mark.parametrize(
     ("held", "of", "verdict"),
     [
-        (17, 20, "not reproduced"), (18, 20, "reproduced"), (20, 20, "reproduced"),
+        (17, 20, "not reproduced"), (18, 20, "reproduced"), (20, 20, "not reproduced"),
         (299, 300, "not reproduced"), (297, 300, "reproduced"), (269, 300, "not reproduced"),
     ],
 )  # fmt: skip
 def test_an_interval_of_95_percent_is_neither_short_nor_all_that_there_is(
     module: Modules, held: int, of: int, verdict: str
 ) -> None:
-    """To whole intervals: 99 % of twenty are twenty, of three hundred 297."""
     ends = [(0.3, 0.5)] * held + [(0.1, 0.3)] * (of - held)
     table = pd.DataFrame(ends, columns=["interval_low", "interval_high"])
     found = module("scoreboard").of_interval(table.assign(true_mi=0.4, half="choosing"), "20 rows")
