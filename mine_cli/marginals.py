@@ -149,7 +149,7 @@ MARGINALS: dict[str, type[Marginals]] = {
 }
 
 
-def as_marginals(own: Any) -> Marginals:
+def as_marginals(own: object) -> Marginals:
     """Returns a user's object with ``pairings`` or ``rows`` as marginals, or `Marginals` as is."""
     return own if isinstance(own, Marginals) else OwnMarginals(own)
 

@@ -7,7 +7,7 @@ column takes part k times and no joint pair counts as a marginal one. Everything
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from torch import Tensor
 from mine_cli.bounds import Bound, PairBound
 from mine_cli.networks.interface import StatisticsNetwork
 
-__all__ = ["Crossed", "Evaluation", "assess", "cross", "evaluate", "log_ratio", "pool"]
+__all__ = ["Crossed", "Crossing", "Evaluation", "assess", "cross", "evaluate", "log_ratio", "pool"]
 
 ROWS_AT_ONCE = 4096  # rows embedded at once: bounds the memory of convolutional networks
 PAIRS_ON_CPU = 2**12  # pairs scored at once: as many as stay in the caches
@@ -72,14 +72,14 @@ class Evaluation:
 
     __repr__ = __str__
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Returns its numbers, in nats, and its status: what JSON can hold."""
         kept = ("joint_mean", "log_partition", "negatives", "at_training_negatives")
         return {
             **self.reported(),
             "rows": self.rows,
             "status": self.status or None,
-            **{name: getattr(self, name) for name in kept},
+            **{name: vars(self)[name] for name in kept},
         }
 
     @property
@@ -139,6 +139,17 @@ class Crossed:
     t_joint: Tensor
     t_marginal: Tensor
     shifts: list[int]
+
+
+class Crossing(TypedDict, total=False):
+    """How `evaluate` crosses rows, and what it is told of them: its arguments by name."""
+
+    pairs: int
+    negatives: int
+    constant: float | None
+    training_negatives: int
+    clusters: Tensor | None
+    whole: bool
 
 
 def evaluate(

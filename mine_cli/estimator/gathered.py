@@ -1,7 +1,6 @@
 """Rows and scores gathered from all ranks of a process group, and means over them."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -10,7 +9,7 @@ from torch import Tensor
 from mine_cli.errors import BadInput
 from mine_cli.training.distributed import reaching_others
 
-__all__ = ["Gathered", "average", "average_gradients", "gather", "of_rank_0", "ranks"]
+__all__ = ["Gathered", "average", "average_gradients", "gather", "ranks"]
 
 
 class Gathered(torch.autograd.Function):
@@ -84,11 +83,3 @@ def gather(*sides: Tensor) -> list[Tensor]:
             "each (a DistributedSampler, or drop_last=True, sees to that)"
         )
     return [Gathered.apply(side) for side in sides]
-
-
-def of_rank_0(value: Any) -> Any:
-    """Returns rank 0's value on every rank."""
-    values = [value]
-    with reaching_others():
-        dist.broadcast_object_list(values)
-    return values[0]

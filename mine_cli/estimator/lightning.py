@@ -1,7 +1,5 @@
 """Lightning: trains and logs the MI term of a `LightningModule`."""
 
-from typing import Any
-
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
@@ -42,13 +40,13 @@ class TrainStatistics(Callback):
         return found
 
     def on_train_batch_end(
-        self, trainer: Trainer, module: LightningModule, outputs: Any, *batch: Any
+        self, trainer: Trainer, module: LightningModule, outputs: object, *batch: object
     ) -> None:
         value = self.term(module).step(*self.sides(outputs, "training_step"))
         module.log("mi/batch", value.float())
 
     def on_validation_batch_end(
-        self, trainer: Trainer, module: LightningModule, outputs: Any, *batch: Any
+        self, trainer: Trainer, module: LightningModule, outputs: object, *batch: object
     ) -> None:
         if sum(len(x) for x, _ in self.kept) < self.rows:
             self.kept.append(self.sides(outputs, "validation_step"))
@@ -60,7 +58,7 @@ class TrainStatistics(Callback):
         module.log("mi/estimate", found.value, sync_dist=True)
         module.log("mi/standard_error", found.standard_error, sync_dist=True)
 
-    def sides(self, outputs: Any, what: str) -> tuple[Tensor, Tensor]:
+    def sides(self, outputs: object, what: str) -> tuple[Tensor, Tensor]:
         if not isinstance(outputs, dict) or not {"x", "z"} <= outputs.keys():
             raise BadInput(f'{what}: want it to return {{"loss": loss, "x": x, "z": z}}')
         return outputs["x"].detach(), outputs["z"].detach()

@@ -8,15 +8,15 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
-from typing import Any, Literal, Protocol, TypeVar, cast
+from typing import Any, Literal, Protocol, TypeVar, Unpack, cast
 
 import torch
 from torch import Tensor, nn
 
 from mine_cli.bounds import BOUNDS, Bound, as_bound, loss_and_value
 from mine_cli.errors import BadInput
-from mine_cli.estimator.evaluation import Evaluation, evaluate, log_ratio
-from mine_cli.estimator.gathered import average, average_gradients, gather, of_rank_0, ranks
+from mine_cli.estimator.evaluation import Crossing, Evaluation, evaluate, log_ratio
+from mine_cli.estimator.gathered import average, average_gradients, gather, ranks
 from mine_cli.estimator.inputs import both, check_paired, check_scores, coded, not_finite
 from mine_cli.estimator.scoring import score
 from mine_cli.estimator.statistics_steps import Pace
@@ -24,8 +24,10 @@ from mine_cli.estimator.status import status
 from mine_cli.marginals import MARGINALS, as_marginals
 from mine_cli.networks.interface import Noise, StatisticsNetwork, as_network
 from mine_cli.training.clipping import Clipped, clip_adaptively
+from mine_cli.training.distributed import of_rank_0
 from mine_cli.training.optim import adam, descend, load_moments, moments, set_gradient
 from mine_cli.training.rng import go_on
+from mine_cli.training.task import State
 
 __all__ = ["MutualInformation", "Writer", "evaluating", "frozen"]
 
@@ -41,7 +43,7 @@ OF_TRAINING = {"lowered", "optimizer", "pace", "steps", "stream"}
 class Writer(Protocol):
     """What `MutualInformation.log_to` writes to, such as TensorBoard's ``SummaryWriter``."""
 
-    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> Any:
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> object:
         """Takes one number of one step."""
 
 
@@ -105,7 +107,7 @@ class MutualInformation(nn.Module):
         self,
         network: nn.Module,
         bound: str | nn.Module | Callable[[Tensor, Tensor], Tensor] = "mine",
-        marginals: Any = None,
+        marginals: object = None,
         *,
         lr: float = 1e-3,
         seed: int = 0,
@@ -158,7 +160,7 @@ class MutualInformation(nn.Module):
         self.latest: Tensor | None = None
         self._optimizer: torch.optim.Optimizer | None = None
         self._generator: torch.Generator | None = None
-        self._fitting: set[tuple[Any, ...]] = set()
+        self._fitting: set[tuple[object, ...]] = set()
         self._joined = False
         # log E[e^T] over rows that were not trained on: the constant of `pointwise`.
         self.log_partition = torch.zeros((), dtype=torch.float64)
@@ -374,7 +376,7 @@ class MutualInformation(nn.Module):
     # Reading it
 
     @torch.no_grad()
-    def evaluate(self, x: Tensor, z: Tensor, **options: Any) -> Evaluation:
+    def evaluate(self, x: Tensor, z: Tensor, **options: Unpack[Crossing]) -> Evaluation:
         """Evaluates the bound on rows, with its standard error; see `evaluation.evaluate`.
 
         Rows that were not trained on, of this process alone. ``print`` shows value, error and
@@ -397,7 +399,7 @@ class MutualInformation(nn.Module):
         nothing = found.value < 2 * found.standard_error
         return "untrained" if nothing and not self.steps and not self.calibrated else "ok"
 
-    def crossing(self, batch_size: int, pairs: int) -> dict[str, int]:
+    def crossing(self, batch_size: int, pairs: int) -> Crossing:
         """Returns how `evaluate` is to cross rows: so many pairs in all, or (InfoNCE, whose value
         depends on it) as many negatives a row as a training batch gives."""
         if self.bound.needs != "matrix":
@@ -552,9 +554,7 @@ class MutualInformation(nn.Module):
         self.statistics.train(mode)
         return super().train(mode)
 
-    def _save_to_state_dict(
-        self, destination: dict[str, Any], prefix: str, keep_vars: bool
-    ) -> None:
+    def _save_to_state_dict(self, destination: State, prefix: str, keep_vars: bool) -> None:
         destination[f"{prefix}log_partition"] = self.log_partition
         destination[f"{prefix}calibrated"] = self.calibrated
         self.statistics.state_dict(destination=destination, prefix=prefix, keep_vars=keep_vars)
@@ -572,7 +572,7 @@ class MutualInformation(nn.Module):
     @torch.no_grad()
     def _load_from_state_dict(
         self,
-        state_dict: dict[str, Any],
+        state_dict: State,
         prefix: str,
         local_metadata: dict[str, Any],
         strict: bool,
@@ -582,9 +582,10 @@ class MutualInformation(nn.Module):
     ) -> None:
         own = {k.removeprefix(prefix): v for k, v in state_dict.items() if k.startswith(prefix)}
         trained = {k: own.pop(k) for k in list(own) if k.partition(".")[0] in OF_TRAINING}
-        for name in ("log_partition", "calibrated"):
+        kept = {"log_partition": self.log_partition, "calibrated": self.calibrated}
+        for name, tensor in kept.items():
             if name in own:
-                getattr(self, name).copy_(own.pop(name))
+                tensor.copy_(own.pop(name))
             else:
                 missing_keys.append(prefix + name)
         assign = local_metadata.get("assign_to_params_buffers", False)

@@ -344,6 +344,11 @@ class Bottleneck(nn.Module):
         self.decoder = nn.Linear(features, num_classes)
         glorot(self.decoder)
 
+    @property
+    def random(self) -> bool:
+        """Whether z is random given x, as of every encoder that does not say otherwise."""
+        return getattr(self.encoder, "random", True)
+
     def forward(self, x: Tensor, noise: Noise) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         r"""Returns logits [n, C], codes z [n, features], divergences [n] (nats) and what is seen.
 

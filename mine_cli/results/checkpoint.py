@@ -14,7 +14,7 @@ import torch
 from mine_cli.errors import BadInput
 from mine_cli.results.files import write_atomically
 
-__all__ = ["latest", "load", "of_training", "save"]
+__all__ = ["State", "latest", "load", "of_training", "save"]
 
 FORMAT = 1
 MARK = "mine-run checkpoint"
@@ -27,21 +27,24 @@ UNREADABLE = (
 
 log = logging.getLogger("mine_cli")
 
+State = dict[str, Any]
+"""What a checkpoint holds: tensors, numbers, strings, lists and dictionaries of them."""
 
-def save(path: Path, state: dict[str, Any]) -> None:
+
+def save(path: Path, state: State) -> None:
     """Writes a checkpoint atomically; a full disk is one line and leaves the earlier file.
 
     Arguments:
         path: Where to, usually `checkpoints/last.pt` or `checkpoints/best.pt` of a run.
-        state: Tensors, numbers, strings, lists and dictionaries of them.
+        state: The training's.
     """
     # Through memory: torch.save's own file writer turns a full disk into a RuntimeError.
     buffer = io.BytesIO()
-    torch.save({MARK: FORMAT, **compact(state)}, buffer)
+    torch.save({MARK: FORMAT} | {key: compact(value) for key, value in state.items()}, buffer)
     write_atomically(path, buffer.getvalue())
 
 
-def compact(state: Any) -> Any:
+def compact(state: object) -> object:
     """Views as tensors of their own: a file would hold all that a view is a part of, such as the
     weights of every job that one is trained with."""
     if isinstance(state, dict):
@@ -53,7 +56,7 @@ def compact(state: Any) -> Any:
     return state
 
 
-def load(path: Path) -> dict[str, Any]:
+def load(path: Path) -> State:
     """Reads a checkpoint onto the CPU, without running any code that the file may hold.
 
     Raises:
@@ -80,7 +83,7 @@ def load(path: Path) -> dict[str, Any]:
     return state
 
 
-def latest(folder: Path, quiet: bool = False) -> dict[str, Any] | None:
+def latest(folder: Path, quiet: bool = False) -> State | None:
     """The state that a run resumes from; None where there is no checkpoint.
 
     That of `last.pt` or, where that is damaged or was not written to its end, of the checkpoint
@@ -100,7 +103,7 @@ def latest(folder: Path, quiet: bool = False) -> dict[str, Any] | None:
         return of_training(earlier)
 
 
-def of_training(path: Path) -> dict[str, Any]:
+def of_training(path: Path) -> State:
     """Reads a checkpoint that a training goes on from, which knows its step."""
     state = load(path)
     if not isinstance(state.get("step"), int):

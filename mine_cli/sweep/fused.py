@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mine_cli.errors import BadInput, Diverged, error_lines
 from mine_cli.results import checkpoint
@@ -17,7 +16,7 @@ from mine_cli.results.folder import speaking
 from mine_cli.tasks.protocol import Experiment, Result
 from mine_cli.tasks.run import Run, use_threads
 from mine_cli.training.device import device, keep_memory
-from mine_cli.training.task import CannotFuse, State
+from mine_cli.training.task import CannotFuse, StackableTask, State, stackable
 from mine_cli.training.trainer import Trainer
 
 __all__ = ["FusedJob", "FusedTraining", "same_moment"]
@@ -48,8 +47,7 @@ class FusedJob:
         """Opens its folder, and builds its task as trained as the checkpoint."""
         with speaking(self.folder):
             try:
-                options: Any = {"progress": False}
-                self.run = Run(self.experiment, self.folder, self.state, **options)
+                self.run = Run(self.experiment, self.folder, self.state, progress=False)
                 self.state = None
                 self.run.begin()
             except Exception as stop:
@@ -133,11 +131,11 @@ class FusedTraining:
 
     def try_a_step(self) -> None:
         """Steps two of them and throws that away: whether their networks can be batched at all."""
-        tasks: list[Any] = []
+        tasks: list[StackableTask] = []
         for job in self.jobs:
             with suppress(Exception):  # told of when its turn comes
                 where = device(job.experiment.cfg.trainer.device)
-                tasks.append(job.experiment.start(where))
+                tasks.append(stackable(job.experiment.start(where)))
             if len(tasks) == 2:
                 break
         try:

@@ -9,6 +9,8 @@ from mine_cli.results.pace import in_words
 from mine_cli.sweep.planning import PlannedJob
 
 if TYPE_CHECKING:
+    import torch
+
     from mine_cli.tasks.protocol import Experiment
 
 __all__ = ["outlook"]
@@ -85,10 +87,12 @@ def seconds_of(group: Sequence[PlannedJob]) -> float | None:
         torch.set_num_threads(threads)
 
 
-def seconds_a_step(experiments: "Sequence[Experiment]", where: Any) -> float:
+def seconds_a_step(experiments: "Sequence[Experiment]", where: "torch.device") -> float:
     """Returns the seconds of one step of these experiments, trained as one model."""
-    tasks: list[Any] = [experiment.start(where) for experiment in experiments]
-    step = tasks[0].stack(tasks[1:]).step if len(tasks) > 1 else tasks[0].train_step
+    from mine_cli.training.task import stackable
+
+    first, *others = [stackable(experiment.start(where)) for experiment in experiments]
+    step = first.stack(others).step if others else first.train_step
     step(1)  # what is made at the first step is no part of the others
     taken, started = 0, time.perf_counter()
     while taken < FEW_STEPS and time.perf_counter() - started < SECONDS:

@@ -26,7 +26,7 @@ from mine_cli.tasks.protocol import Experiment, Result
 from mine_cli.training.device import Autocast, autocast, device
 from mine_cli.training.optim import adam, descend, set_rate
 from mine_cli.training.rng import go_on, stream
-from mine_cli.training.task import State
+from mine_cli.training.task import Arrays, State
 
 __all__ = ["ClassifierExperiment", "Classify", "shifted"]
 
@@ -101,7 +101,7 @@ class Classify:
         self.found = {"accuracy": float(right), "loss": float(cross_entropy(logits, labels))}
         return {f"classifier/{name}": value for name, value in self.found.items()}
 
-    def arrays(self) -> Result:
+    def arrays(self) -> Arrays:
         return {}
 
     def parameters(self) -> Iterable[Tensor]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import numpy
 import torch
@@ -20,7 +20,7 @@ from mine_cli.data.margins import Standardise, margins_of
 from mine_cli.data.tables.coding import Coding
 from mine_cli.errors import BadInput, error_lines
 from mine_cli.estimator.combination import Combination, Critic, columns
-from mine_cli.estimator.evaluation import Evaluation
+from mine_cli.estimator.evaluation import Crossing, Evaluation
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.networks.encoders import Bottleneck
 from mine_cli.results import checkpoint
@@ -139,7 +139,7 @@ class FinishedTerm(MutualInformation):
     codings: dict[str, Coding]
     shapes: dict[str, tuple[int, ...]]
 
-    def pointwise(self, x: Any, z: Any) -> Tensor:
+    def pointwise(self, x: object, z: object) -> Tensor:
         """Returns the log-ratio of each row ``[n]``, in nats; see `MutualInformation.pointwise`.
 
         Arguments:
@@ -151,11 +151,11 @@ class FinishedTerm(MutualInformation):
         """
         return super().pointwise(self.coded(x, "x"), self.coded(z, "z"))
 
-    def evaluate(self, x: Any, z: Any, **options: Any) -> Evaluation:
+    def evaluate(self, x: object, z: object, **options: Unpack[Crossing]) -> Evaluation:
         """Evaluates the bound on rows that the run has not seen, given as to `pointwise`."""
         return super().evaluate(self.coded(x, "x"), self.coded(z, "z"), **options)
 
-    def coded(self, values: Any, side: str) -> Tensor:
+    def coded(self, values: object, side: str) -> Tensor:
         """Returns rows as the networks know them."""
         if isinstance(values, Tensor):
             return values
@@ -250,7 +250,7 @@ class Sampler(nn.Module):
         return self(self.latent.draw(n, torch.Generator(device).manual_seed(seed)))
 
 
-def finished(folder: Path, task: str, trust: bool) -> tuple[DictConfig, dict[str, Any]]:
+def finished(folder: Path, task: str, trust: bool) -> tuple[DictConfig, State]:
     """The configuration of a run of a task, and the network that it reported."""
     config = folder / ".hydra" / "config.yaml"
     if not config.exists():

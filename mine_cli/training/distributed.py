@@ -11,13 +11,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mine_cli.config.processes import count, rank
 from mine_cli.errors import BadInput, RunFailed
+from mine_cli.results.files import Result
 
 if TYPE_CHECKING:
     import torch
+    from torch.distributed import Store
 
 __all__ = [
     "agreed",
@@ -26,6 +28,7 @@ __all__ = [
     "join",
     "joined",
     "leads",
+    "of_rank_0",
     "rank_0_reports",
     "reaching_others",
 ]
@@ -33,6 +36,8 @@ __all__ = [
 LOST = "another process of this run cannot be reached; torchrun says whether one has ended"
 QUESTION_EVERY = 10  # steps: a question costs up to half a step of a small network
 PATIENCE = 60.0  # seconds in which rank 0 is to tell of a failure, before another rank does
+
+Value = TypeVar("Value")
 
 # The store that torchrun keeps for all ranks, and whether this process has joined the group.
 state: dict[str, Any] = {"store": None, "joined": False}
@@ -98,7 +103,7 @@ def store_state(word: str, code: int = 0, lines: list[str] | None = None) -> Non
         store().set(f"rank/{rank()}", json.dumps({"word": word, "code": code, "lines": lines}))
 
 
-def state_of(other: int) -> dict[str, Any] | None:
+def state_of(other: int) -> Result | None:
     """Returns the latest state that a rank has stored, None before its first."""
     key = f"rank/{other}"
     return json.loads(store().get(key)) if store().check([key]) else None
@@ -153,7 +158,7 @@ def failure(cause: Exception | None = None) -> RunFailed:
     return RunFailed(f"{LOST} ({said})" if said else LOST)
 
 
-def store() -> Any:
+def store() -> "Store":
     """Returns the key-value store that torchrun shares between the ranks."""
     if state["store"] is None:
         import torch.distributed as dist
@@ -209,10 +214,13 @@ def reaching_others() -> Iterator[None]:
         raise failure(stop) from stop
 
 
-def broadcast(value: Any) -> Any:
+def broadcast(value: Value) -> Value:
     """Returns rank 0's value on every rank; in a single process the value itself."""
-    if not joined():
-        return value
+    return of_rank_0(value) if joined() else value
+
+
+def of_rank_0(value: Value) -> Value:
+    """Returns rank 0's value on every rank of a group, whoever made that."""
     import torch.distributed as dist
 
     values = [value]

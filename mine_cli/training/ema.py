@@ -1,15 +1,19 @@
 """The moving average of a network's weights while it trains."""
 
 import copy
-from typing import Any
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from mine_cli.results.checkpoint import State
+
 __all__ = ["MovingAverage"]
 
+Module = TypeVar("Module", bound=nn.Module)
 
-class MovingAverage:
+
+class MovingAverage(Generic[Module]):
     r"""A copy of a module, each of whose weights follows the module's own.
 
     .. math:: \bar w \leftarrow k\, \bar w + (1 - k)\, w
@@ -26,7 +30,7 @@ class MovingAverage:
             that soon forgets the weights it began with, for trainings of any length.
     """
 
-    def __init__(self, module: nn.Module, keep: float, ramp: bool = False) -> None:
+    def __init__(self, module: Module, keep: float, ramp: bool = False) -> None:
         self.source, self.copy = module, copy.deepcopy(module).requires_grad_(False)
         self.keep, self.ramp, self.started, self.steps = keep, ramp, False, 0
         self._kept: list[Tensor] = list(self.copy.parameters())
@@ -41,13 +45,13 @@ class MovingAverage:
         self.steps += 1
 
     @torch.no_grad()
-    def module(self) -> nn.Module:
+    def module(self) -> Module:
         """Returns the copy itself: the average weights, and the module's present buffers."""
         for kept, now in zip(self.copy.buffers(), self.source.buffers(), strict=True):
             kept.copy_(now)
         return self.copy
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Returns everything that is needed to go on bit for bit."""
         return {
             "module": self.copy.state_dict(),
@@ -55,7 +59,7 @@ class MovingAverage:
             "steps": self.steps,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Takes back what `state_dict` gave."""
         self.copy.load_state_dict(state["module"])
         self.started, self.steps = state["started"], state["steps"]

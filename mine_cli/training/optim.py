@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ __all__ = [
 # Where an exponential schedule ends, as a share of the peak: 0.97 every second of 200 epochs, the
 # schedule of the deep variational bottleneck's authors, ends at 0.048.
 LAST_SHARE = 0.05
+Method = TypeVar("Method", bound=Callable[..., object])
 
 
 def learning_rate(
@@ -64,7 +65,7 @@ def set_rate(optimizer: torch.optim.Optimizer, conf: TrainerConf, step: int) -> 
             group["lr"] = rate
 
 
-def undecorated(method: Callable[..., Any]) -> Any:
+def undecorated(method: Method) -> Method:
     """Returns a method of torch's without what keeps its compiler from tracing it."""
     return getattr(method, "__wrapped__", method)
 

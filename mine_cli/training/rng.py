@@ -3,23 +3,23 @@
 import hashlib
 import os
 import random
-from collections.abc import Mapping
-from typing import Any
 
 import numpy
 import torch
 from torch import Tensor
 
+from mine_cli.results.checkpoint import State
+
 __all__ = ["go_on", "random_state", "restore_random_state", "seed_everything", "stream"]
 
 
-def random_state() -> dict[str, Any]:
+def random_state() -> State:
     """The states of torch's global random streams, on every device."""
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
     return {"cpu": torch.get_rng_state(), "cuda": cuda}
 
 
-def restore_random_state(state: Mapping[str, Any]) -> None:
+def restore_random_state(state: State) -> None:
     """Puts `random_state` back; a stream whose device is absent here is left out."""
     torch.set_rng_state(state["cpu"])
     for index, stream in enumerate(state["cuda"][: torch.cuda.device_count()]):

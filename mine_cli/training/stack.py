@@ -14,6 +14,8 @@ AT_ONCE_ON_CPU = 32
 
 State = tuple[dict[str, Tensor], dict[str, Tensor]]
 """Parameters and buffers by name, of one module or ``[R, ...]`` of a stack."""
+Argument = Tensor | dict[str, Tensor] | None
+"""What a module is called with, such as rows and their noise, or ``[R, ...]`` of them."""
 
 
 class Call(nn.Module):
@@ -24,11 +26,11 @@ class Call(nn.Module):
         function: Is called with the module and the arguments of the forward pass.
     """
 
-    def __init__(self, module: nn.Module, function: Callable[..., Any]) -> None:
+    def __init__(self, module: nn.Module, function: Callable[..., object]) -> None:
         super().__init__()
         self.module, self.function = module, function
 
-    def forward(self, *arguments: Any) -> Any:
+    def forward(self, *arguments: Argument) -> object:
         return self.function(self.module, *arguments)
 
 
@@ -68,7 +70,7 @@ class Stack:
         """Returns the tensors that an optimiser moves."""
         return list(self.state[0].values())
 
-    def __call__(self, calls: Sequence[Sequence[Any]]) -> Any:
+    def __call__(self, calls: Sequence[Sequence[Argument]]) -> Any:
         """Calls each module on its own arguments; for several what is returned is ``[R, ...]``."""
         if self.alone:
             return self.forward(*calls[0])
@@ -80,15 +82,15 @@ class Stack:
             return self.forward(*(part[0] for part in stacked))[None]
         return self.forward(*stacked)
 
-    def _together(self, *arguments: Any) -> Any:
+    def _together(self, *arguments: Argument) -> Any:
         # Buffers (the moving average of `mine`) are batched, so their in-place update reaches all.
         return mapped(self.modules[0], self.state, arguments)
 
 
-def mapped(module: nn.Module, state: State, arguments: Sequence[Any]) -> Any:
+def mapped(module: nn.Module, state: State, arguments: Sequence[Argument]) -> Any:
     """Calls a module with R states on R arguments; one that is None is None for all."""
 
-    def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], *own: Any) -> Any:
+    def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], *own: Argument) -> object:
         return functional_call(module, (parameters, buffers), own)
 
     in_dims = tuple(None if part is None else 0 for part in arguments)
@@ -104,7 +106,7 @@ def fixed(state: State) -> State:
     )
 
 
-def stack(parts: Sequence[Sequence[Any]]) -> list[Any]:
+def stack(parts: Sequence[Sequence[Argument]]) -> list[Any]:
     """Stacks each argument of R calls."""
     return [together(values) for values in zip(*parts, strict=True)]
 

@@ -1,16 +1,18 @@
 """What the trainer knows of what it trains: the protocols of a task, alone and stacked."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol, Self
+from typing import Protocol, Self, cast
 
+import numpy
 from torch import Tensor
 
 from mine_cli.config.schemas import TrainerConf
+from mine_cli.results.checkpoint import State
 
-__all__ = ["CannotFuse", "StackableTask", "Stacked", "State", "Task"]
+__all__ = ["Arrays", "CannotFuse", "StackableTask", "Stacked", "State", "Task", "stackable"]
 
-State = dict[str, Any]
-"""What a checkpoint holds: tensors, numbers, strings, lists and dictionaries of them."""
+Arrays = dict[str, numpy.ndarray]
+"""What an evaluation leaves to look at, by its names in a file of NumPy's."""
 
 
 class CannotFuse(Exception):
@@ -36,8 +38,8 @@ class Task(Protocol):
     def evaluate(self, step: int) -> Mapping[str, float | None]:
         """Metrics on held-out rows, named as in TensorBoard: "mi/estimate", "mi/true"."""
 
-    def arrays(self) -> Mapping[str, Any]:
-        """What the latest evaluation leaves to look at, as numpy arrays; empty for nothing."""
+    def arrays(self) -> Arrays:
+        """What the latest evaluation leaves to look at; empty for nothing."""
 
     def parameters(self) -> Iterable[Tensor]:
         """The tensors that are trained."""
@@ -68,3 +70,14 @@ class StackableTask(Task, Protocol):
 
     def metrics(self) -> Mapping[str, Tensor]:
         """The metrics of this task's latest step, as `train_step` gives them."""
+
+    def data(self) -> list[Tensor]:
+        """The rows that this task holds for itself."""
+
+    def shared_data(self) -> list[Tensor]:
+        """The rows that it holds with all others in this process that are trained on them."""
+
+
+def stackable(task: Task) -> StackableTask:
+    """Returns the task of an experiment that has a fusion key."""
+    return cast(StackableTask, task)

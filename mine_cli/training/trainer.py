@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from typing import Any
 
 from torch import Tensor
 
@@ -12,7 +11,7 @@ from mine_cli.errors import Interrupted, error_lines
 from mine_cli.results.folder import speaking
 from mine_cli.training import distributed
 from mine_cli.training.interrupts import Interrupts
-from mine_cli.training.task import CannotFuse, Stacked
+from mine_cli.training.task import CannotFuse, Stacked, stackable
 from mine_cli.training.training import Training
 
 __all__ = ["Trainer"]
@@ -77,7 +76,7 @@ class Trainer:
         ended = [training for training in self.trainings if training.failure or training.over]
         self.trainings = [training for training in self.trainings if training not in ended]
         if self.fused and self.trainings and (ended or self.stacked is None):
-            tasks: list[Any] = [training.task for training in self.trainings]
+            tasks = [stackable(training.task) for training in self.trainings]
             self.stacked = tasks[0].stack(tasks[1:])
         return ended
 
@@ -107,8 +106,7 @@ class Trainer:
 
     def look_at(self, training: Training, due: bool) -> None:
         """Reads a task's metrics, which raise what it has failed of; logs and evaluates if due."""
-        task: Any = training.task
-        metrics = task.metrics() if self.fused else self.metrics
+        metrics = stackable(training.task).metrics() if self.fused else self.metrics
         if due:
             training.look_at(metrics)
 

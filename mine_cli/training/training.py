@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +15,7 @@ from mine_cli.results.checkpoint import save
 from mine_cli.results.folder import RunFolder
 from mine_cli.training.progress import Progress
 from mine_cli.training.rng import random_state, restore_random_state
-from mine_cli.training.task import State, Task
+from mine_cli.training.task import Arrays, State, Task
 
 __all__ = ["UNFIT", "Training", "TrainingRecord"]
 
@@ -134,7 +133,7 @@ class Training:
         """Whether a checkpoint is due after this step."""
         return self.record.steps % self.checkpoint_every == 0 or self.over
 
-    def keep(self, step: int, arrays: Mapping[str, Any]) -> None:
+    def keep(self, step: int, arrays: Arrays) -> None:
         """Writes what an evaluation leaves to look at, and shows it."""
         if self.folder is None or not arrays:
             return
@@ -197,7 +196,7 @@ class Training:
         now = time.perf_counter()
         seconds, self.mark = now - self.mark, now
         self.record.seconds += seconds
-        setattr(self.record, part, getattr(self.record, part) + seconds)
+        vars(self.record)[part] += seconds
         return seconds
 
 

@@ -1,7 +1,6 @@
 """What a generator starts from, and how its samples are kept to be looked at."""
 
-from typing import Any
-
+import numpy
 import torch
 from torch import Tensor
 
@@ -35,6 +34,6 @@ class Latent:
         return latent[:, self.dim - self.code_dim :]
 
 
-def as_bytes(images: Tensor) -> Any:
+def as_bytes(images: Tensor) -> numpy.ndarray:
     """Images in [-1, 1] as numpy bytes."""
     return images.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).cpu().numpy()

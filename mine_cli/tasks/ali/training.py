@@ -28,7 +28,6 @@ References:
 import copy
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, nullcontext
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,14 +36,14 @@ from torch.optim.swa_utils import update_bn
 
 from mine_cli.config.schemas import ALIConf, ALIMethodConf, TrainerConf
 from mine_cli.estimator.ensemble import Ensemble
-from mine_cli.estimator.evaluation import Evaluation
+from mine_cli.estimator.evaluation import Crossing, Evaluation
 from mine_cli.estimator.status import status as status_of
 from mine_cli.estimator.term import MutualInformation, frozen
 from mine_cli.tasks.adversarial.gradients import squared_slope
 from mine_cli.tasks.adversarial.metrics import mode_metrics
 from mine_cli.tasks.adversarial.metrics import status as quality_of
 from mine_cli.tasks.adversarial.samples import SHOWN_IMAGES, as_bytes
-from mine_cli.tasks.ali.autoencoder import Autoencoder
+from mine_cli.tasks.ali.autoencoder import Autoencoder, GaussianEncoder
 from mine_cli.tasks.ali.metrics import (
     agreement,
     ms_ssim,
@@ -59,7 +58,7 @@ from mine_cli.training.device import Autocast
 from mine_cli.training.ema import MovingAverage
 from mine_cli.training.optim import adam, descend, set_gradient, set_rate
 from mine_cli.training.rng import go_on, stream
-from mine_cli.training.task import State
+from mine_cli.training.task import Arrays, State
 
 __all__ = ["ALI"]
 
@@ -142,11 +141,11 @@ class ALI:
         if cycle_discriminator is not None:
             cycle_discriminator.to(device)
             self.optimizers["cycle"] = adam(cycle_discriminator.parameters(), faster, *rest)
-        self.average: MovingAverage | None = None
+        self.average: MovingAverage[Autoencoder] | None = None
         if conf.average is not None:
             self.average = MovingAverage(self.model, conf.average)
-        self.seen: dict[str, Any] = {}
-        self.found: dict[str, Any] = {}
+        self.seen: Arrays = {}
+        self.found: Result = {}
         self.curve: list[float] = []
         self.best: State | None = None
         self.finished = False
@@ -337,14 +336,14 @@ class ALI:
             code = trained.eval()(x, random).float()
         return self.term.evaluate(x, code, **self._crossing())
 
-    def _crossing(self) -> dict[str, int]:
+    def _crossing(self) -> Crossing:
         return self.term.crossing(self.trainer.batch_size, self.conf.pairs)
 
     @torch.no_grad()
     def judged_model(self) -> Autoencoder:
         """Encoder and generator (their averages, if one is kept) in evaluation mode."""
         source = self.model if self.average is None else self.average.module()
-        judged: Any = copy.deepcopy(source)
+        judged = copy.deepcopy(source)
         self._normalise(judged.encoder)
         random = torch.Generator(self.device).manual_seed(self.seeds["evaluation"])
         n = max(self.trainer.batch_size, 200)
@@ -353,7 +352,7 @@ class ALI:
         return judged.eval()
 
     @torch.no_grad()
-    def _normalise(self, encoder: Any) -> None:
+    def _normalise(self, encoder: GaussianEncoder) -> None:
         """Takes the statistics of BatchNorm anew: those there are of other weights."""
         random = torch.Generator(self.device).manual_seed(self.seeds["evaluation"])
         n = max(self.trainer.batch_size, 200)
@@ -398,7 +397,7 @@ class ALI:
 
     # What is saved
 
-    def arrays(self) -> Result:
+    def arrays(self) -> Arrays:
         return self.seen
 
     def parameters(self) -> Iterable[Tensor]:

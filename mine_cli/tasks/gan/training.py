@@ -13,7 +13,6 @@ References:
 import copy
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from typing import Any
 
 import torch
 import torch._functorch.config as functorch
@@ -37,7 +36,7 @@ from mine_cli.training.device import Autocast
 from mine_cli.training.ema import MovingAverage
 from mine_cli.training.optim import adam, descend, set_gradient, set_rate
 from mine_cli.training.rng import go_on, stream
-from mine_cli.training.task import State
+from mine_cli.training.task import Arrays, State
 
 __all__ = ["GAN", "packed"]
 
@@ -121,8 +120,8 @@ class GAN:
         elif trainer.compile:
             keep_graphs()
             self.generate, self.discriminate = map(torch.compile, (generator, discriminator))
-        self.seen: dict[str, Any] = {}
-        self.found: dict[str, Any] = {}
+        self.seen: Arrays = {}
+        self.found: Result = {}
         self.curve: list[float] = []
         self.best: State | None = None
         self.finished = False
@@ -308,7 +307,7 @@ class GAN:
         update_bn((self.latent.draw(n, random) for _ in range(NORMALISING_BATCHES)), judged)
         return judged.eval()
 
-    def arrays(self) -> Result:
+    def arrays(self) -> Arrays:
         return self.seen
 
     def parameters(self) -> Iterable[Tensor]:

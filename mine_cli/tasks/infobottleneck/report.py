@@ -1,16 +1,15 @@
 """What an information bottleneck is worth on rows that it was not trained on; nats."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Generator, Tensor
 
 from mine_cli.config.schemas import InfoBottleneckConf
 from mine_cli.data.images import label_entropy
-from mine_cli.estimator.evaluation import Evaluation
+from mine_cli.estimator.evaluation import Crossing, Evaluation
 from mine_cli.estimator.term import MutualInformation, evaluating
-from mine_cli.networks.encoders import Bottleneck
+from mine_cli.networks.encoders import Bottleneck, Gaussian
 from mine_cli.tasks.infobottleneck import predictions
 from mine_cli.tasks.infobottleneck.encoder_information import gaussian_information
 from mine_cli.tasks.protocol import Result
@@ -51,7 +50,7 @@ def predictions_of(
     streams: Callable[[int], Generator],
 ) -> Result:
     """How well a bottleneck predicts: with one posterior sample and many, noisy and attacked."""
-    many = conf.samples if getattr(bottleneck.encoder, "random", True) else 1
+    many = conf.samples if bottleneck.random else 1
     one, averaged = (prediction(bottleneck, x, y, n, streams(2)) for n in (1, many))
     few, predict, generator = slice(conf.attacked_rows), predictor(bottleneck), streams(3)
     rows = x[few], y[few]
@@ -76,7 +75,7 @@ def information(
     y: Tensor,
     referenced: int,
     generator: Generator,
-    options: Mapping[str, Any],
+    options: Crossing,
 ) -> tuple[dict[str, float | None], Evaluation | None]:
     """I(X; Z) in all ways known, and a lower bound on I(Z; Y), H(Y) less the cross-entropy.
 
@@ -105,7 +104,7 @@ def information(
     return found, None if term is None else term.evaluate(seen, z, **options)
 
 
-def reference(encoder: Any, x: Tensor, generator: Generator) -> dict[str, float | None]:
+def reference(encoder: Gaussian, x: Tensor, generator: Generator) -> dict[str, float | None]:
     """The bracket around I(X; Z) that an encoder's own law gives.
 
     Noise on the input as well makes the law itself random, and then there is none.

@@ -1,7 +1,7 @@
 r"""What a step of ``task=infobottleneck`` is, for one bottleneck or for several as one model."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Generator, Tensor
@@ -16,6 +16,7 @@ from mine_cli.training.ema import MovingAverage
 from mine_cli.training.optim import set_rate
 from mine_cli.training.stack import AT_ONCE_ON_CPU, Stack
 from mine_cli.training.stacked_adam import StackedAdam, runs
+from mine_cli.training.task import State
 
 __all__ = ["Batched", "Share", "StackedBottlenecks", "objective"]
 
@@ -34,7 +35,7 @@ class Steppable(Protocol):
     device: torch.device
     autocast: Autocast
     bottleneck: Bottleneck
-    average: MovingAverage | None
+    average: MovingAverage[Bottleneck] | None
     informed: bool
     term: MutualInformation
     statistics_lr: float
@@ -221,10 +222,10 @@ class Share:
     def parameters(self) -> Iterable[Tensor]:
         return [p for part in self.parts.values() for p in part.parameters()]
 
-    def moments(self) -> dict[str, Any]:
+    def moments(self) -> State:
         return {name: part.moments() for name, part in self.parts.items()}
 
-    def load_moments(self, moments: dict[str, Any]) -> None:
+    def load_moments(self, moments: State) -> None:
         for name, part in self.parts.items():
             part.load_moments(moments.get(name, []))
 

@@ -37,7 +37,7 @@ class TrainedBottleneck(nn.Module):
         super().__init__()
         self.bottleneck, self.shape, self.classes = bottleneck, tuple(shape), list(classes)
         self.scale = scale
-        self.samples = samples if getattr(bottleneck.encoder, "random", True) else 1
+        self.samples = samples if bottleneck.random else 1
 
     @torch.no_grad()
     def predict_proba(self, x: ArrayLike, samples: int | None = None, seed: int = 0) -> Tensor:

@@ -18,7 +18,6 @@ import copy
 import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
-from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -42,7 +41,7 @@ from mine_cli.tasks.protocol import Result
 from mine_cli.training.device import Autocast
 from mine_cli.training.ema import MovingAverage
 from mine_cli.training.rng import go_on, stream
-from mine_cli.training.task import State
+from mine_cli.training.task import Arrays, State
 
 __all__ = ["InfoBottleneck"]
 
@@ -93,7 +92,7 @@ class InfoBottleneck:
         self.term = make_term(stream(seed, "network")).to(self.device)
         self.feed = FixedRows(*self.rows.fit, trainer.batch_size)
         self.generator = Generator(self.device).manual_seed(stream(seed, "training"))
-        self.average: MovingAverage | None = None
+        self.average: MovingAverage[Bottleneck] | None = None
         if conf.average is not None:
             self.average = MovingAverage(self.bottleneck, conf.average, ramp=True)
         self.share: Share | None = None
@@ -103,7 +102,7 @@ class InfoBottleneck:
         self.finished = False
 
     @property
-    def judged(self) -> Any:
+    def judged(self) -> Bottleneck:
         """The bottleneck that predicts: its average, if one is kept."""
         return self.bottleneck if self.average is None else self.average.module()
 
@@ -162,7 +161,7 @@ class InfoBottleneck:
         """The rows that it holds with all others in this process that are trained on them."""
         return self.rows.tensors()
 
-    def arrays(self) -> Result:
+    def arrays(self) -> Arrays:
         return {}
 
     def parameters(self) -> Iterable[Tensor]:
@@ -197,14 +196,14 @@ class InfoBottleneck:
         """What the test rows say, which are looked at here for the first time; nats."""
         x, y = self.rows.test
         found, term = self._information(x, y, len(x), self.conf.pairs)
-        metrics: dict[str, Any] = {
+        metrics: Result = {
             **predictions_of(self.judged, x, y, self.conf, self.bounds, self._evaluation_stream),
             **found,
             "i_xz_term": None if term is None else term.value,
             "test_rows": len(x),
             **self._of_outliers(x),
         }
-        result: dict[str, Any] = {"status": "ok", "metrics": metrics}
+        result: Result = {"status": "ok", "metrics": metrics}
         if term is not None:
             metrics["estimate_status"] = status(self.term.bound, term, self.curve)
             result |= term.reported()

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,7 +25,7 @@ from mine_cli.tasks.mi_estimate.training import (
     say_stopped,
 )
 from mine_cli.tasks.protocol import Result
-from mine_cli.training.task import State
+from mine_cli.training.task import Arrays, State
 
 __all__ = ["ConditionalEstimate", "terms_of"]
 
@@ -104,7 +103,7 @@ class ConditionalEstimate:
         """The rows that it holds with others in this process: none."""
         return []
 
-    def arrays(self) -> dict[str, Any]:
+    def arrays(self) -> Arrays:
         return {}
 
     def parameters(self) -> Iterable[Tensor]:
@@ -162,7 +161,7 @@ class ConditionalEstimate:
         }
 
 
-def judged(estimate: float, error: float) -> Mapping[str, Any]:
+def judged(estimate: float, error: float) -> dict[str, str]:
     """Returns what is said of a difference that chance, or a loose bound, explains."""
     if not abs(estimate) > BEYOND * error:
         return {"note": "nothing found beyond chance: within two standard errors of 0"}

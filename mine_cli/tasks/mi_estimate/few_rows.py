@@ -1,13 +1,12 @@
 """An estimate from fewer rows than networks can be trained on: critics in closed form alone."""
 
 import math
-from typing import Any
 
 import torch
 
 from mine_cli.bounds import DV
 from mine_cli.data import Rows
-from mine_cli.data.split import folds
+from mine_cli.data.split import Split, folds
 from mine_cli.errors import BadInput
 from mine_cli.estimator.combination import Combination, Critic, columns
 from mine_cli.estimator.evaluation import evaluate, pool
@@ -78,7 +77,7 @@ def estimate_of_few(rows: Rows, seed: int = 0) -> tuple[Result, list[State]]:
     return result, states
 
 
-def critic_of(rows: Rows, split: Any) -> tuple[str, StatisticsNetwork, Parts]:
+def critic_of(rows: Rows, split: Split) -> tuple[str, StatisticsNetwork, Parts]:
     """Returns the critic that suits the rows, its name, and the rows as it sees them."""
     parts = part_of(rows, split, torch.device("cpu"))
     table = Contingency.fit(*parts.fit)

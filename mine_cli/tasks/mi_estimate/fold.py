@@ -10,7 +10,14 @@ from torch import Tensor
 from mine_cli.bounds import Bound, log_mean_exp
 from mine_cli.estimator.combination import Combination, Critic, best_weights, columns
 from mine_cli.estimator.ensemble import EnsembleMember
-from mine_cli.estimator.evaluation import Crossed, Evaluation, assess, cross, random_shifts
+from mine_cli.estimator.evaluation import (
+    Crossed,
+    Crossing,
+    Evaluation,
+    assess,
+    cross,
+    random_shifts,
+)
 from mine_cli.estimator.term import MutualInformation, evaluating
 from mine_cli.networks.contingency import Contingency
 from mine_cli.networks.elliptical import Elliptical
@@ -70,7 +77,7 @@ class Member:
         """Whether training has made it better than it began."""
         return self.best_step > 0
 
-    def look(self, step: int, crossing: dict[str, int], patience: int | None) -> Evaluation:
+    def look(self, step: int, crossing: Crossing, patience: int | None) -> Evaluation:
         """Evaluates the bound on the select rows, and keeps the network if it is the best yet."""
         with evaluating(self.network):
             crossed = crossed_with(self.network, self.parts.select, crossing)
@@ -141,7 +148,7 @@ class Fitted:
 
 
 @torch.no_grad()
-def fitted_critics(views: Sequence[Parts], bound: Bound, crossing: dict[str, int]) -> list[Fitted]:
+def fitted_critics(views: Sequence[Parts], bound: Bound, crossing: Crossing) -> list[Fitted]:
     """Fits every closed form that suits the rows of one fold."""
     critics = []
     for name, form in CLOSED_FORMS.items():
@@ -182,7 +189,7 @@ class Fold:
         return self.members[0].term.bound
 
     @torch.no_grad()
-    def look(self, step: int, crossing: dict[str, int], patience: int | None) -> list[Evaluation]:
+    def look(self, step: int, crossing: Crossing, patience: int | None) -> list[Evaluation]:
         """Evaluates each critic on the select rows, in the order of `critics`."""
         found = [member.look(step, crossing, patience) for member in self.members]
         return [*found, *(critic.found for critic in self.fitted)]
@@ -223,7 +230,7 @@ class Fold:
 
     def part(self, name: str, rows: int | None = None) -> Pair:
         """Returns the rows of a part, or the first of these: the columns of all views."""
-        views = [getattr(member.parts, name) for member in self.members]
+        views = [vars(member.parts)[name] for member in self.members]
         x, z = ([view[side][:rows] for view in views] for side in (0, 1))
         return (x[0], z[0]) if self.alone else (torch.cat(x, 1), torch.cat(z, 1))
 
@@ -250,7 +257,7 @@ class Fold:
         return dict(zip([critic.name for critic in self.critics], self.weights, strict=True))
 
 
-def crossed_with(network: StatisticsNetwork, rows: Pair, crossing: dict[str, int]) -> Crossed:
+def crossed_with(network: StatisticsNetwork, rows: Pair, crossing: Crossing) -> Crossed:
     x, z = rows
     return cross(network, x, z, crossing.get("pairs", 1), crossing.get("negatives"))
 

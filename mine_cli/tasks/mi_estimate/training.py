@@ -9,14 +9,13 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from mine_cli.config.schemas import MIEstimateConf, TrainerConf
 from mine_cli.estimator.ensemble import Ensemble, EnsembleMember, same
-from mine_cli.estimator.evaluation import Evaluation, evaluate, pool
+from mine_cli.estimator.evaluation import Crossing, Evaluation, evaluate, pool
 from mine_cli.estimator.independence import (
     least_p_value,
     means_of_permuted_groups,
@@ -34,7 +33,7 @@ from mine_cli.training.device import Autocast
 from mine_cli.training.optim import set_rate
 from mine_cli.training.rng import stream
 from mine_cli.training.stack import AT_ONCE_ON_CPU
-from mine_cli.training.task import State
+from mine_cli.training.task import Arrays, State
 
 __all__ = ["MIEstimate", "StackedEstimates", "of_rows", "say_stopped"]
 
@@ -250,7 +249,7 @@ class MIEstimate:
         """The rows that it holds with others in this process: none."""
         return []
 
-    def arrays(self) -> dict[str, Any]:
+    def arrays(self) -> Arrays:
         return {}
 
     def parameters(self) -> Iterable[Tensor]:
@@ -310,7 +309,7 @@ class MIEstimate:
         for fold in self.folds:
             if not fold.alone:
                 fold.combine()
-            evaluated, fitted = self._reported(fold, dict(options))
+            evaluated, fitted = self._reported(fold, options.copy())
             report.append(evaluated)
             fit += [fitted] if fitted else []
         return report, fit
@@ -325,18 +324,15 @@ class MIEstimate:
         return {"p_value": found, "note": f"nothing found beyond chance; {told}"}
 
     @torch.no_grad()
-    def _reported(
-        self, fold: Fold, options: dict[str, Any]
-    ) -> tuple[Evaluation, Evaluation | None]:
+    def _reported(self, fold: Fold, options: Crossing) -> tuple[Evaluation, Evaluation | None]:
         """A fold's T on its report rows, and on as many rows that trained it, unless all were
         drawn afresh."""
         network, rows = fold.network(), fold.part("report")
         term, parts = fold.members[0].term, fold.members[0].parts
         options["constant"] = float(term.log_partition) if fold.alone else fold.log_partition
         with evaluating(network):
-            report = evaluate(
-                network, term.bound, *rows, clusters=parts.clusters, whole=parts.whole, **options
-            )
+            of_rows: Crossing = {"clusters": parts.clusters, "whole": parts.whole}
+            report = evaluate(network, term.bound, *rows, **(options | of_rows))
             if parts.whole and parts.clusters is not None:
                 means = means_of_permuted_groups(
                     network, *rows, parts.clusters, len(report.shift_means)
@@ -354,7 +350,7 @@ class MIEstimate:
         reported = len(self.members[0].parts.report[0])
         return min(CONTRASTIVE_NEGATIVES, trained // (10 * reported))
 
-    def _crossing(self, pairs: int, final: bool = False) -> dict[str, Any]:
+    def _crossing(self, pairs: int, final: bool = False) -> Crossing:
         """How evaluation rows are crossed; in the report as the configuration may say."""
         shared = len(self.folds) if self.portfolio else 1
         found = self.members[0].term.crossing(self.trainer.batch_size, pairs // shared)

@@ -23,7 +23,7 @@ from mine_cli.tasks.screen.permutation_null import Null, p_value, q_values
 from mine_cli.tasks.screen.tables import Part, combined, fitted_tables, hidden, reported
 from mine_cli.training.rng import stream
 from mine_cli.training.stack import AT_ONCE_ON_CPU
-from mine_cli.training.task import State
+from mine_cli.training.task import Arrays, State
 
 __all__ = ["COLUMNS", "FOUND", "Screen"]
 
@@ -97,7 +97,7 @@ class Screen:
         known = [row["estimate"] for row in self.rows if row["estimate"] is not None]
         return {"screen/largest": max(known, default=None)}
 
-    def arrays(self) -> dict[str, Any]:
+    def arrays(self) -> Arrays:
         return {}
 
     def parameters(self) -> Iterable[Tensor]:
@@ -252,7 +252,7 @@ def is_found(row: Row) -> bool:
     return row["low"] > 0 if row["q_value"] is None else row["q_value"] <= FOUND
 
 
-def row_of(**known: Any) -> Row:
+def row_of(**known: object) -> Row:
     """Returns a row of the table; what is not known is None."""
     return dict.fromkeys(COLUMNS) | {"note": ""} | known
 
