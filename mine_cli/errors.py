@@ -15,6 +15,7 @@ __all__ = [
     "Interrupted",
     "RunFailed",
     "error_lines",
+    "exit_code",
     "in_thread",
     "interrupt",
     "printable",
@@ -61,6 +62,11 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"interrupted by signal {signal_number}")
         self.exit_code = 128 + signal_number
+
+
+def exit_code(stop: Exception) -> int:
+    """The exit code of a program that this ended."""
+    return stop.exit_code if isinstance(stop, RunFailed) else RunFailed.exit_code
 
 
 def interrupt(signal_number: int, frame: FrameType | None) -> None:

@@ -6,7 +6,6 @@ from argparse import ArgumentError, ArgumentParser
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -17,6 +16,7 @@ from mine_cli.config.overrides import quoted, unquoted
 from mine_cli.config.resume import MAY_CHANGE, check_resumable
 from mine_cli.config.schemas import SECTIONS
 from mine_cli.errors import BadInput, say
+from mine_cli.results.files import Result
 from mine_cli.results.folder import check_links
 from mine_cli.results.provenance import decides_numbers
 from mine_cli.sweep.folder import check_trusted, saved_sweep
@@ -130,17 +130,17 @@ def huge(text: str) -> bool:
     return re.search(r"\d{309}", text) is not None
 
 
-def is_option(value: Any, several: bool) -> bool:
+def is_option(value: object, several: bool) -> bool:
     """Whether Hydra takes a value for a group's option, or for `several`."""
     words = value if several and isinstance(value, list) else [value]
     return all(isinstance(word, str | dict) for word in words)
 
 
-def as_words(options: Iterable[Any]) -> str:
+def as_words(options: Iterable[object]) -> str:
     return ",".join(quoted(as_word(option)) for option in options)
 
 
-def as_word(option: Any) -> str:
+def as_word(option: object) -> str:
     if option is None:
         return "null"
     return str(option).lower() if isinstance(option, bool) else str(option)
@@ -173,7 +173,7 @@ def resuming(folder: Path, arguments: Sequence[str]) -> list[str]:
     return [*kept, *where, *silent]
 
 
-def resuming_sweep(folder: Path, sweep: Mapping[str, Any], others: Sequence[str]) -> list[str]:
+def resuming_sweep(folder: Path, sweep: Result, others: Sequence[str]) -> list[str]:
     """The command of a sweep again, in its own folder and from where it was started.
 
     Arguments:

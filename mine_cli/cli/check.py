@@ -1,8 +1,9 @@
 """What is checked before Hydra makes a folder: configuration, data, networks, the folder."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+from hydra.conf import HydraConf
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -11,7 +12,7 @@ from mine_cli.config import processes
 from mine_cli.config.compose import run_configuration, without_hydra
 from mine_cli.config.hydra_errors import in_a_line
 from mine_cli.config.validation import process_faults, validate
-from mine_cli.errors import BadInput, RunFailed, refuse, tell
+from mine_cli.errors import BadInput, RunFailed, exit_code, refuse, tell
 from mine_cli.results import locks
 from mine_cli.results.folder import check_links
 from mine_cli.results.locks import check_place
@@ -29,7 +30,7 @@ checked: list["Experiment"] = []
 class CheckBeforeRun(Callback):
     """Checks a single run before Hydra makes its folder; a fault ends the program with exit 2."""
 
-    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+    def on_run_start(self, config: DictConfig, **kwargs: object) -> None:
         # Hydra logs an exception raised here and goes on; SystemExit alone ends the program.
         try:
             check_modes(config)
@@ -41,7 +42,7 @@ class CheckBeforeRun(Callback):
         except Exception as stop:
             end_with(stop)
 
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+    def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         """Takes the folder of a sweep whose jobs are not known beforehand."""
         from mine_cli.sweep.folder import check_search, claim
 
@@ -67,7 +68,7 @@ def end_with(stop: Exception) -> NoReturn:
     if isinstance(stop, OmegaConfBaseException):
         stop = BadInput(in_a_line(stop))
     tell(stop)
-    raise SystemExit(getattr(stop, "exit_code", 1)) from None
+    raise SystemExit(exit_code(stop)) from None
 
 
 def check_modes(config: DictConfig) -> None:
@@ -88,7 +89,7 @@ def folder_of(config: DictConfig, mode: str) -> Path:
         raise BadInput(f"hydra.{mode}.dir: {str(stop).splitlines()[0]}") from stop
 
 
-def check_before_run(cfg: DictConfig, hydra: Any) -> "Experiment":
+def check_before_run(cfg: DictConfig, hydra: HydraConf) -> "Experiment":
     """Builds the experiment of a run.
 
     Raises:
@@ -120,7 +121,7 @@ def check_before_run(cfg: DictConfig, hydra: Any) -> "Experiment":
     return experiment
 
 
-def experiment_of_run(cfg: DictConfig, hydra: Any) -> "Experiment":
+def experiment_of_run(cfg: DictConfig, hydra: HydraConf) -> "Experiment":
     """Returns what was checked before the run, or checks it where a user took that out."""
     if checked:
         return checked.pop()

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -31,6 +31,7 @@ from mine_cli.errors import (
     Interrupted,
     RunFailed,
     error_lines,
+    exit_code,
     in_thread,
     interrupt,
     say,
@@ -69,7 +70,7 @@ def main() -> None:
     logging.raiseExceptions = False
     threading.excepthook = in_thread
     try:
-        code: Any = start()
+        code: str | int | None = start()
     except SystemExit as stop:  # Hydra's, after it has said why
         code = stop.code
     finally:
@@ -96,7 +97,7 @@ def start() -> int:
             hydra.main(version_base="1.3", config_path=conf_dir(), config_name="config")(job)()
     except (RunFailed, OSError) as stop:  # an OSError: what is printed cannot be written
         tell(stop)
-        return getattr(stop, "exit_code", RunFailed.exit_code)
+        return exit_code(stop)
     except Interrupted as stop:
         return stop.exit_code
     except KeyboardInterrupt:
@@ -139,7 +140,7 @@ def job(cfg: DictConfig) -> float:
     except (RunFailed, OSError) as stop:  # an OSError: a disk that is full, most often
         for line in error_lines(stop):
             log.error("mine-run: %s", line, exc_info=os.environ.get("HYDRA_FULL_ERROR") == "1")
-        ending["exit_code"] = getattr(stop, "exit_code", 1)
+        ending["exit_code"] = exit_code(stop)
         return math.nan
     except Exception as stop:  # Hydra shows it, but in no file
         log.error("mine-run: %s", error_lines(stop)[0])

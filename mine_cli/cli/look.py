@@ -134,7 +134,7 @@ def settings_of(run: Path) -> dict[str, str]:
     return {k: v for k, v in leaves(tree) if "${" not in v}
 
 
-def leaves(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def leaves(tree: Mapping[Any, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Yields every value of a tree by its dotted key; an option by its class's last name."""
     for key, value in tree.items():
         if isinstance(value, dict):

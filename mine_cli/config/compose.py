@@ -4,8 +4,8 @@ import copy
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
+from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from mine_cli.config.keys import group_list, key_list
@@ -23,7 +23,7 @@ def conf_dir() -> str:
     return str(next(d for d in (here / "conf", here.parent / "conf") if d.is_dir()))
 
 
-def run_configuration(cfg: DictConfig, hydra: Any) -> DictConfig:
+def run_configuration(cfg: DictConfig, hydra: HydraConf) -> DictConfig:
     """Returns a run's configuration: the composed one, or that in a resumed run's folder.
 
     Also makes a user's own classes importable: from the working directory, and from the folders
@@ -45,7 +45,7 @@ def run_configuration(cfg: DictConfig, hydra: Any) -> DictConfig:
     return saved_configuration(folder, list(hydra.overrides.task))
 
 
-def own_config_folders(hydra: Any) -> Iterator[Path]:
+def own_config_folders(hydra: HydraConf) -> Iterator[Path]:
     """Yields the folders of configuration that the user added."""
     for source in hydra.runtime.config_sources:
         if source.provider not in ("hydra", "main") and source.schema == "file":

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from mine_cli.config.hydra_errors import BESIDE_KEYS
 from mine_cli.config.rules import Rule
 from mine_cli.config.schemas import SECTIONS, Run
-from mine_cli.config.validation import schema_of
+from mine_cli.config.validation import schema_of, values_of
 
 __all__ = ["Key", "group_list", "key_list", "keys_of", "root_keys"]
 
@@ -36,12 +36,10 @@ class Key:
         return " ".join(filter(None, (self.says, f"{self.range}." if self.range else "")))
 
 
-def keys_of(node: DictConfig, schema: Any, prefix: str = "") -> Iterator[Key]:
+def keys_of(node: DictConfig, schema: type | None, prefix: str = "") -> Iterator[Key]:
     """The keys of a section; of a user's own, for which there is no schema, without a sentence."""
     told: dict[str, Any] = {f.name: f.metadata for f in fields(schema)} if schema else {}
-    values = OmegaConf.to_container(node, resolve=False)
-    assert isinstance(values, dict)
-    for name, value in ((str(name), value) for name, value in values.items()):
+    for name, value in values_of(node, resolve=False).items():
         if name != "_target_" or schema is None:
             about = told.get(name, {})
             says, allowed = about.get("says", ""), range_of(about.get("rule"))
@@ -62,7 +60,7 @@ def root_keys(cfg: DictConfig) -> Iterator[Key]:
         yield Key(name, "FOLDER", says, "")
 
 
-def typed(value: Any) -> str:
+def typed(value: object) -> str:
     """A value as the command line takes it."""
     if isinstance(value, list):
         return f"[{','.join(map(typed, value))}]"

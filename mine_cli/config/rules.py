@@ -37,7 +37,7 @@ class Rule:
     says: str
 
 
-def ruled(default: Any, rule: Rule | None, says: str) -> Any:
+def ruled(default: object, rule: Rule | None, says: str) -> Any:
     """Returns a dataclass field: its default, the rule of its value, and a sentence about it.
 
     `mine-run --help` and the reference of keys show the sentence, and the rule behind it.
@@ -99,21 +99,21 @@ def _two_moments(value: Sequence[float]) -> bool:
     return len(value) == 2 and all(0 <= share < 1 for share in value)
 
 
-def _files(value: Any) -> bool:
+def _files(value: str | Sequence[object]) -> bool:
     words = [value] if isinstance(value, str) else value
     return len(words) in (1, 2) and all(isinstance(word, str) for word in words)
 
 
-def _names(value: Any) -> bool:
+def _names(value: object) -> bool:
     names = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
     return all(map(_is_name, names))
 
 
-def _is_name(value: Any) -> bool:
+def _is_name(value: object) -> bool:
     return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
-def _table(value: Any) -> bool:
+def _table(value: Sequence[object]) -> bool:
     rows = [row for row in value if isinstance(row, Sequence) and not isinstance(row, str)]
     cells = [cell for row in rows for cell in row]
     numbers = (isinstance(cell, int | float) and not isinstance(cell, bool) for cell in cells)

@@ -480,7 +480,7 @@ METHODS = (
 ALI_METHODS = ("ali", "ali_mine", "alice_l2", "alice_adversarial")
 """The rows of the paper's table 2."""
 
-SECTIONS: dict[str, dict[str, Any]] = {
+SECTIONS: dict[str, dict[str, type]] = {
     "task": {
         "mi-estimate": MIEstimateConf,
         "gan": GANConf,

@@ -58,7 +58,7 @@ def make_secret(file: Path) -> None:
         new.unlink(missing_ok=True)
 
 
-def seal(*content: Any, make: bool = False) -> str | None:
+def seal(*content: object, make: bool = False) -> str | None:
     """Returns the seal of what JSON can hold; None without a secret.
 
     Arguments:
@@ -70,7 +70,7 @@ def seal(*content: Any, make: bool = False) -> str | None:
     return hmac.new(key, json.dumps(content, sort_keys=True).encode(), hashlib.sha256).hexdigest()
 
 
-def is_sealed(found: Any, *content: Any) -> bool:
+def is_sealed(found: object, *content: object) -> bool:
     """Tells whether a seal is this user's own, of this content."""
     own = seal(*content)
     return own is not None and isinstance(found, str) and hmac.compare_digest(found, own)
@@ -110,7 +110,7 @@ def targets(node: Any) -> Iterator[str]:
             yield from targets(value)
 
 
-def seal_of_run(folder: Path, cfg: DictConfig) -> dict[str, Any]:
+def seal_of_run(folder: Path, cfg: DictConfig) -> dict[str, object]:
     """Returns what a run keeps of its own parts: their sources, and the seal of all that counts.
 
     Arguments:
@@ -121,7 +121,7 @@ def seal_of_run(folder: Path, cfg: DictConfig) -> dict[str, Any]:
     return {"sources": sources, "seal": seal(*content_of(folder, sources), make=True)}
 
 
-def content_of(folder: Path, sources: Any) -> list[Any]:
+def content_of(folder: Path, sources: object) -> list[object]:
     """Returns what the seal of a run is of."""
     config = (folder / ".hydra" / "config.yaml").read_bytes()
     folders = [str(path) for path in import_folders(folder)]
@@ -155,8 +155,8 @@ def trusted_folders(
     if trust:
         return folders
     kept = read_json(folder / ".hydra" / SEAL_JSON)
-    sources: Any = kept.get("sources")
-    if not is_sealed(kept.get("seal"), *content_of(folder, sources)):
+    sources, found = kept.get("sources"), kept.get("seal")
+    if not isinstance(sources, dict) or not is_sealed(found, *content_of(folder, sources)):
         raise BadInput(
             f"{who}: names {', '.join(parts)}, which is no part of mine-run, and no run of yours "
             f"on this machine left it; look at its .hydra/config.yaml, then {vouch} runs it"
@@ -190,7 +190,7 @@ def digest_of_source(target: str, path: Sequence[str] | None = None) -> str:
     return ""
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, object]:
     """Returns what a file of JSON holds; nothing where it is damaged or not there."""
     with suppress(OSError, ValueError):
         found = json.loads(path.read_text(encoding="utf-8"))

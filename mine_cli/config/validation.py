@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import fields
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -21,7 +22,12 @@ from mine_cli.config.schemas import (
     TrainerConf,
 )
 
-__all__ = ["FOLDS", "SMALLEST_BATCH", "process_faults", "schema_of", "validate"]
+__all__ = [
+    "FOLDS", "SMALLEST_BATCH", "Settings", "process_faults", "schema_of", "validate", "values_of",
+]  # fmt: skip
+
+Settings = dict[str, Any]
+"""A configuration, or a section of one, as plain values."""
 
 # The interpolations that stand in the schemas: what they refer to is judged at its own place.
 SHIPPED = {
@@ -120,6 +126,13 @@ def unused(task: str, section: str) -> bool:
     return section not in ("task", "trainer") and section not in USES[task]
 
 
+def values_of(node: DictConfig, resolve: bool = True) -> Settings:
+    """Returns the plain values of a configuration or a section, interpolations resolved or not."""
+    found = OmegaConf.to_container(node, resolve=resolve)
+    assert isinstance(found, dict)
+    return {str(key): value for key, value in found.items()}
+
+
 def schema_of(section: str, node: object) -> type | None:
     """Returns the shipped schema that a section follows, or None for a user's own."""
     if not isinstance(node, DictConfig):
@@ -150,8 +163,7 @@ def section_faults(prefix: str, node: DictConfig, schema: type) -> Iterator[str]
     names = [name for name in rules if name != "_target_"]
     if not prefix:
         names += BESIDE_KEYS
-    typed = OmegaConf.to_container(node, resolve=False)
-    assert isinstance(typed, dict)
+    typed = values_of(node, resolve=False)
     for key in map(str, node):
         if key not in rules:
             yield f"{prefix}{key}: no such key; {wanted(key, names)}"

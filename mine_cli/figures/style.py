@@ -25,8 +25,8 @@ from mine_cli.results.files import write_atomically
 
 __all__ = [
     "BLACK", "BLUE", "ESTIMATORS", "GREEN", "GREY", "ORANGE", "PINK", "SKY", "TRUTH", "YELLOW",
-    "every_letter", "explain", "handle", "literal", "logarithmic", "paler", "panel", "paper",
-    "quiet", "save", "whole",
+    "Looks", "every_letter", "explain", "handle", "literal", "logarithmic", "paler", "panel",
+    "paper", "quiet", "save", "whole",
 ]  # fmt: skip
 
 # Okabe and Ito's colours, told apart by every kind of colour vision.
@@ -37,6 +37,8 @@ SKY, YELLOW, GREY, BLACK = "#56B4E9", "#E69F00", "#6E6E6E", "#000000"
 ESTIMATORS = {"mine": BLUE, "mine_f": ORANGE, "ksg": GREEN}
 TRUTH = BLACK
 
+Looks = dict[str, Any]
+"""How a line is drawn, in matplotlib's own words."""
 
 # Fonts that have the letters which DejaVu lacks, of which a machine has some or none.
 FALLBACK = (
@@ -131,9 +133,9 @@ def logarithmic(axes: Axes, horizontal: bool = False, close: float = 50.0) -> No
     axis.set_minor_formatter(NullFormatter())
 
 
-def handle(label: str, **looks: Any) -> Line2D:
+def handle(label: str, **looks: object) -> Line2D:
     """Returns a line of a legend: with the looks of a line of matplotlib, most often a marker."""
-    every: dict[str, Any] = {"linestyle": "None", "markersize": 5.5} | looks
+    every: Looks = {"linestyle": "None", "markersize": 5.5, **looks}
     return Line2D([], [], label=literal(label), **every)
 
 

@@ -16,7 +16,7 @@ from mine_cli.errors import RunFailed
 __all__ = ["Result", "read_json", "write_atomically", "write_csv", "write_json"]
 
 
-Result = Mapping[str, Any]
+Result = dict[str, Any]
 """What stands in a file of JSON such as result.json: key -> text, number, list or mapping."""
 
 
@@ -93,12 +93,12 @@ def write_json(path: Path, value: Result) -> None:
     write_atomically(path, (text + "\n").encode())
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> Result:
     """Reads what `write_json` wrote."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def plain(value: object) -> Any:
+def plain(value: object) -> object:
     """The same tree in JSON's own types; numpy and torch scalars and arrays are unwrapped."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}

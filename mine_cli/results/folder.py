@@ -10,7 +10,7 @@ import math
 import os
 import shutil
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -22,7 +22,7 @@ from mine_cli.results.files import Result, write_atomically, write_csv
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-__all__ = ["LEFT", "SCHEMA", "RunFolder", "check_links", "log_file", "speaking"]
+__all__ = ["LEFT", "SCHEMA", "Charts", "RunFolder", "check_links", "log_file", "speaking"]
 
 log = logging.getLogger("mine_cli")
 
@@ -36,6 +36,9 @@ LEFT = (
     "report.html",    "result.json",
 )  # fmt: skip
 SCHEMA = 1  # of result.json; raised when a key changes its meaning or goes away
+
+Charts = Mapping[str, Mapping[str, Sequence[str | Sequence[str]]]]
+"""TensorBoard's layout of custom charts: category -> title -> kind and tags."""
 
 
 @contextmanager
@@ -106,7 +109,7 @@ class RunFolder:
         resume_step: The step of the checkpoint that the run goes on from: everything logged
             after it is cut away. None starts over.
         tensorboard: Whether `tb/` is written.
-        charts: TensorBoard's layout of custom charts: category -> title -> kind and tags.
+        charts: Of TensorBoard.
     """
 
     def __init__(
@@ -114,7 +117,7 @@ class RunFolder:
         path: Path | str,
         resume_step: int | None = None,
         tensorboard: bool = True,
-        charts: Result | None = None,
+        charts: Charts | None = None,
     ) -> None:
         self.path = Path(path)
         self.metrics_csv = self.path / "metrics.csv"

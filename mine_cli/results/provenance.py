@@ -9,7 +9,6 @@ import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 __all__ = [
     "ELSEWHERE",
@@ -37,7 +36,7 @@ ELSEWHERE = {
 }  # fmt: skip
 
 
-def fingerprint(cfg: Mapping[str, Any], files: Iterable[Path | str] = ()) -> str:
+def fingerprint(cfg: Mapping[str, object], files: Iterable[Path | str] = ()) -> str:
     """The SHA-256 of everything that decides a run's numbers.
 
     Arguments:
@@ -48,7 +47,7 @@ def fingerprint(cfg: Mapping[str, Any], files: Iterable[Path | str] = ()) -> str
     return fingerprints(cfg, files)[0]
 
 
-def fingerprints(cfg: Mapping[str, Any], files: Iterable[Path | str] = ()) -> tuple[str, str]:
+def fingerprints(cfg: Mapping[str, object], files: Iterable[Path | str] = ()) -> tuple[str, str]:
     """The fingerprint, and that of the input files and a user's own classes alone.
 
     They have one reading of the files in common, which may be large.
@@ -79,12 +78,12 @@ def decides_numbers(override: str) -> bool:
     return key not in ELSEWHERE.get(section, set()) if key else True
 
 
-def own_targets(cfg: Mapping[str, Any]) -> list[str]:
+def own_targets(cfg: Mapping[str, object]) -> list[str]:
     """Each `_target_` of a configuration that is not this program's, in a fixed order."""
     return sorted(name for name in set(targets(cfg)) if not name.startswith("mine_cli."))
 
 
-def targets(tree: Any) -> Iterator[str]:
+def targets(tree: object) -> Iterator[str]:
     """Every `_target_` in a configuration."""
     if isinstance(tree, Mapping):
         if isinstance(tree.get("_target_"), str):

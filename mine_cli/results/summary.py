@@ -4,7 +4,6 @@ import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from mine_cli.results.commands import as_typed
 from mine_cli.results.files import Result
@@ -170,7 +169,7 @@ def scores(result: Result, units: str) -> list[str]:
     return lines
 
 
-def in_notes(result: Result, units: str) -> dict[str, Any]:
+def in_notes(result: Result, units: str) -> dict[str, object]:
     """What stands in the braces of the metrics' notes."""
     metrics = result.get("metrics") or {}
     rows = known(metrics, "test_rows")
@@ -288,7 +287,7 @@ def of_screen(result: Result, units: str) -> list[str]:
     return lines
 
 
-def aligned(top: Sequence[Mapping[str, Any]], units: str, untested: bool) -> list[str]:
+def aligned(top: Sequence[Result], units: str, untested: bool) -> list[str]:
     """The first rows of a screen's table, in columns; without p and q where none are known."""
     factor = per_nat(units)
     lines = [

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mine_cli.config.trust import is_sealed, seal
 from mine_cli.errors import BadInput
@@ -119,7 +118,7 @@ def check_trusted(folder: Path, sweep: Result, trust: bool) -> None:
         )
 
 
-def content_of(sweep: Result) -> list[Any]:
+def content_of(sweep: Result) -> list[object]:
     """Returns what the seal of a sweep is of."""
     return ["sweep", sweep["arguments"], sweep["cwd"]]
 
@@ -142,7 +141,7 @@ def check_sound(path: Path, saved: Result) -> None:
         raise BadInput(f"{path}: damaged: no list of jobs as mine-run writes it")
 
 
-def is_job(found: Any) -> bool:
+def is_job(found: object) -> bool:
     return (
         isinstance(found, dict)
         and isinstance(found.get("folder"), str)
@@ -150,7 +149,7 @@ def is_job(found: Any) -> bool:
     )
 
 
-def is_words(found: Any) -> bool:
+def is_words(found: object) -> bool:
     return isinstance(found, list) and all(isinstance(word, str) for word in found)
 
 
@@ -168,7 +167,7 @@ def check_same(folder: Path, new: Result) -> None:
         )
 
 
-def identity(sweep: Result) -> list[Any]:
+def identity(sweep: Result) -> Sequence[object]:
     """Returns what decides the numbers of a sweep: its jobs, else its command line."""
     jobs = [[job["folder"], *deciding(job["overrides"])] for job in sweep["jobs"]]
     return jobs or deciding(sweep["arguments"])

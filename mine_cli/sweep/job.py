@@ -6,17 +6,18 @@ import os
 import signal
 import time
 import traceback
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from hydra.conf import HydraConf
 from omegaconf import DictConfig
 
 from mine_cli.config.compose import run_configuration
 from mine_cli.config.validation import validate
 from mine_cli.errors import BadInput, Diverged, Interrupted, RunFailed, error_lines
 from mine_cli.results.commands import as_typed
+from mine_cli.results.files import Result
 from mine_cli.results.ledger import Ledger
 from mine_cli.results.numbers import known
 from mine_cli.sweep.records import (
@@ -39,7 +40,7 @@ log = logging.getLogger(__name__)
 
 
 def job_of_sweep(
-    cfg: DictConfig, folder: Path, hydra: Any, experiment: "Experiment | None" = None
+    cfg: DictConfig, folder: Path, hydra: HydraConf, experiment: "Experiment | None" = None
 ) -> float:
     """Runs a job unless it is finished; returns its objective, as a sweeper wants it.
 
@@ -55,7 +56,7 @@ def job_of_sweep(
     Raises:
         Interrupted: after the job was saved; this ends the sweep.
     """
-    record: dict[str, Any] = {}
+    record: Result = {}
     started = time.perf_counter()
     try:
         if experiment is None:
@@ -91,7 +92,7 @@ def built(cfg: DictConfig) -> "Experiment":
     return registry.experiment_of(cfg)
 
 
-def run_or_find(experiment: "Experiment", folder: Path, record: dict[str, Any]) -> float | None:
+def run_or_find(experiment: "Experiment", folder: Path, record: Result) -> float | None:
     """Returns the objective of a job, whose result may be there from an earlier attempt.
 
     Arguments:
@@ -121,7 +122,7 @@ def run_or_find(experiment: "Experiment", folder: Path, record: dict[str, Any]) 
     return run.run_experiment(experiment, folder)["objective"]
 
 
-def end(folder: Path, status: str, record: Mapping[str, Any], started: float) -> None:
+def end(folder: Path, status: str, record: Result, started: float) -> None:
     """Records how a job ended; on a full disk nothing, and the missing record tells.
 
     Its seconds are of this attempt, or those of the training over all attempts if they are more.

@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from mine_cli.config.compose import run_configuration, without_hydra
-from mine_cli.config.validation import validate
+from mine_cli.config.validation import validate, values_of
 from mine_cli.errors import BadInput, RunFailed
 from mine_cli.sweep import records
 
@@ -208,7 +208,7 @@ def is_taken(job: PlannedJob) -> bool:
 def but_for_seed(cfg: DictConfig) -> str:
     """Returns what is the same for jobs that differ in the seed, and in what follows it."""
     seed, cfg.seed = cfg.seed, 0
-    resolved = OmegaConf.to_container(cfg, resolve=True)
+    resolved = values_of(cfg)
     cfg.seed = seed
     return json.dumps(resolved, sort_keys=True, default=str)
 
@@ -220,7 +220,9 @@ def bytes_of(experiment: "Experiment") -> tuple[int, int]:
     """
     import torch
 
-    task: Any = experiment.start(torch.device("cpu"))
+    from mine_cli.training.task import stackable
+
+    task = stackable(experiment.start(torch.device("cpu")))
     kept: dict[int, int] = {}
 
     def count(tensor: "Tensor") -> "Tensor":

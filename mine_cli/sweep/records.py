@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mine_cli.errors import BadInput
 from mine_cli.results.files import Result, read_json, write_json
@@ -17,7 +16,7 @@ __all__ = [
 JOB_JSON = "job.json"
 
 
-def write_record(folder: Path, status: str, **found: Any) -> None:
+def write_record(folder: Path, status: str, **found: object) -> None:
     """Writes job.json.
 
     Arguments:

@@ -15,7 +15,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mine_cli.config.hydra_errors import refusal
 from mine_cli.config.overrides import quoted
-from mine_cli.errors import BadInput, RunFailed, error_lines, tell
+from mine_cli.config.validation import values_of
+from mine_cli.errors import BadInput, RunFailed, error_lines, exit_code, tell
 from mine_cli.results.locks import check_place
 from mine_cli.results.names import job_names
 from mine_cli.results.pace import Pace
@@ -64,7 +65,7 @@ def sweep(sweeper: BasicSweeper, arguments: list[str]) -> list[Sequence[JobRetur
 def ended(stop: RunFailed | OSError) -> SystemExit:
     """Returns what ends the program, after it has said why in a line."""
     tell(stop)
-    return SystemExit(getattr(stop, "exit_code", RunFailed.exit_code))
+    return SystemExit(exit_code(stop))
 
 
 def fuses(sweeper: BasicSweeper) -> bool:
@@ -145,8 +146,7 @@ def folder_names(config: DictConfig, every: Sequence[Sequence[str]]) -> list[str
 
     A sweep that was begun goes on in the folders that it has.
     """
-    sweep: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
-    if sweep["subdir"] != "${hydra.job.num}":
+    if values_of(config.hydra.sweep, resolve=False)["subdir"] != "${hydra.job.num}":
         return []
     begun = (saved_sweep(Path(config.hydra.sweep.dir)) or {}).get("jobs") or []
     return [job["folder"] for job in begun] if len(begun) == len(every) else job_names(every)

@@ -70,7 +70,7 @@ class Kept:
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return taken, (reduction.DupFd(self.descriptor),)
 
 
@@ -176,13 +176,13 @@ class Group:
             self.record(job.folder, "finished", objective=found, seconds=result["seconds"])
         self.tell("ended", job.number, found)
 
-    def tell(self, *said: Any) -> None:
+    def tell(self, *said: object) -> None:
         """Sends a message to the sweep; if that is gone, `with_the_sweep` ends this process."""
         with suppress(OSError):
             self.news.send(said)
 
     @staticmethod
-    def record(folder: Path, status: str, **found: Any) -> None:
+    def record(folder: Path, status: str, **found: object) -> None:
         mark = records.read_record(folder).get("fingerprint")
         records.write_record(folder, status, fingerprint=mark, **found)
 

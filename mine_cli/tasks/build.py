@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig
 from torch import nn
 
 from mine_cli.bounds import Bound, as_bound
+from mine_cli.config.validation import values_of
 from mine_cli.data.split import group_column
 from mine_cli.errors import BadInput
 from mine_cli.estimator.term import MutualInformation
@@ -19,7 +20,7 @@ from mine_cli.networks.interface import Bounded
 __all__ = ["Datasets", "dataset_of", "make", "module", "term", "type_name"]
 
 
-def dataset_of(cfg: DictConfig) -> Any:
+def dataset_of(cfg: DictConfig) -> object:
     """Builds the data set of a configuration."""
     column = group_column(cfg.split)
     options = {} if column is None else {"group_column": column}
@@ -34,11 +35,11 @@ class Datasets:
 
     def __init__(self) -> None:
         self.key = ""
-        self.latest: Any = None
+        self.latest: object = None
 
-    def of(self, cfg: DictConfig) -> Any:
+    def of(self, cfg: DictConfig) -> object:
         """Returns the data set of a configuration: the latest one where that is the same."""
-        conf = OmegaConf.to_container(cfg.dataset, resolve=True)
+        conf = values_of(cfg.dataset)
         key = json.dumps([conf, group_column(cfg.split)], sort_keys=True, default=str)
         if key != self.key:
             self.latest = dataset_of(cfg)
@@ -46,7 +47,7 @@ class Datasets:
         return self.latest
 
 
-def make(node: DictConfig, what: str, *args: Any, **options: Any) -> Any:
+def make(node: DictConfig, what: str, *args: object, **options: object) -> Any:
     """Builds the object that a `_target_` names; raises BadInput with one line where it fails."""
     try:
         return instantiate(node, *args, **options)
@@ -73,7 +74,7 @@ def largest(node: DictConfig) -> list[str]:
     return [f"{key}={node[key]}".replace(" ", "") for key in keys[:3]]
 
 
-def module(node: DictConfig, what: str, seed: int, *args: Any) -> nn.Module:
+def module(node: DictConfig, what: str, seed: int, *args: object) -> nn.Module:
     """Builds the module that a `_target_` names, initialised from this seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

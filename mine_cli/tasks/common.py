@@ -3,16 +3,18 @@
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from torch import Tensor
+from torch import Tensor, nn
 
 from mine_cli import figures
+from mine_cli.config.validation import Settings, values_of
 from mine_cli.errors import BadInput
 from mine_cli.estimator.inputs import check_scores
 from mine_cli.estimator.term import MutualInformation
+from mine_cli.results.files import Result
 from mine_cli.results.provenance import ELSEWHERE
 
 __all__ = [
@@ -37,9 +39,9 @@ UNKNOWN: dict[str, None] = dict.fromkeys(
 """What a result says of its estimate as long as there is none."""
 
 
-def sections(cfg: DictConfig, *names: str) -> dict[str, Any]:
+def sections(cfg: DictConfig, *names: str) -> Settings:
     """Returns sections of the configuration as plain values, for a result."""
-    resolved: Any = OmegaConf.to_container(cfg, resolve=True)
+    resolved = values_of(cfg)
     return {name: resolved[name] for name in names}
 
 
@@ -53,7 +55,7 @@ def forward_pass(term: MutualInformation, x: Tensor, z: Tensor) -> None:
     check_scores(term.eval().network, x, z)
 
 
-def passed(what: str, module: Any, *inputs: Tensor) -> Tensor:
+def passed(what: str, module: nn.Module, *inputs: Tensor) -> Tensor:
     """A forward pass of a few rows; what cannot take them is one line."""
     try:
         with torch.no_grad():
@@ -65,14 +67,14 @@ def passed(what: str, module: Any, *inputs: Tensor) -> Tensor:
         ) from error
 
 
-def common(result: Mapping[str, Any], arm: Mapping[str, Collection[str]]) -> str:
+def common(result: Result, arm: Mapping[str, Collection[str]]) -> str:
     """Returns what the runs of a comparison must share: sections without what may differ.
 
     Arguments:
         result: What stands in result.json.
         arm: Section -> the keys in which runs may differ, beside where they ran.
     """
-    kept: dict[str, Any] = {"task": result.get("task")}
+    kept: Result = {"task": result.get("task")}
     for section, differing in arm.items():
         left_out = {*differing, *ELSEWHERE.get(section, ())}
         found = result.get(section) or {}
@@ -80,7 +82,7 @@ def common(result: Mapping[str, Any], arm: Mapping[str, Collection[str]]) -> str
     return json.dumps(kept, sort_keys=True)
 
 
-def trained_alike(cfg: DictConfig, *names: str, but: Collection[str] = ()) -> dict[str, Any]:
+def trained_alike(cfg: DictConfig, *names: str, but: Collection[str] = ()) -> Settings:
     """Returns the sections of these names, and what else jobs must share to be stacked.
 
     Arguments:
@@ -89,10 +91,9 @@ def trained_alike(cfg: DictConfig, *names: str, but: Collection[str] = ()) -> di
         but: keys of the trainer in which they may differ.
     """
     left_out = {*but, "progress"}
-    trainer: Any = OmegaConf.to_container(cfg.trainer, resolve=True)
     return {
         **sections(cfg, *names),
-        "trainer": {key: value for key, value in trainer.items() if key not in left_out},
+        "trainer": {k: v for k, v in values_of(cfg.trainer).items() if k not in left_out},
         "deterministic": cfg.deterministic,
         "folds": cfg.folds,
     }

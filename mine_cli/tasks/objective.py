@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+
+from mine_cli.results.files import Result
 
 __all__ = ["names", "objective", "worst"]
 
 
 def objective(
-    result: Mapping[str, Any], compared: Mapping[str, float | None], name: str | None = None
+    result: Result, compared: Mapping[str, float | None], name: str | None = None
 ) -> float | None:
     """Returns the number by which a finished job is compared; None where it is not known.
 
@@ -25,7 +26,7 @@ def objective(
     return abs(found) if name == "error" and found is not None else found
 
 
-def names(head: Mapping[str, Any], compared: Mapping[str, float | None]) -> list[str]:
+def names(head: Result, compared: Mapping[str, float | None]) -> list[str]:
     """Returns the names that an objective may have.
 
     Arguments:
@@ -36,7 +37,7 @@ def names(head: Mapping[str, Any], compared: Mapping[str, float | None]) -> list
     return list(dict.fromkeys([*coming, *(key.removeprefix("result/") for key in compared)]))
 
 
-def worst(sweeper: Mapping[str, Any]) -> float:
+def worst(sweeper: Mapping[str, object]) -> float:
     """Returns the objective of a job without a number: an infinity, as a NaN ends a search.
 
     Arguments:

@@ -2,20 +2,19 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from omegaconf import DictConfig
 from torch import Generator, Tensor
 
+from mine_cli.data import HasFiles
 from mine_cli.data.samples import Verdict
-from mine_cli.results.folder import RunFolder
+from mine_cli.results.files import Result
+from mine_cli.results.folder import Charts, RunFolder
 from mine_cli.training.task import Task
 
 __all__ = ["Experiment", "JudgedSamples", "PairSampler", "Result", "RunTask", "Samples"]
-
-Result = dict[str, Any]
-"""What stands in result.json: numbers, words, lists and dictionaries of them."""
 
 
 @runtime_checkable
@@ -61,7 +60,7 @@ class Experiment(Protocol):
     """
 
     metrics: tuple[str, ...]
-    charts: Mapping[str, Any] = {}
+    charts: ClassVar[Charts] = {}
     opening: str = ""
     closing: str = ""
     counted: str = "steps"
@@ -73,7 +72,8 @@ class Experiment(Protocol):
     def __init__(self, cfg: DictConfig, dataset: object) -> None:
         self.cfg, self.dataset, self.warnings = cfg, dataset, []
         # Before a run changes its working directory, as `hydra.job.chdir` lets it.
-        self.inputs = [Path(file).absolute() for file in getattr(dataset, "files", [])]
+        files = dataset.files if isinstance(dataset, HasFiles) else ()
+        self.inputs = [Path(file).absolute() for file in files]
 
     def check(self) -> None:
         """Raises BadInput with whatever would stop this run; nothing has been written yet."""
@@ -87,13 +87,13 @@ class Experiment(Protocol):
     def head(self) -> Result:
         """Returns what a result says of how it was made; the numbers are unknown as yet."""
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Result:
         """Returns the settings by which runs are compared in TensorBoard's table."""
         trainer = self.cfg.trainer
         return {"seed": self.cfg.seed, "lr": trainer.lr, "batch_size": trainer.batch_size}
 
     @classmethod
-    def compared(cls, result: Mapping[str, Any]) -> dict[str, float | None]:
+    def compared(cls, result: Result) -> dict[str, float | None]:
         """Returns the results by which runs are compared there; the first comes first."""
         found = result["metrics"]
         return {f"result/{name}": found.get(name, result.get(name)) for name in cls.metrics}

@@ -1,13 +1,13 @@
 """The tasks by their names: what a configuration becomes, made ready to run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 
 from mine_cli.config.validation import validate
 from mine_cli.errors import BadInput
+from mine_cli.results.files import Result
 from mine_cli.tasks.ali.experiment import ALIExperiment
 from mine_cli.tasks.ali.experiment import compare as compare_ali
 from mine_cli.tasks.build import Datasets
@@ -85,7 +85,7 @@ def check(experiment: Experiment) -> None:
             raise BadInput(f"objective={cfg.objective}: want one of {', '.join(known)}, or null")
 
 
-def objective_of(result: Mapping[str, Any], name: str | None) -> float | None:
+def objective_of(result: Result, name: str | None) -> float | None:
     """Returns what a finished job is worth, from its result alone; see `objective`."""
     return objective(result, EXPERIMENTS[result["task"]].compared(result), name)
 

@@ -6,7 +6,6 @@ import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy
 import torch
@@ -14,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mine_cli import figures
 from mine_cli.config.trust import SEAL_JSON, reaches_out, seal_of_run
+from mine_cli.config.validation import values_of
 from mine_cli.errors import BadInput, Diverged, RunFailed, error_lines, say
 from mine_cli.results import checkpoint
 from mine_cli.results.commands import as_typed
@@ -50,7 +50,7 @@ def check_inputs(experiment: Experiment, folder: Path) -> None:
         said = "its checkpoint does not say on which data; that they are the same is not checked"
         say(f"resume={folder}: {said}")
     elif known != fingerprints_of(experiment)[1]:
-        inputs = [*own_targets(resolved(experiment.cfg)), *map(as_typed, experiment.files())]
+        inputs = [*own_targets(values_of(experiment.cfg)), *map(as_typed, experiment.files())]
         raise BadInput(
             f"resume={folder}: {', '.join(inputs)}: not as when the run was trained; put back "
             "what was changed, or start a run in another folder"
@@ -105,7 +105,7 @@ class Run:
         experiment: What is run.
         folder: Where its files go; None keeps everything in memory.
         state: The checkpoint that it goes on from, None for the start.
-        options: Of its `Training`.
+        progress: Whether it is shown; None: as the configuration says.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Run:
         experiment: Experiment,
         folder: Path | None,
         state: State | None,
-        **options: Any,
+        progress: bool | None = None,
     ) -> None:
         cfg = experiment.cfg
         self.experiment, self.resumed = experiment, state is not None
@@ -138,10 +138,10 @@ class Run:
             self.files,
             cfg.units,
             state,
+            progress,
             look=experiment.look,
             trained_on=trained_on,
             counted=experiment.counted,
-            **options,
         )
         self.result = head_of(experiment, where, mark)
 
@@ -272,7 +272,7 @@ def fingerprint_of(experiment: Experiment) -> str:
 def fingerprints_of(experiment: Experiment) -> tuple[str, str]:
     """Returns that, and the fingerprint of the data and a user's own classes alone."""
     return fingerprints(
-        {**resolved(experiment.cfg), "memory": experiment.content()}, experiment.files()
+        {**values_of(experiment.cfg), "memory": experiment.content()}, experiment.files()
     )
 
 
@@ -285,11 +285,6 @@ def numbered(swept: Mapping[str, str]) -> dict[str, float | str]:
         except ValueError:
             found[key] = value
     return found
-
-
-def resolved(cfg: DictConfig) -> Any:
-    """Returns a configuration as a plain dictionary."""
-    return OmegaConf.to_container(cfg, resolve=True)
 
 
 @contextmanager

@@ -2,9 +2,8 @@
 
 import math
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -111,7 +110,7 @@ def title(result: Result) -> str:
     return f"How much {x} tells of {z}{beside(dataset)}"
 
 
-def beside(dataset: Mapping[str, Any]) -> str:
+def beside(dataset: Result) -> str:
     """What is given, in words; nothing where nothing is."""
     given = dataset.get("given")
     if not given:
@@ -258,7 +257,7 @@ def advice(result: Result) -> str:
 
 def references(result: Result, units: str) -> str:
     """Other estimators' values."""
-    found: Mapping[str, Any] = result.get("references") or {}
+    found: Result = result.get("references") or {}
     rows = []
     for name, reference in found.items():
         number = known(reference, "estimate")

@@ -3,9 +3,8 @@
 import math
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from html import escape
-from typing import Any
 
 from mine_cli.figures.report.page import bullets, paragraph, section, table
 from mine_cli.results.files import Result
@@ -129,7 +128,7 @@ def cautions(result: Result) -> Iterator[str]:
 
 def to_try(result: Result) -> Iterator[str]:
     """What the reader may do now."""
-    top: list[Mapping[str, Any]] = list(result.get("top") or [])
+    top: list[Result] = list(result.get("top") or [])
     path = (result.get("dataset") or {}).get("path")
     if not top:
         return

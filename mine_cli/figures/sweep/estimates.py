@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy
 from matplotlib.axes import Axes
@@ -33,7 +32,7 @@ __all__ = ["compare_jobs"]
 MOST_PANELS = 4
 MOST_NUMBERS = 3
 MOST_LETTERS = 60  # of the names that fit level under an axis
-TRUTH: dict[str, Any] = {"color": style.GREY, "linestyle": "--", "linewidth": 1.2}
+TRUTH: style.Looks = {"color": style.GREY, "linestyle": "--", "linewidth": 1.2}
 LOGARITHMIC = 20.0  # from this ratio of the largest swept value to the smallest
 LOGARITHMIC_RATE = 4.0  # the same of a learning rate
 NEAR_ZERO = 0.6  # of the highest value that the axes show: where the lowest is below, 0 is shown

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import numpy
 from matplotlib import colormaps
@@ -35,7 +34,7 @@ MARKS = {
 FOOT = 0.03  # of the height of the axes
 CLOSE, APART = 8.0, 60.0  # points of print that the series share at a number, at a name
 NESTED = 0.0  # where the place is a measure itself: beside it they would be off the line of truth
-AT_LEAST: dict[str, Any] = {"marker": r"$\geq$", "markersize": 7, "markeredgewidth": 0.3}
+AT_LEAST: style.Looks = {"marker": r"$\geq$", "markersize": 7, "markeredgewidth": 0.3}
 """Before a point whose number is only known to be exceeded."""
 LARGER, BEFORE = 4.0, 10.0  # points of print: the first of nested series; the sign of "or more"
 
@@ -216,10 +215,10 @@ def point_beyond(axes: Axes, x: float, y: float, look: Look, edge: Transform, hi
     )
 
 
-def sign_of(status: str) -> dict[str, Any]:
+def sign_of(status: str) -> style.Looks:
     """How a status is marked, in the axes and in the legend."""
     size = 7 if status in WITHOUT_NUMBERS else 10
-    sign: dict[str, Any] = {"marker": MARKS.get(status, "*"), "markersize": size}
+    sign: style.Looks = {"marker": MARKS.get(status, "*"), "markersize": size}
     return sign | {"color": style.BLACK, "markerfacecolor": "none", "linestyle": "None"}
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import torch
 from omegaconf import DictConfig
@@ -14,7 +14,7 @@ from mine_cli.config.schemas import ALIConf, ALIMethodConf, TrainerConf
 from mine_cli.errors import BadInput
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.results.files import read_json
-from mine_cli.results.folder import RunFolder
+from mine_cli.results.folder import Charts, RunFolder
 from mine_cli.tasks import build
 from mine_cli.tasks.adversarial.samples import SHOWN_IMAGES, Latent, as_bytes
 from mine_cli.tasks.ali.autoencoder import Autoencoder, autoencoder
@@ -56,7 +56,7 @@ class ALIExperiment(Experiment):
     metrics = (
         "own_mode", "reconstruction_error", "ms_ssim", "neighbour", "kl", "modes", "high_quality",
     )  # fmt: skip
-    charts: Mapping[str, Any] = {
+    charts: ClassVar[Charts] = {
         "autoencoder": {
             "reconstructions": ["Multiline", ["^ali/own_mode$", "^ali/ms_ssim$"]],
             "error of the reconstruction": ["Multiline", ["^ali/reconstruction_error$"]],

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import torch
 from omegaconf import DictConfig
@@ -12,7 +12,7 @@ from mine_cli import figures
 from mine_cli.config.schemas import GANConf, TrainerConf
 from mine_cli.errors import BadInput
 from mine_cli.results.files import read_json
-from mine_cli.results.folder import RunFolder
+from mine_cli.results.folder import Charts, RunFolder
 from mine_cli.tasks import build
 from mine_cli.tasks.adversarial.samples import SHOWN_IMAGES, Latent, as_bytes
 from mine_cli.tasks.common import (
@@ -51,7 +51,7 @@ class GANExperiment(Experiment):
     opening = "judging the samples of the untrained generator"
     closing = "trained; drawing the samples"
     metrics = ("kl", "modes", "high_quality", "js")
-    charts: Mapping[str, Any] = {
+    charts: ClassVar[Charts] = {
         "generator": {
             "modes captured": ["Multiline", ["^gan/modes$"]],
             "divergence of the modes, nats": ["Multiline", ["^gan/kl$", "^gan/js$"]],

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from omegaconf import DictConfig
@@ -18,6 +18,7 @@ from mine_cli.errors import BadInput
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.networks.encoders import Bottleneck
 from mine_cli.results.files import read_json
+from mine_cli.results.folder import Charts
 from mine_cli.tasks import build
 from mine_cli.tasks.common import (
     UNKNOWN,
@@ -55,7 +56,7 @@ class InfoBottleneckExperiment(Experiment):
     opening = "looking at the untrained encoder on the rows that validate"
     closing = "trained; predicting the test rows, with noise and under attack"
     metrics = ("error_averaged", "error", "i_xz_term", "i_xz_reference", "i_zy")
-    charts: Mapping[str, Any] = {
+    charts: ClassVar[Charts] = {
         "bottleneck": {
             "error on validation rows": ["Multiline", ["^ib/error$"]],
             "cross-entropy, nats": ["Multiline", ["^loss/cross_entropy$", "^ib/cross_entropy$"]],

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy
 import torch
@@ -24,7 +24,7 @@ from mine_cli.errors import BadInput
 from mine_cli.estimator.status import below, worst
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.results.files import write_json
-from mine_cli.results.folder import RunFolder
+from mine_cli.results.folder import Charts, RunFolder
 from mine_cli.tasks import build
 from mine_cli.tasks.common import UNKNOWN, forward_pass, options, sections, trained_alike
 from mine_cli.tasks.mi_estimate import baselines
@@ -45,6 +45,7 @@ from mine_cli.tasks.mi_estimate.training import MIEstimate
 from mine_cli.tasks.protocol import Experiment, Result
 from mine_cli.training.device import autocast, device, physical_memory
 from mine_cli.training.rng import stream
+from mine_cli.training.task import Arrays
 
 __all__ = ["MIEstimateExperiment"]
 
@@ -56,7 +57,7 @@ class MIEstimateExperiment(Experiment):
     """An estimate on a data set of pairs."""
 
     metrics = ("estimate", "error")
-    charts: Mapping[str, Any] = {
+    charts: ClassVar[Charts] = {
         "mutual information": {
             "estimate and truth": ["Multiline", ["^mi/estimate$", "^mi/true$"]],
             "held out, and on the training batch": [
@@ -269,7 +270,7 @@ class MIEstimateExperiment(Experiment):
         words = [result["status"], *(term["status"] for term in terms.values())]
         return {"references": found, "terms": terms, "status": worst(words)}
 
-    def _judged(self, result: Result, found: Mapping[str, Mapping[str, Any]]) -> Result:
+    def _judged(self, result: Result, found: Mapping[str, Result]) -> Result:
         """The status of an estimate that a reference which can be trusted is clearly above."""
         trusted = [reference for reference in found.values() if reference.get("error") is not None]
         found_below = any(
@@ -303,14 +304,14 @@ def has_portfolio(cfg: DictConfig, data: Pairs) -> bool:
     return cfg.portfolio == "auto" and data.vectors and concave and process_count() == 1
 
 
-def to_draw(data: Pairs) -> dict[str, Any]:
+def to_draw(data: Pairs) -> Arrays:
     """Returns some rows to look at, where each side has at most two columns or is a class."""
     rows = data.rows
     if rows is None:
         assert data.sampler is not None
         rows = Rows(*data.sampler.sample(DRAWN, torch.Generator().manual_seed(0)))
     chosen = torch.linspace(0, len(rows) - 1, min(len(rows), DRAWN)).long()
-    found: dict[str, Any] = {}
+    found: Arrays = {}
     for side, values, names, classes in (
         ("x", rows.x, rows.x_names, rows.x_categorical),
         ("z", rows.z, rows.z_names, rows.z_categorical),

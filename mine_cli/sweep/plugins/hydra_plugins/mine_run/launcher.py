@@ -59,6 +59,6 @@ class FusedLauncher(Launcher):
         return launch(self, job_overrides, initial_job_idx)
 
 
-def is_number(value: Any, kind: Any, least: float) -> bool:
+def is_number(value: float | None, kind: type | tuple[type, ...], least: float) -> bool:
     """Whether a value is None, or of that kind and not below the least."""
     return value is None or (isinstance(value, kind) and value >= least)
