@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -21,6 +21,7 @@ from mine_cli.figures.report.run import in_notebook
 from mine_cli.sweep.folder import saved_sweep
 from mine_cli.tasks import run
 from mine_cli.tasks.mi_estimate.experiment import MIEstimateExperiment
+from mine_cli.tasks.protocol import Result
 from mine_cli.tasks.run import undisturbed
 
 __all__ = ["Estimate", "estimate"]
@@ -85,7 +86,7 @@ class Estimate:
     interval: list[float] | None
     status: str
     curve: list[float] = field(repr=False)
-    result: dict[str, Any] = field(repr=False)
+    result: Result = field(repr=False)
 
     def _repr_html_(self) -> str:
         """Returns what a notebook shows: the number in words, whether to believe it, the curve."""
@@ -93,16 +94,16 @@ class Estimate:
 
 
 def estimate(
-    x: Any,
-    z: Any,
+    x: object,
+    z: object,
     bound: str = "mine",
     network: str = "mlp_deep",
     seed: int = 0,
     *,
     folder: str | Path | None = None,
     categorical: Sequence[str] = (),
-    groups: Any = None,
-    given: Any = None,
+    groups: object = None,
+    given: object = None,
     **overrides: Unpack[Overrides],
 ) -> Estimate:
     """Estimate the mutual information of paired rows x ``[n, ...]`` and z ``[n, ...]``, in nats.
@@ -151,12 +152,12 @@ def estimate(
 
 
 def experiment_on(
-    x: Any,
-    z: Any,
+    x: object,
+    z: object,
     categorical: Sequence[str] = (),
-    groups: Any = None,
-    given: Any = None,
-    **chosen: Any,
+    groups: object = None,
+    given: object = None,
+    **chosen: object,
 ) -> MIEstimateExperiment:
     """Makes an estimate of rows in memory ready to run; arguments and faults as `estimate`."""
     faults = [f"{key}: {why}" for key, why in NOT_HERE.items() if key in chosen]

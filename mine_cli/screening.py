@@ -10,10 +10,12 @@ from mine_cli.config.overrides import override
 from mine_cli.data.arrays import frame_of
 from mine_cli.errors import BadInput
 from mine_cli.figures.report.screen import screen_in_notebook
+from mine_cli.results.files import Result
 from mine_cli.results.summary import of_screen
 from mine_cli.tasks import run
 from mine_cli.tasks.run import undisturbed
 from mine_cli.tasks.screen.experiment import ScreenExperiment
+from mine_cli.tasks.screen.training import Row
 
 __all__ = ["Screening", "screen"]
 
@@ -41,13 +43,13 @@ class Screening:
         result: everything that result.json holds.
     """
 
-    rows: list[dict[str, Any]]
-    result: dict[str, Any]
+    rows: list[Row]
+    result: Result
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
 
     def __getitem__(self, key: str) -> list[Any]:
@@ -70,7 +72,7 @@ class Screening:
 
 
 def screen(
-    frame: Any,
+    frame: object,
     z: str | Sequence[str] | None = None,
     x: str | Sequence[str] | None = None,
     *,
@@ -111,7 +113,7 @@ def screen(
         >>> found["q_value"][0] < 0.05 < found["q_value"][1]
         True
     """
-    options: dict[str, Any] = {"seed": seed, **overrides}
+    options: dict[str, object] = {"seed": seed, **overrides}
     refused = NOT_HERE | HERE
     faults = [f"{key}: {why}" for key, why in refused.items() if key in options]
     if faults:

@@ -7,17 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mine_cli.api import experiment_on
 from mine_cli.data.arrays import from_memory
+from mine_cli.data.tables import Array
 from mine_cli.data.tables.columns import FEW_VALUES, MIN_ROWS
 from mine_cli.data.tables.frames import columns_of, is_table
 from mine_cli.errors import BadInput, Diverged
-from mine_cli.estimator.term import MutualInformation
 from mine_cli.tasks.load import FinishedTerm, finished_term, term_of
 from mine_cli.tasks.mi_estimate.experiment import MIEstimateExperiment
 from mine_cli.tasks.mi_estimate.few_rows import FEWEST, estimate_of_few
+from mine_cli.tasks.protocol import Result
 from mine_cli.tasks.run import Run, undisturbed, use_threads
 from mine_cli.training.trainer import Trainer
 
@@ -32,10 +32,8 @@ except ImportError as fault:
 
 __all__ = ["MutualInformationEstimator", "mutual_info"]
 
-Array = NDArray[Any]
-
-QUIET: dict[str, Any] = {"trainer.progress": False, "references": "none"}
-SMALL: dict[str, Any] = {"network.widths": [32, 32]}  # of critics that see one column of X
+QUIET: dict[str, object] = {"trainer.progress": False, "references": "none"}
+SMALL: dict[str, object] = {"network.widths": [32, 32]}  # of critics that see one column of X
 AT_ONCE = 16  # columns whose networks train as one model
 CROSSED = 100_000  # pairs that `score` takes a mean of e^T over
 
@@ -77,8 +75,8 @@ class MutualInformationEstimator(BaseEstimator):
         bound: str = "mine",
         network: str = "mlp_deep",
         discrete_target: str | bool = "auto",
-        options: Mapping[str, Any] | None = None,
-        random_state: Any = 0,
+        options: Mapping[str, object] | None = None,
+        random_state: object = 0,
     ) -> None:
         self.bound = bound
         self.network = network
@@ -95,7 +93,7 @@ class MutualInformationEstimator(BaseEstimator):
         X, y = checked(self, X, y, reset=True)
         classes = ["z"] if is_discrete(y, self.discrete_target) else []
         seed = seed_of(self.random_state)
-        self.term_: MutualInformation
+        self.term_: FinishedTerm
         with refused():
             if len(X) < MIN_ROWS:
                 self._fit_few(X, y, classes, seed)
@@ -109,13 +107,13 @@ class MutualInformationEstimator(BaseEstimator):
         self.status_: str = self.result_["status"]
         return self
 
-    def _fit_few(self, X: Any, y: Any, classes: Sequence[str], seed: int) -> None:
+    def _fit_few(self, X: object, y: object, classes: Sequence[str], seed: int) -> None:
         rows = from_memory(X, y, classes, fewest=FEWEST).rows()
         self.result_, states = estimate_of_few(rows, seed)
         shapes = tuple(rows.x.shape[1:]), tuple(rows.z.shape[1:])
         self.term_ = finished_term(states, shapes, rows.codings)
 
-    def _fit_networks(self, X: Any, y: Any, classes: Sequence[str], seed: int) -> None:
+    def _fit_networks(self, X: object, y: object, classes: Sequence[str], seed: int) -> None:
         chosen = {"bound": self.bound, "network": self.network, "seed": seed}
         experiment = experiment_on(X, y, classes, **QUIET | chosen | dict(self.options or {}))
         with undisturbed():
@@ -134,7 +132,6 @@ class MutualInformationEstimator(BaseEstimator):
         """
         check_is_fitted(self)
         X, y = checked(self, X, y, reset=False)
-        assert isinstance(self.term_, FinishedTerm)
         with refused():
             return self.term_.evaluate(X, y, pairs=CROSSED).value
 
@@ -151,8 +148,8 @@ def mutual_info(
     y: Any,
     *,
     discrete_target: str | bool = "auto",
-    random_state: Any = 0,
-    options: Mapping[str, Any] | None = None,
+    random_state: object = 0,
+    options: Mapping[str, object] | None = None,
 ) -> tuple[Array, Array]:
     """Estimates what each column of X tells of y: a score function for ``SelectKBest``.
 
@@ -184,7 +181,7 @@ def mutual_info(
     seed, columns = seed_of(random_state), [*each_column(X)]
     with refused():
         if len(X) < MIN_ROWS:
-            results: list[Mapping[str, Any]] = [
+            results: list[Result] = [
                 estimate_of_few(from_memory(column, y, classes, fewest=FEWEST).rows(), seed)[0]
                 for column in columns
             ]
@@ -214,7 +211,7 @@ def trained(experiments: Sequence[MIEstimateExperiment]) -> list[Run]:
     return runs
 
 
-def result_of(run: Run) -> Mapping[str, Any]:
+def result_of(run: Run) -> Result:
     """Returns what a run among several has found; no number where it diverged."""
     nothing = {"estimate": np.nan, "p_value": np.nan}
     try:
@@ -223,7 +220,7 @@ def result_of(run: Run) -> Mapping[str, Any]:
         return nothing
 
 
-def each_column(X: Any) -> Iterator[Any]:
+def each_column(X: Any) -> Iterator[object]:
     """Yields the columns of an array or a frame, each as it is."""
     if is_table(X):
         yield from columns_of("x", X).values()
@@ -252,7 +249,7 @@ def checked(estimator: Any, X: Any, y: Any, reset: bool = True) -> tuple[Any, An
     return X, y
 
 
-def is_discrete(y: Any, asked: str | bool) -> bool:
+def is_discrete(y: object, asked: str | bool) -> bool:
     """Tells whether numbers in y are classes."""
     if asked != "auto":
         return bool(asked)
@@ -263,7 +260,7 @@ def is_discrete(y: Any, asked: str | bool) -> bool:
     return bool((found == np.floor(found)).all()) and len(found) <= FEW_VALUES
 
 
-def seed_of(random_state: Any) -> int:
+def seed_of(random_state: object) -> int:
     """Returns a seed of a number, of None or of a generator, as scikit-learn takes them."""
     if isinstance(random_state, int | np.integer):
         return int(random_state)

@@ -16,7 +16,7 @@ Beside these it may tell its mutual information (`HasTruth`), the files that it 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from torch import Generator, Tensor
@@ -88,7 +88,7 @@ class Rows:
         return len(self.x)
 
 
-def counts(data: "Rows | Labelled") -> dict[str, Any]:
+def counts(data: "Rows | Labelled") -> dict[str, object]:
     """Returns how many rows were read and are used, and the gaps for which others were left out.
 
     The keys are those of `rows` in result.json.

@@ -45,7 +45,7 @@ def plain(values: object) -> Array:
     return masked(filled.astype(np.str_) if kind is str else np.array(filled.tolist()), gaps)
 
 
-def _is_missing(value: Any) -> bool:
+def _is_missing(value: object) -> bool:
     """Tells whether a value is None, NaN, NaT or pandas' NA."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True

@@ -28,7 +28,7 @@ class Coding:
 
     names: list[str]
     coded: list[str] = field(default_factory=list)
-    classes: dict[str, list[Any]] = field(default_factory=dict)
+    classes: dict[str, list[object]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, columns: Columns, found: Variable) -> "Coding":
@@ -41,7 +41,7 @@ class Coding:
         """Returns what `saved` has kept."""
         return cls(list(saved["names"]), list(saved["coded"]), dict(saved["classes"]))
 
-    def saved(self) -> dict[str, Any]:
+    def saved(self) -> dict[str, object]:
         """Returns it as strict JSON can hold it."""
         return {"names": self.names, "coded": self.coded, "classes": self.classes}
 

@@ -38,7 +38,7 @@ def is_table(values: object) -> bool:
     return is_of(values, FRAMES) or is_of(values, SERIES)
 
 
-def unlike_indexes(given: Mapping[str, Any]) -> Iterator[str]:
+def unlike_indexes(given: Mapping[str, object]) -> Iterator[str]:
     """Says where the rows of one table are not those of the one before it."""
     found = {name: index for name, v in given.items() if (index := index_of(v)) is not None}
     for (first, index), (name, other) in pairwise(found.items()):

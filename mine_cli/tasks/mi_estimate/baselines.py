@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 from scipy.linalg import eigh
@@ -15,12 +14,12 @@ from torch import Tensor
 from mine_cli.bounds import InfoNCE
 from mine_cli.data.margins import NormalScores
 from mine_cli.data.split import identical_rows, without_copies
+from mine_cli.data.tables import Array
 from mine_cli.estimator.evaluation import Evaluation, evaluate
 from mine_cli.networks.elliptical import Elliptical
 
 __all__ = ["copula_bound", "gaussian_mi", "ksg", "references"]
 
-Array = np.ndarray[Any, Any]
 Reference = dict[str, float | str | None]
 
 # Distances held at once where neighbours are found by comparing all rows: 16 MiB of float64.

@@ -2,7 +2,7 @@
 
 import torch
 
-from mine_cli.data import Rows, finite_rows
+from mine_cli.data import HasTruth, HasTruthNote, Rows, finite_rows
 from mine_cli.data.margins import heavy_tailed
 from mine_cli.tasks.mi_estimate.parts import draws_to_fit
 from mine_cli.tasks.protocol import PairSampler
@@ -17,8 +17,8 @@ class Pairs:
         self.rows: Rows | None = finite_rows(dataset)
         self.sampler = dataset if isinstance(dataset, PairSampler) else None
         source = dataset if self.rows is None else self.rows
-        self.true_mi: float | None = getattr(source, "true_mi", None)
-        self.true_mi_note: str = getattr(source, "true_mi_note", "")
+        self.true_mi = source.true_mi if isinstance(source, HasTruth) else None
+        self.true_mi_note = source.true_mi_note if isinstance(source, HasTruthNote) else ""
 
     @property
     def vectors(self) -> bool:

@@ -1,7 +1,6 @@
 """Reference estimates of the information that x and z share given w; they train nothing."""
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +9,7 @@ from scipy.special import digamma
 from torch import Tensor
 
 from mine_cli.data.split import without_copies
+from mine_cli.data.tables import Array
 from mine_cli.tasks.mi_estimate.baselines import (
     INSIDE,
     MOST_DIFFERENCES,
@@ -25,8 +25,6 @@ from mine_cli.tasks.mi_estimate.baselines import (
 )
 
 __all__ = ["conditional_gaussian", "conditional_ksg", "conditional_references"]
-
-Array = np.ndarray[Any, Any]
 
 
 def conditional_gaussian(x: Array, z: Array, w: Array) -> float:

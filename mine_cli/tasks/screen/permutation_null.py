@@ -3,15 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import false_discovery_control, pearson3
+
+from mine_cli.data.tables import Array
 
 __all__ = ["Null", "null_given", "null_of", "p_value", "q_values"]
 
-Array = NDArray[Any]
 LEAST = 1e-300  # less is no float64
 
 # The sum over folds under independence varies twice as much as its parts say: see `p_value`.
@@ -77,7 +76,7 @@ def null_given(scores: Array, x: Array, w: Array, z: Array) -> Null:
     cells, counts = np.unique(w, return_counts=True)
     here = [(cell, w == cell) for cell in cells[counts > 1]]
     nulls = [null_of(scores[:, cell], x[rows], z[rows]) for cell, rows in here]
-    return Null(*(math.fsum(getattr(null, f.name) for null in nulls) for f in fields(Null)))
+    return Null(*(math.fsum(vars(null)[f.name] for null in nulls) for f in fields(Null)))
 
 
 def p_value(parts: Sequence[Null]) -> float:
