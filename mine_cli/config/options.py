@@ -462,6 +462,9 @@ class JointConf:
     _target_: str = "mine_cli.networks.joint.Perceptron"
     widths: list[int] = ruled([400, 400, 400], WIDTHS, "Units of each hidden layer.")
     slope: float = ruled(0.2, at_least(0), "Negative slope of LeakyReLU.")
+    products: int = ruled(
+        0, at_least(0), "Features of x and of z that are multiplied beside them; 0: none."
+    )
 
 
 @dataclass
