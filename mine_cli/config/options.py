@@ -80,6 +80,7 @@ __all__ = [
     "SparseGaussianConf",
     "SpiralConf",
     "StackedMNISTConf",
+    "StaircaseConf",
     "StudentConf",
     "TubaConf",
 ]
@@ -114,6 +115,20 @@ class GaussianConf:
         None, or_none(at_least(100)), "Rows of a fixed sample; null: fresh draws for every batch."
     )
     seed: int = ruled(ROOT_SEED, SEED, "Seed of the fixed sample.")
+
+
+@dataclass
+class StaircaseConf:
+    _target_: str = "mine_cli.data.staircase.Staircase"
+    levels: list[float] = ruled(
+        [2, 4, 6, 8, 10],
+        list_of(at_least(0)),
+        "Mutual information in nats of each stage, of which all are equally long.",
+    )
+    dim: int = ruled(20, at_least(1), "Dimension of x, and of z.")
+    cube: bool = ruled(
+        False, None, "Give the cubes of x and z, which leaves the mutual information as it is."
+    )
 
 
 @dataclass
@@ -447,6 +462,9 @@ class JointConf:
     _target_: str = "mine_cli.networks.joint.Perceptron"
     widths: list[int] = ruled([400, 400, 400], WIDTHS, "Units of each hidden layer.")
     slope: float = ruled(0.2, at_least(0), "Negative slope of LeakyReLU.")
+    products: int = ruled(
+        0, at_least(0), "Features of x and of z that are multiplied beside them; 0: none."
+    )
 
 
 @dataclass

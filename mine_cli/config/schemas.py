@@ -491,6 +491,7 @@ SECTIONS: dict[str, dict[str, type]] = {
     },
     "dataset": {
         "gaussian": options.GaussianConf,
+        "staircase": options.StaircaseConf,
         "functions": options.FunctionsConf,
         "dense_gaussian": options.DenseGaussianConf,
         "sparse_gaussian": options.SparseGaussianConf,
@@ -569,7 +570,7 @@ LAWS = (
     "gaussian", "functions", "dense_gaussian", "sparse_gaussian", "student", "additive_noise",
     "oscillating", "mixture", "beyond_normal", "discrete_table", "image_channel",
 )  # fmt: skip
-PAIRS = (*LAWS, "arrays", "image_label", "image_halves")
+PAIRS = (*LAWS, "staircase", "arrays", "image_label", "image_halves")
 LABELLED = ("mnist", "fashion_mnist", "arrays")
 SAMPLES = ("gaussian_grid", "gaussian_ring", "spiral", "stacked_mnist", "digits")
 ENCODED = (

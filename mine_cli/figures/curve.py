@@ -45,8 +45,7 @@ def curve(folder: Path, units: str = "nats") -> Path:
             linewidth=1.0, alpha=0.7, label=tag.removeprefix("critic/").replace("_", ", "),
         )  # fmt: skip
     if truth is not None:
-        label = f"truth {truth * factor:.3f}"
-        axes.axhline(truth * factor, color=style.GREY, linestyle="--", linewidth=1.4, label=label)
+        draw_truth(axes, run, truth, factor)
     draw_final(axes, run.result, factor, max([*steps, run.result.get("steps") or 0]))
     axes.set_xlabel("optimisation step")
     axes.set_ylabel(f"mutual information ({units})")
@@ -67,6 +66,17 @@ def curve(folder: Path, units: str = "nats") -> Path:
 def critics_of(run: Run) -> list[str]:
     """Returns the columns of metrics.csv that hold a single critic's value, where there are."""
     return [tag for tag in (run.rows[0] if run.rows else {}) if tag.startswith("critic/")]
+
+
+def draw_truth(axes: Axes, run: Run, truth: float, factor: float) -> None:
+    """The truth as a line; as stairs where the law changes during the training."""
+    steps, nats = run.curve("mi/true")
+    if len(set(nats)) > 1:
+        heights = [value * factor for value in nats]
+        (line,) = axes.plot(steps, heights, drawstyle="steps-pre", label="truth")
+    else:
+        line = axes.axhline(truth * factor, label=f"truth {truth * factor:.3f}")
+    line.set(color=style.GREY, linestyle="--", linewidth=1.4)
 
 
 def draw_final(axes: Axes, result: Result, factor: float, step: float) -> None:

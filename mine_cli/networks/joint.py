@@ -23,13 +23,23 @@ __all__ = ["Convolutional", "Perceptron"]
 
 
 class Perceptron(nn.Module):
-    """A perceptron from pairs [n, *x_shape] and [n, *z_shape] to logits [n], each by itself.
+    r"""A perceptron f from pairs [n, *x_shape] and [n, *z_shape] to logits [n], each by itself.
+
+    With k `products` it also multiplies features of each side, phi and psi with one hidden layer,
+    by which it sees that an x and a z do not belong together while neither is strange alone:
+
+    .. math:: f(x, z) + \phi(x)^\top \psi(z) / \sqrt{k}
 
     Arguments:
         x_shape: The shape of one x.
         z_shape: The shape of one z, of any kind.
-        widths: The widths of the hidden layers.
+        widths: The widths of the hidden layers; the first is that of phi and psi as well.
         slope: Of the leaky ReLU, below zero.
+        products: How many features of each side are multiplied; 0: none.
+
+    References:
+        | products: cGANs with Projection Discriminator (Miyato and Koyama, 2018), eq. 3, where z
+        | is a class https://arxiv.org/abs/1802.05637
     """
 
     def __init__(
@@ -38,13 +48,26 @@ class Perceptron(nn.Module):
         z_shape: Sequence[int],
         widths: Sequence[int] = (400, 400, 400),
         slope: float = 0.2,
+        products: int = 0,
     ) -> None:
         super().__init__()
-        size = math.prod(x_shape) + math.prod(z_shape)
-        self.layers = fully_connected.Discriminator((size,), widths, slope)
+        sizes = math.prod(x_shape), math.prod(z_shape)
+        self.layers = fully_connected.Discriminator((sum(sizes),), widths, slope)
+        self.products = products
+        if products:
+            self.phi, self.psi = (
+                nn.Sequential(
+                    Linear(size, widths[0]), nn.LeakyReLU(slope), Linear(widths[0], products)
+                )
+                for size in sizes
+            )
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        return self.layers(torch.cat([flat(x), flat(z)], 1))
+        x, z = flat(x), flat(z)
+        logit = self.layers(torch.cat([x, z], 1))
+        if not self.products:
+            return logit
+        return logit + (self.phi(x) * self.psi(z)).sum(1) / math.sqrt(self.products)
 
 
 class Convolutional(nn.Module):

@@ -1,5 +1,6 @@
 """Draws training batches on the device: from fixed rows, or afresh from a sampler."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -10,7 +11,7 @@ from mine_cli.tasks.protocol import PairSampler
 from mine_cli.training.rng import go_on
 from mine_cli.training.task import State
 
-__all__ = ["FixedRows", "FreshDraws", "Prefetched", "StackedBatches"]
+__all__ = ["FixedRows", "FreshDraws", "Prefetched", "StackedBatches", "stage_of"]
 
 # Steps whose batches are drawn in one go, for a call a step costs more than what it draws; fewer
 # where they would hold more numbers than these, a megabyte.
@@ -71,28 +72,57 @@ class FixedRows:
 
 
 class FreshDraws:
-    """Draws every batch anew from a sampler: no row is seen twice."""
+    """Draws every batch anew from a sampler: no row is seen twice.
 
-    def __init__(self, law: PairSampler, batch_size: int, extra: int = 0) -> None:
-        self.law, self.batch_size, self.extra = law, batch_size, extra
+    Arguments:
+        laws: samplers of equally long stretches of the training, in their order; mostly one.
+        batch_size: rows a batch.
+        extra: independent draws of z for each row, behind the batch's own z.
+        steps: batches of the whole training.
+    """
+
+    def __init__(
+        self, laws: Sequence[PairSampler], batch_size: int, extra: int = 0, steps: int = 1
+    ) -> None:
+        self.laws, self.batch_size, self.extra, self.steps = laws, batch_size, extra, steps
+        self.taken = 0
 
     def batches(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Returns the next num batches: x ``[num, n, ...]``, z ``[num, n * (1 + extra), ...]``."""
-        x, z = self.drawn(num, self.batch_size, generator)
+        steps = range(self.taken + 1, self.taken + num + 1)
+        lengths = Counter(stage_of(step, self.steps, len(self.laws)) for step in steps)
+        parts = [self._of_law(self.laws[k], n, generator) for k, n in lengths.items()]
+        self.taken += num
+        x, z = zip(*parts, strict=True)
+        return (x[0], z[0]) if len(parts) == 1 else (torch.cat(x), torch.cat(z))
+
+    def _of_law(
+        self, law: PairSampler, num: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Draws num batches of one law."""
+        x, z = drawn(law, num, self.batch_size, generator)
         if self.extra:
-            others = self.drawn(num, self.batch_size * self.extra, generator)[1]
+            others = drawn(law, num, self.batch_size * self.extra, generator)[1]
             z = torch.cat([z, others], 1)
         return x, z
 
-    def drawn(self, num: int, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        x, z = self.law.sample(num * n, generator)
-        return x.unflatten(0, (num, n)), z.unflatten(0, (num, n))
-
     def state_dict(self) -> State:
-        return {}
+        return {"taken": self.taken}
 
     def load_state_dict(self, state: State) -> None:
-        """Does nothing: the generator holds the whole state."""
+        """Takes back how many batches were drawn; the generator holds the rest."""
+        self.taken = state.get("taken", 0)  # older checkpoints know no stages
+
+
+def drawn(law: PairSampler, num: int, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draws num batches of n rows, ``[num, n, ...]`` each side."""
+    x, z = law.sample(num * n, generator)
+    return x.unflatten(0, (num, n)), z.unflatten(0, (num, n))
+
+
+def stage_of(step: int, steps: int, stages: int) -> int:
+    """Returns in which of equally long stages a step lies, where steps count from 1."""
+    return max(0, min(step, steps) - 1) * stages // steps
 
 
 Block = tuple[Tensor, Tensor, Tensor | None]

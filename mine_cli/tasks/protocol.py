@@ -1,6 +1,6 @@
 """What a run needs to know of its task: its parts, its checks, what it reports and draws."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -14,7 +14,9 @@ from mine_cli.results.files import Result
 from mine_cli.results.folder import Charts, RunFolder
 from mine_cli.training.task import Task
 
-__all__ = ["Experiment", "JudgedSamples", "PairSampler", "Result", "RunTask", "Samples"]
+__all__ = [
+    "Experiment", "JudgedSamples", "PairSampler", "Result", "RunTask", "Samples", "StagedSampler",
+]  # fmt: skip
 
 
 @runtime_checkable
@@ -23,6 +25,14 @@ class PairSampler(Protocol):
 
     def sample(self, n: int, generator: Generator) -> tuple[Tensor, Tensor]:
         """Draws n rows of x and z, float32, on the generator's device."""
+
+
+@runtime_checkable
+class StagedSampler(PairSampler, Protocol):
+    """A sampler whose law changes during the training; alone it draws from the last stage."""
+
+    stages: Sequence[PairSampler]
+    """The laws of equally long stretches of the training, in their order."""
 
 
 @runtime_checkable

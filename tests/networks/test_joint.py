@@ -11,6 +11,7 @@ SMALL = {"channels": (4, 4, 8, 8), "width": 8}
 MADE = [
     (Perceptron((2,), (3,), (16, 16)), (2,), (3,)),
     (Perceptron((1, 28, 28), (1, 28, 28), (16,)), (1, 28, 28), (1, 28, 28)),
+    (Perceptron((1, 28, 28), (5,), (16,), products=4), (1, 28, 28), (5,)),
     (Convolutional((1, 28, 28), (5,), **SMALL), (1, 28, 28), (5,)),
     (Convolutional((3, 32, 32), (5,), **SMALL), (3, 32, 32), (5,)),
     (Convolutional((3, 64, 64), (3, 64, 64), **SMALL), (3, 64, 64), (3, 64, 64)),
@@ -40,6 +41,15 @@ def test_a_permuted_batch_is_judged_alike(
 ) -> None:
     x, z, order = torch.randn(6, *x_shape), torch.randn(6, *z_shape), torch.randperm(6)
     assert network(x[order], z[order]).allclose(network(x, z)[order], atol=1e-5)
+
+
+def test_products_are_added_to_the_perceptron_of_both() -> None:
+    torch.manual_seed(0)
+    network = Perceptron((2,), (3,), (16,), products=4)
+    x, z = torch.randn(5, 2), torch.randn(5, 3)
+    multiplied = torch.einsum("nk,nk->n", network.phi(x), network.psi(z)) / 2
+    plain = network.layers(torch.cat([x, z], 1))
+    assert network(x, z).allclose(plain + multiplied, atol=1e-6)
 
 
 @pytest.mark.parametrize(

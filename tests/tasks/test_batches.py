@@ -16,6 +16,7 @@ from mine_cli.tasks.batches import (
     FreshDraws,
     Prefetched,
     StackedBatches,
+    stage_of,
 )
 from mine_cli.training.rng import go_on, stream
 
@@ -88,20 +89,54 @@ class Counting:
 
 
 def test_fresh_draws_are_never_seen_twice_and_extra_ones_are_others() -> None:
-    feed, generator = FreshDraws(Counting(), 10, extra=3), torch.Generator()
+    feed, generator = FreshDraws([Counting()], 10, extra=3), torch.Generator()
     found = [feed.batches(2, generator) for _ in range(2)]
     assert all(x.shape == (2, 10, 1) and z.shape == (2, 40, 1) for x, z in found)
     assert all(torch.equal(x, -z[:, :10]) for x, z in found)
     assert torch.cat([z for _, z in found]).unique().numel() == 160
 
 
+class Constant:
+    """Gives one number."""
+
+    def __init__(self, number: float) -> None:
+        self.number = number
+
+    def sample(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        return torch.full((n, 1), self.number), torch.full((n, 1), -self.number)
+
+
+@pytest.mark.parametrize("block", [1, 3, 4, 10, 30])
+def test_each_law_serves_an_equal_stretch_of_the_training(block: int) -> None:
+    """However many steps are drawn in one go; after the end the last law goes on."""
+    laws = [Constant(k) for k in range(3)]
+    feed, generator = FreshDraws(laws, 5, extra=2, steps=10), torch.Generator()
+    found = [feed.batches(block, generator) for _ in range(-(-30 // block))]
+    x, z = (torch.cat(side)[:30] for side in zip(*found, strict=True))
+    assert (x.shape, z.shape) == ((30, 5, 1), (30, 15, 1))
+    expected = torch.tensor([0, 0, 0, 0, 1, 1, 1, 2, 2, 2] + [2] * 20)
+    for side, sign in ((x, 1), (z, -1)):
+        assert torch.equal(side, (sign * expected).float()[:, None, None].expand_as(side))
+
+
+def test_a_stage_is_that_of_the_step_that_trained_last() -> None:
+    assert [stage_of(step, 4, 2) for step in range(7)] == [0, 0, 0, 1, 1, 1, 1]
+    assert {stage_of(step, 4, 0) for step in range(7)} == {0}
+
+
+LAWS: dict[str, list[Any]] = {
+    "one law": [Gaussian(dim=1, rho=0.5)],
+    "stages": [Gaussian(dim=1, rho=rho) for rho in (0.1, 0.5, 0.9)],
+}
+
+
 @pytest.mark.parametrize("extra", [0, 2])
-@pytest.mark.parametrize("fixed", [True, False])
-def test_a_feed_goes_on_from_its_state(fixed: bool, extra: int) -> None:
+@pytest.mark.parametrize("laws", [None, *LAWS.values()], ids=["fixed rows", *LAWS])
+def test_a_feed_goes_on_from_its_state(laws: list[Any] | None, extra: int) -> None:
     def make() -> Any:
-        if fixed:
+        if laws is None:
             return FixedRows(rows(50), rows(50), 20, extra)
-        return FreshDraws(Gaussian(dim=1, rho=0.5), 20, extra)
+        return FreshDraws(laws, 20, extra, steps=7)
 
     feed, generator = make(), torch.Generator().manual_seed(3)
     for _ in range(3):

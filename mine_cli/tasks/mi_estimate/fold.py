@@ -77,6 +77,10 @@ class Member:
         """Whether training has made it better than it began."""
         return self.best_step > 0
 
+    def enter(self, stage: Parts) -> None:
+        """Goes on in another stage of the law, where none of the earlier ones is the best."""
+        self.parts, self.best_quality, self.best_step, self.waited = stage, -math.inf, 0, 0
+
     def look(self, step: int, crossing: Crossing, patience: int | None) -> Evaluation:
         """Evaluates the bound on the select rows, and keeps the network if it is the best yet."""
         with evaluating(self.network):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch import Tensor
 from mine_cli.data import Rows
 from mine_cli.data.margins import Margins, fit_margins
 from mine_cli.data.split import Split, copies, folds, straddling, three_way
-from mine_cli.tasks.protocol import PairSampler
+from mine_cli.tasks.protocol import PairSampler, StagedSampler
 from mine_cli.training.rng import stream
 
 __all__ = [
@@ -32,7 +32,8 @@ class Parts:
     ``margins`` map x and z as these rows were mapped, fitted on the fit rows or on draws of their
     own, and ``kind`` names them: how to score new rows. ``clusters`` are labels of report rows
     that depend on one another, ``whole`` ones where they are what was drawn, such as a subject's
-    rows.
+    rows. ``stages`` are the parts of each stage of a law that changes during the training, whose
+    information is `true_mi` nats, where that is known.
     """
 
     select: Pair
@@ -43,6 +44,8 @@ class Parts:
     margins: tuple[Margins, Margins] | None = None
     clusters: Tensor | None = None
     whole: bool = False
+    true_mi: float | None = None
+    stages: "Sequence[Parts]" = ()
 
 
 class OnMargins:
@@ -85,10 +88,20 @@ def of_law(
     """Returns fresh draws for all three parts, on margins fitted to draws of their own."""
     fitted = draws_to_fit(law, seed, device)
     x_margins, z_margins = (fit_margins(kind, side, False) for side in fitted)
-    seen = OnMargins(law, (x_margins, z_margins))
-    select = draws(seen, "select", select_rows, seed, device)
-    report = draws(seen, "report", report_rows, seed, device)
-    return Parts(select, report, law=seen, kind=kind, margins=seen.margins)
+
+    def of(law: PairSampler) -> Parts:
+        seen = OnMargins(law, (x_margins, z_margins))
+        select = draws(seen, "select", select_rows, seed, device)
+        report = draws(seen, "report", report_rows, seed, device)
+        truth = getattr(law, "true_mi", None)
+        return Parts(select, report, law=seen, kind=kind, margins=seen.margins, true_mi=truth)
+
+    return replace(of(law), stages=[of(stage) for stage in stages_of(law)])
+
+
+def stages_of(law: PairSampler) -> Sequence[PairSampler]:
+    """Returns the laws of the stages of a training; of most samplers none."""
+    return law.stages if isinstance(law, StagedSampler) else ()
 
 
 def split_rows(

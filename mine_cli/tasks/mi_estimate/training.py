@@ -24,7 +24,7 @@ from mine_cli.estimator.independence import (
 from mine_cli.estimator.interval import interval
 from mine_cli.estimator.status import status
 from mine_cli.estimator.term import MutualInformation, evaluating
-from mine_cli.tasks.batches import FixedRows, FreshDraws, Prefetched, StackedBatches
+from mine_cli.tasks.batches import FixedRows, FreshDraws, Prefetched, StackedBatches, stage_of
 from mine_cli.tasks.mi_estimate.fold import Fold, Member, fitted_critics
 from mine_cli.tasks.mi_estimate.parts import Parts
 from mine_cli.tasks.protocol import Result
@@ -151,6 +151,16 @@ class MIEstimate:
         self.curve: list[float] = []
         self.best: State | None = None
         self.finished = False
+        self.stages, self.stage, self.stage_mi = views[0][0].stages, 0, true_mi
+        self._enter(0)
+
+    def _enter(self, stage: int) -> None:
+        """Goes on in another stage of a law that has several: its rows, and no others, judge."""
+        if not self.stages:
+            return
+        self.stage, self.stage_mi, self.curve = stage, self.stages[stage].true_mi, []
+        for member in self.members:
+            member.enter(self.stages[stage])
 
     def _member(self, term: MutualInformation, parts: Parts, seeds: tuple[int, int]) -> Member:
         device, size = parts.select[0].device, self.trainer.batch_size
@@ -159,7 +169,8 @@ class MIEstimate:
         if parts.law is None:
             feed = FixedRows(*parts.fit, size, extra)
         else:
-            feed = FreshDraws(parts.law, size, extra)
+            laws = [stage.law for stage in parts.stages if stage.law] or [parts.law]
+            feed = FreshDraws(laws, size, extra, self.trainer.steps)
         drawing, noise = (torch.Generator(device).manual_seed(seed) for seed in seeds)
         numbers = sum(side[0].numel() for side in parts.select) * (1 + extra)
         numbers += 2 * term.marginals.num
@@ -201,6 +212,8 @@ class MIEstimate:
 
     def look(self, step: int) -> dict[str, float | None]:
         """As `evaluate`, without a word of an early stop."""
+        if (stage := stage_of(step, self.trainer.steps, len(self.stages))) > self.stage:
+            self._enter(stage)
         crossing = self._crossing(self.conf.pairs_during_training)
         before = [m.best_step for m in self.members]
         critics = [fold.look(step, crossing, self.patience) for fold in self.folds]
@@ -220,7 +233,7 @@ class MIEstimate:
         self.curve.append(pooled.value)
         return {
             "mi/estimate": pooled.value,
-            "mi/true": self.true_mi,
+            "mi/true": self.stage_mi,
             "train/value": self._training_value() if step else None,
             "evaluation/effective_sample_size": pooled.effective_sample_size,
             **self._of_critics(critics),
@@ -261,9 +274,11 @@ class MIEstimate:
             "curve": self.curve,
             "best": self.best,
             "finished": self.finished,
+            "stage": self.stage,
         }
 
     def load_state_dict(self, state: State) -> None:
+        self._enter(state.get("stage", 0))
         for member, saved in zip(self.members, state["members"], strict=True):
             member.load_state_dict(saved)
         self.curve, self.best = state["curve"], state["best"]

@@ -15,6 +15,7 @@ from mine_cli.bounds import Bound, Smile
 from mine_cli.config.schemas import MIEstimateConf, TrainerConf
 from mine_cli.data import Rows
 from mine_cli.data.gaussian import Gaussian
+from mine_cli.data.staircase import Staircase
 from mine_cli.estimator.evaluation import Crossed, Evaluation
 from mine_cli.estimator.term import MutualInformation
 from mine_cli.networks.mlp import MLP, NoisyMLP
@@ -260,6 +261,42 @@ def test_fresh_draws_never_stop_early() -> None:
     task = trained(task_on(parts, MIEstimateConf(pairs=4000, patience=1)))
     assert not task.finished
     assert len(task.curve) == 7
+
+
+def test_each_stage_is_judged_on_rows_of_its_own_and_the_last_is_reported() -> None:
+    """The best of an earlier stage is forgotten, though its value may have been higher."""
+    law = Staircase([2, 0.5], dim=2)
+    task = trained(task_on([of_law(law, 200, 300, 0, CPU)]))
+    member, stages = task.members[0], task.stages
+    assert [stage.true_mi for stage in stages] == [2, 0.5]
+    assert member.parts is stages[1]
+    assert member.best_step > TRAINER.steps / 2
+    assert len(task.curve) == 3  # after 20, 25 and 30 steps
+    select = member.term.evaluate(*stages[1].select, pairs=CONF.pairs_during_training)
+    assert task.curve[-1] == select.value
+    assert task.look(30)["mi/true"] == 0.5
+
+
+def test_a_staircase_goes_on_from_its_state_in_any_stage() -> None:
+    def make() -> MIEstimate:
+        return task_on([of_law(Staircase([0.5, 1, 2], dim=2), 100, 200, 0, CPU)])
+
+    def go(task: MIEstimate, steps: range) -> list[Any]:
+        told = []
+        for step in steps:
+            task.train_step(step)
+            told += [task.evaluate(step)] if step % 5 == 0 else []
+        return told
+
+    whole = make()
+    for stop in (7, 10, 12, 20, 23):
+        whole = make()
+        go(whole, range(1, stop + 1))
+        other = make()
+        other.load_state_dict(copy.deepcopy(whole.state_dict()))
+        assert go(whole, range(stop + 1, 31)) == go(other, range(stop + 1, 31))
+        assert same(state(whole), state(other))
+        assert whole.result() == other.result()
 
 
 def test_a_value_that_is_no_lower_bound_does_not_choose() -> None:
