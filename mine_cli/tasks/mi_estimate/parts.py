@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from mine_cli.data import Rows
+from mine_cli.data import HasTruth, Rows
 from mine_cli.data.margins import Margins, fit_margins
 from mine_cli.data.split import Split, copies, folds, straddling, three_way
 from mine_cli.tasks.protocol import PairSampler, StagedSampler
@@ -93,7 +93,7 @@ def of_law(
         seen = OnMargins(law, (x_margins, z_margins))
         select = draws(seen, "select", select_rows, seed, device)
         report = draws(seen, "report", report_rows, seed, device)
-        truth = getattr(law, "true_mi", None)
+        truth = law.true_mi if isinstance(law, HasTruth) else None
         return Parts(select, report, law=seen, kind=kind, margins=seen.margins, true_mi=truth)
 
     return replace(of(law), stages=[of(stage) for stage in stages_of(law)])
