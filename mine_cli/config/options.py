@@ -391,6 +391,12 @@ class ImageFolderConf:
     held_out: float = ruled(
         0.1, between(0, 1), "Share of the pictures that does not train, on which it is judged."
     )
+    workers: int = ruled(
+        2,
+        at_least(0),
+        "Processes that decode pictures ahead of the training, where they are too many to be kept "
+        "in memory; 0: the training's own.",
+    )
     seed: int = ruled(
         0, SEED, "Seed that draws them, the same for every seed of the run."
     )  # not the root's: runs of all seeds are judged on the same pictures

@@ -89,12 +89,16 @@ def seconds_a_step(experiments: "Sequence[Experiment]", where: Any) -> float:
     """Returns the seconds of one step of these experiments, trained as one model."""
     tasks: list[Any] = [experiment.start(where) for experiment in experiments]
     step = tasks[0].stack(tasks[1:]).step if len(tasks) > 1 else tasks[0].train_step
-    step(1)  # what is made at the first step is no part of the others
-    taken, started = 0, time.perf_counter()
-    while taken < FEW_STEPS and time.perf_counter() - started < SECONDS:
-        step(taken + 2)
-        taken += 1
-    return (time.perf_counter() - started) / taken
+    try:
+        step(1)  # what is made at the first step is no part of the others
+        taken, started = 0, time.perf_counter()
+        while taken < FEW_STEPS and time.perf_counter() - started < SECONDS:
+            step(taken + 2)
+            taken += 1
+        return (time.perf_counter() - started) / taken
+    finally:
+        for experiment in experiments:
+            experiment.close()
 
 
 def counted(number: int, what: str) -> str:

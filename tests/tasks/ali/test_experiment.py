@@ -19,7 +19,7 @@ from mine_cli.tasks import registry
 from mine_cli.tasks.registry import experiment_of
 from mine_cli.tasks.run import run
 from tests.ali_folders import encoded_run
-from tests.data.test_folder import pictures
+from tests.data.test_folder import cut_short, pictures
 from tests.image_folders import write_images
 
 SMALL = (
@@ -159,6 +159,7 @@ def test_the_truth_is_infinite_or_not_known(sigma: str, said: str) -> None:
 def test_a_folder_of_pictures_trains_and_its_warnings_are_told(tmp_path: Path) -> None:
     pictures(tmp_path / "p", 30)
     (tmp_path / "p" / "broken.jpg").write_bytes(b"no picture")
+    cut_short(tmp_path / "p" / "007.png")
     cfg = of_images(
         "dataset=image_folder", f"dataset.path={tmp_path / 'p'}", "dataset.side=32", *FEW,
         "generator.tanh=true",
@@ -166,7 +167,10 @@ def test_a_folder_of_pictures_trains_and_its_warnings_are_told(tmp_path: Path) -
     (tmp_path / "run" / ".hydra").mkdir(parents=True)
     OmegaConf.save(cfg, tmp_path / "run" / ".hydra" / "config.yaml")
     result = run(registry.checked(cfg), tmp_path / "run")
-    assert result["warnings"] == ["dataset: 1 of 31 pictures cannot be read, left out: broken.jpg"]
+    assert result["warnings"] == [
+        "dataset: 1 of 31 pictures cannot be read, left out: broken.jpg",
+        "dataset: 1 of 30 pictures turned out to be broken, left out: 007.png",
+    ]
     assert 0 <= result["metrics"]["ms_ssim"] < 1
     assert result["metrics"].get("own_mode") is None
     x = mine_cli.load_autoencoder(tmp_path / "run").sample(2)
