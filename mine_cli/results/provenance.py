@@ -24,8 +24,8 @@ __all__ = [
 ]
 
 PACKAGES = ("torch", "numpy", "hydra-core", "omegaconf", "mine-run")
-# What may differ between two runs that must give the same numbers: where files lie, on what
-# the run is computed, and how it is shown.
+# What may differ between two runs that must give the same numbers: where files lie, who reads
+# them, on what the run is computed, and how it is shown.
 ELSEWHERE = {
     "": {
         "data_dir", "cache_dir", "hydra", "resume", "trust", "dry_run", "units",
