@@ -394,8 +394,7 @@ class ImageFolderConf:
     workers: int = ruled(
         2,
         at_least(0),
-        "Processes that decode pictures ahead of the training, where these are too many to be "
-        "kept (over 256 MB); 0: the training's own.",
+        "Processes that decode pictures ahead, where these are too many to be kept; 0: none.",
     )
     seed: int = ruled(
         0, SEED, "Seed that draws them, the same for every seed of the run."

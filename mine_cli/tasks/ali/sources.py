@@ -163,6 +163,10 @@ class Pictures:
         dataset: The folder.
         batch_size: Pictures that are drawn together.
         seed: Of the run.
+
+    Raises:
+        BadInput: none of the held-out pictures can be decoded.
+        RunFailed: when they are wanted, no more pictures can be decoded.
     """
 
     def __init__(self, dataset: ImageFolder, batch_size: int, seed: int) -> None:
@@ -175,6 +179,11 @@ class Pictures:
         self.aside = Leading(dataset.held_out, dataset.side)
         self.first = Leading(dataset.train, dataset.side)
         self.broken: set[str] = set()
+        if not len(self.aside.take(1)):
+            raise BadInput(
+                f"dataset.path={dataset.path}: none of the {len(dataset.held_out)} held-out "
+                "pictures can be decoded; want whole ones"
+            )
 
     def draw(self, n: int, generator: Generator) -> Tensor:
         """Draws from the run's own stream; the generator only says on which device."""

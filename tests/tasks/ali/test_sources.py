@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from mine_cli.data import streamed
 from mine_cli.data.folder import ImageFolder
-from mine_cli.errors import RunFailed
+from mine_cli.errors import BadInput, RunFailed
 from mine_cli.tasks.ali.sources import Pictures
 from tests.data.test_folder import cut_short, pictures
 
@@ -55,9 +55,8 @@ def test_a_source_goes_on_as_if_never_stopped(
     workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streamed, "KEPT_BYTES", 0)
-    pictures(tmp_path)
-    for number in range(15):
-        cut_short(tmp_path / f"{number:03}.png")
+    for file in ImageFolder(pictures(tmp_path), 32).train[:15]:
+        cut_short(file)
     first, second = source(tmp_path, workers=workers), source(tmp_path, workers=workers)
     for _ in range(3):
         first.draw(8, RANDOM)
@@ -93,11 +92,18 @@ def test_a_broken_picture_is_told_once_and_counted(
     )
 
 
+def test_a_folder_of_broken_pictures_is_refused(tmp_path: Path) -> None:
+    for file in pictures(tmp_path).iterdir():
+        cut_short(file)
+    with pytest.raises(BadInput, match=r": none of the 2 held-out pictures can be decoded; want"):
+        source(tmp_path)
+
+
 def test_a_folder_that_is_gone_is_one_line(tmp_path: Path) -> None:
     found = source(pictures(tmp_path))
     for file in tmp_path.iterdir():
         file.unlink()
-    for ask in (found.draw, found.held_out, found.known):
+    for ask in (found.draw, found.known):
         with pytest.raises(RunFailed, match="pictures can no longer be decoded; want") as stop:
             ask(8, RANDOM)
         assert len(str(stop.value).splitlines()) == 1
