@@ -63,7 +63,7 @@ AUTOENCODER = (
 )  # fmt: skip
 STREAMED = (
     *AUTOENCODER, "dataset=image_folder", "dataset.path=../pictures", "dataset.side=32",
-    "generator.tanh=true",
+    "generator.tanh=true", "trainer.steps=45", "task.pairs=1000",
 )  # fmt: skip
 COMMANDS = {name: (*SMALL, *options) for name, options in VARIANTS.items()} | {
     "gan": ADVERSARIAL,
@@ -229,11 +229,11 @@ def test_pictures_streamed_killed_then_interrupted(tmp_path: Path) -> None:
         "dataset: 1 of 20 pictures turned out to be broken, left out: 003.png"
     ]
     with started(killed, *STREAMED, before=keep_no_picture) as program:
-        program.wait_until(lambda: last_step(killed / "run") >= 30)
+        program.wait_until(lambda: last_step(killed / "run") >= 12)
         program.signal(signal.SIGKILL)
         program.wait()
     with started(killed, "resume=run", "dataset.workers=3", before=keep_no_picture) as program:
-        program.wait_until(lambda: last_step(killed / "run") >= 60)
+        program.wait_until(lambda: last_step(killed / "run") >= 27)
         program.signal(signal.SIGINT)
         assert program.wait() == 130, program.stderr
         assert "Traceback" not in program.stderr
