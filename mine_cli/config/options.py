@@ -406,6 +406,11 @@ class ImageFolderConf:
     held_out: float = ruled(
         0.1, between(0, 1), "Share of the pictures that does not train, on which it is judged."
     )
+    workers: int = ruled(
+        2,
+        at_least(0),
+        "Processes that decode pictures ahead, where these are too many to be kept; 0: none.",
+    )
     seed: int = ruled(
         0, SEED, "Seed that draws them, the same for every seed of the run."
     )  # not the root's: runs of all seeds are judged on the same pictures

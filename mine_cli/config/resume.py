@@ -23,10 +23,10 @@ __all__ = [
 
 MAY_CHANGE = (
     "trust", "trainer.steps", "trainer.device", "trainer.progress", "data_dir", "cache_dir",
-    "dataset.path", "dataset.test_path", "dataset.classifier",
+    "dataset.path", "dataset.test_path", "dataset.classifier", "dataset.workers",
 )  # fmt: skip
-"""The keys that may be given beside `resume`: whom to trust, how far, on what, and where the data
-lie."""
+"""The keys that may be given beside `resume`: whom to trust, how far, on what, where the data lie
+and who reads them."""
 
 
 # Where a class lay when a run's configuration was saved -> where it lies now.

@@ -167,7 +167,7 @@ class HasFiles(Protocol):
 
 @runtime_checkable
 class HasContent(Protocol):
-    """Has a hash of its data, which lie in no file, for a run's fingerprint."""
+    """Has a hash of its data beside the contents of `files`, for a run's fingerprint."""
 
     @property
     def content(self) -> str: ...

@@ -23,15 +23,15 @@ __all__ = [
 ]
 
 PACKAGES = ("torch", "numpy", "hydra-core", "omegaconf", "mine-run")
-# What may differ between two runs that must give the same numbers: where files lie, on what
-# the run is computed, and how it is shown.
+# What may differ between two runs that must give the same numbers: where files lie, who reads
+# them, on what the run is computed, and how it is shown.
 ELSEWHERE = {
     "": {
         "data_dir", "cache_dir", "hydra", "resume", "trust", "dry_run", "units",
         "objective", "retry_diverged",
     },
     "task": {"path"},
-    "dataset": {"path", "test_path", "data_dir", "classifier"},
+    "dataset": {"path", "test_path", "data_dir", "classifier", "workers"},
     "trainer": {"device", "progress", "tensorboard", "log_every", "checkpoint_every"},
 }  # fmt: skip
 
@@ -48,9 +48,10 @@ def fingerprint(cfg: Mapping[str, object], files: Iterable[Path | str] = ()) -> 
 
 
 def fingerprints(cfg: Mapping[str, object], files: Iterable[Path | str] = ()) -> tuple[str, str]:
-    """The fingerprint, and that of the input files and a user's own classes alone.
+    """The fingerprint, and that of the data and a user's own classes alone.
 
-    They have one reading of the files in common, which may be large.
+    They have one reading of the files in common, which may be large. Of data beside the contents
+    of files the configuration's `memory` is a hash.
     """
     kept = {
         group: {k: v for k, v in value.items() if k not in ELSEWHERE.get(group, set())}
@@ -61,7 +62,8 @@ def fingerprints(cfg: Mapping[str, object], files: Iterable[Path | str] = ()) ->
     }
     inputs = b"".join([*map(source_of, own_targets(kept)), *map(digest_of, files)])
     settings = json.dumps(kept, sort_keys=True, default=str).encode()
-    return hashlib.sha256(settings + inputs).hexdigest(), hashlib.sha256(inputs).hexdigest()
+    data = inputs + str(cfg.get("memory") or "").encode()
+    return hashlib.sha256(settings + inputs).hexdigest(), hashlib.sha256(data).hexdigest()
 
 
 def digest_of(file: Path | str) -> bytes:

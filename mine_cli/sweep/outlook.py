@@ -93,12 +93,16 @@ def seconds_a_step(experiments: "Sequence[Experiment]", where: "torch.device") -
 
     first, *others = [stackable(experiment.start(where)) for experiment in experiments]
     step = first.stack(others).step if others else first.train_step
-    step(1)  # what is made at the first step is no part of the others
-    taken, started = 0, time.perf_counter()
-    while taken < FEW_STEPS and time.perf_counter() - started < SECONDS:
-        step(taken + 2)
-        taken += 1
-    return (time.perf_counter() - started) / taken
+    try:
+        step(1)  # what is made at the first step is no part of the others
+        taken, started = 0, time.perf_counter()
+        while taken < FEW_STEPS and time.perf_counter() - started < SECONDS:
+            step(taken + 2)
+            taken += 1
+        return (time.perf_counter() - started) / taken
+    finally:
+        for experiment in experiments:
+            experiment.close()
 
 
 def counted(number: int, what: str) -> str:

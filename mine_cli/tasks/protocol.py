@@ -117,7 +117,7 @@ class Experiment(Protocol):
         return self.inputs
 
     def content(self) -> str | None:
-        """Returns what a fingerprint knows of data that come from no file."""
+        """Returns what a fingerprint knows of data beside the contents of `files`."""
         return getattr(self.dataset, "content", None)
 
     def begin(self, files: RunFolder) -> None:
@@ -134,6 +134,10 @@ class Experiment(Protocol):
 
     def finish(self, folder: Path) -> None:
         """Writes what a finished run's folder holds beside its result."""
+        return
+
+    def close(self) -> None:
+        """Ends what `start` has started beside this process; safe to call twice."""
         return
 
     def pictures(self, folder: Path) -> Mapping[str, Path]:

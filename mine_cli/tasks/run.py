@@ -50,11 +50,17 @@ def check_inputs(experiment: Experiment, folder: Path) -> None:
         said = "its checkpoint does not say on which data; that they are the same is not checked"
         say(f"resume={folder}: {said}")
     elif known != fingerprints_of(experiment)[1]:
-        inputs = [*own_targets(values_of(experiment.cfg)), *map(as_typed, experiment.files())]
+        inputs = [*own_targets(values_of(experiment.cfg)), *map(as_typed, inputs_of(experiment))]
         raise BadInput(
             f"resume={folder}: {', '.join(inputs)}: not as when the run was trained; put back "
             "what was changed, or start a run in another folder"
         )
+
+
+def inputs_of(experiment: Experiment) -> list[Path]:
+    """Returns the input files of a run, or the folder of those that are too many to be named."""
+    path = OmegaConf.select(experiment.cfg, "dataset.path")
+    return experiment.files() or ([] if path is None else [Path(path)])
 
 
 def run(experiment: Experiment, folder: Path) -> Result:
@@ -227,10 +233,11 @@ class Run:
             self.result["warnings"] = [*self.result["warnings"], line]
 
     def close(self) -> None:
-        """Closes the folder's log and TensorBoard; safe to call twice.
+        """Closes the folder's log and TensorBoard, and what the task started; safe to call twice.
 
         Once the training is over the checkpoint before the last is of no more use.
         """
+        self.experiment.close()
         if self.files:
             self.files.close()
             if self.training.over:

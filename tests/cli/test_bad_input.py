@@ -157,6 +157,12 @@ FAULTS = {
     "task=infobottleneck dataset.outliers=cifar": "dataset.outliers=cifar: must be one of mnist, ",
     "task=ali dataset=mnist dataset.outliers=mnist": "dataset.outliers=mnist: only "
     "task=infobottleneck looks at outliers; leave it out",
+    "task=ali dataset=image_folder": "dataset.path: missing; give dataset.path=...",
+    "task=ali dataset=image_folder dataset.path=absent": "dataset.path=absent: no such folder; "
+    "want one with pictures",
+    "task=ali dataset=image_folder dataset.path=. dataset.workers=-1": "dataset.workers=-1: must "
+    "be at least 0",
+    "task=gan dataset=image_folder dataset.path=.": "dataset=image_folder: task=gan takes one of ",
     "task=gan folds=3": "folds=3: only task=mi-estimate splits its data; leave it out",
     "task=gan dataset=gaussian": "dataset=gaussian: task=gan takes one of gaussian_grid, ",
     "dataset=mnist": "dataset=mnist: task=mi-estimate takes one of gaussian, ",

@@ -24,7 +24,9 @@ from omegaconf import OmegaConf
 import mine_cli
 from mine_cli.config.resume import MOVED, at_home
 from mine_cli.config.validation import TARGETS
+from mine_cli.data import streamed
 from mine_cli.results import locks
+from tests.data.test_folder import cut_short, pictures
 from tests.image_folders import write_images
 from tests.program import run, started
 
@@ -58,6 +60,10 @@ BOTTLENECK = (
 )  # fmt: skip
 AUTOENCODER = (
     "task=ali", *ADVERSARIAL[1:], "encoder.widths=[32,32]", "task.evaluator_steps=20",
+)  # fmt: skip
+STREAMED = (
+    *AUTOENCODER, "dataset=image_folder", "dataset.path=../pictures", "dataset.side=32",
+    "generator.tanh=true", "trainer.steps=45", "task.pairs=1000",
 )  # fmt: skip
 COMMANDS = {name: (*SMALL, *options) for name, options in VARIANTS.items()} | {
     "gan": ADVERSARIAL,
@@ -203,6 +209,55 @@ def test_a_bottleneck_killed_then_resumed(tmp_path: Path) -> None:
     assert run(whole, *BOTTLENECK).returncode == 0
     kill(killed, random.randrange(5, 45), random.uniform(0, 0.01), *BOTTLENECK)
     assert resumed(killed) == found(whole / "run")
+
+
+def keep_no_picture() -> None:
+    """As where a folder's pictures are too many: workers decode them."""
+    streamed.KEPT_BYTES = 0
+
+
+@pytest.mark.slow
+def test_pictures_streamed_killed_then_interrupted(tmp_path: Path) -> None:
+    """With other numbers of workers each time, and a picture that turns out to be broken."""
+    cut_short(pictures(tmp_path / "pictures") / "003.png")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    assert run(whole, *STREAMED).returncode == 0  # decoded once and kept
+    expected = found(whole / "run")
+    assert expected[1]["warnings"] == [
+        "dataset: 1 of 20 pictures turned out to be broken, left out: 003.png"
+    ]
+    with started(killed, *STREAMED, before=keep_no_picture) as program:
+        program.wait_until(lambda: last_step(killed / "run") >= 12)
+        program.signal(signal.SIGKILL)
+        program.wait()
+    with started(killed, "resume=run", "dataset.workers=3", before=keep_no_picture) as program:
+        program.wait_until(lambda: last_step(killed / "run") >= 27)
+        program.signal(signal.SIGINT)
+        assert program.wait() == 130, program.stderr
+        assert "Traceback" not in program.stderr
+    done = run(killed, "resume=run", "dataset.workers=0", before=keep_no_picture)
+    assert done.returncode == 0, done.stderr
+    resumed = found(killed / "run")
+    assert resumed[1]["dataset"].pop("workers") == 0
+    assert expected[1]["dataset"].pop("workers") == 2
+    assert resumed == expected
+
+
+@pytest.mark.slow
+def test_other_pictures_are_refused(tmp_path: Path) -> None:
+    """One more, and others would be held out: some that have trained already."""
+    pictures(tmp_path / "pictures")
+    (tmp_path / "here").mkdir()
+    done = run(tmp_path / "here", *STREAMED, "trainer.steps=2")
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "pictures" / "000.png").rename(tmp_path / "pictures" / "999.png")
+    done = run(tmp_path / "here", "resume=run", "trainer.steps=4")
+    assert done.returncode == 2
+    said = "mine-run: resume=run: ../pictures: not as when the run was trained; put back what"
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == 1
 
 
 def die_in_write(call: str, number: int) -> None:

@@ -412,6 +412,7 @@ def test_data_have_a_fingerprint_of_their_own(tmp_path: Path) -> None:
     assert fingerprints(longer, file)[0] != fingerprints(CONFIGURATION, file)[0]
     assert fingerprints(longer, file)[1] == fingerprints(CONFIGURATION, file)[1]
     assert fingerprints(CONFIGURATION)[1] != fingerprints(CONFIGURATION, file)[1]
+    assert fingerprints(CONFIGURATION)[1] != fingerprints(CONFIGURATION | {"memory": "1"})[1]
 
 
 def test_fingerprint_of_a_target_that_cannot_be_imported() -> None:

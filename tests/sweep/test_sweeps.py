@@ -338,6 +338,28 @@ def test_fused_bottlenecks_are_drawn_in_one_table(tmp_path: Path) -> None:
         assert f" s/{name}\n" in done.stdout
 
 
+@pytest.mark.slow  # three sweeps
+def test_encoders_are_the_same_whoever_trains_them(tmp_path: Path) -> None:
+    """One process after another, two side by side, or Hydra's own launcher."""
+    options = (
+        "-m", "task=ali", "seed=0,1,2", "trainer=smoke",
+        "trainer.device=cpu", "trainer.tensorboard=false", "trainer.batch_size=32",
+        "task.samples=100", "task.pairs=2000", "task.evaluator_steps=3", "generator.widths=[8]",
+        "encoder.widths=[8]", "discriminator.widths=[8]", "network.widths=[8]",
+    )  # fmt: skip
+    ways = {
+        "one": ("hydra.launcher.processes=1",),
+        "two": ("hydra.launcher.processes=2",),
+        "basic": ("hydra/launcher=basic",),
+    }
+    for name, launcher in ways.items():
+        done = run(tmp_path, *options, *launcher, f"sweep_dir={name}")
+        assert done.returncode == 0, done.stderr
+    found = [rows(tmp_path / name) for name in ways]
+    assert len({row["estimate"] for row in found[0]}) == 3
+    assert found[0] == found[1] == found[2]
+
+
 @pytest.mark.slow
 def test_a_sweep_has_one_folder_that_its_time_names(tmp_path: Path) -> None:
     """Where nothing else names it."""

@@ -18,7 +18,7 @@ from mine_cli.results.folder import Charts, RunFolder
 from mine_cli.tasks import build
 from mine_cli.tasks.adversarial.samples import SHOWN_IMAGES, Latent, as_bytes
 from mine_cli.tasks.ali.autoencoder import Autoencoder, autoencoder
-from mine_cli.tasks.ali.sources import source_of
+from mine_cli.tasks.ali.sources import Source, source_of
 from mine_cli.tasks.ali.training import ALI
 from mine_cli.tasks.common import (
     UNKNOWN,
@@ -78,13 +78,18 @@ class ALIExperiment(Experiment):
     def __init__(self, cfg: DictConfig, dataset: object) -> None:
         super().__init__(cfg, dataset)
         self.warnings += getattr(dataset, "warnings", [])
-        name = getattr(dataset, "name", "")
-        kept = cfg.task.classifier or f"{cfg.cache_dir}/classifier_{name}.pt"
-        self.source = source_of(dataset, Path(kept).expanduser())
+        self.source = self.fresh_source()
         self.shape = self.source.shape
         self.images = len(self.shape) == 3
         self.latent = Latent(cfg.task.latent_dim or LATENT_DIM[self.images], cfg.task.latent)
         self.samples = cfg.task.samples or SAMPLES[self.images]
+
+    def fresh_source(self) -> Source:
+        """Returns what trains and is judged, before the first batch."""
+        name = getattr(self.dataset, "name", "")
+        kept = self.cfg.task.classifier or f"{self.cfg.cache_dir}/classifier_{name}.pt"
+        classifier = Path(kept).expanduser()
+        return source_of(self.dataset, classifier, self.cfg.trainer.batch_size, self.cfg.seed)
 
     def check(self) -> None:
         """Raise BadInput unless samples, codes, logits and scores have the shapes they should."""
@@ -145,7 +150,7 @@ class ALIExperiment(Experiment):
         }
 
     def start(self, where: torch.device) -> ALI:
-        cfg = self.cfg
+        cfg, self.source = self.cfg, self.fresh_source()
         return ALI(
             options(cfg.task, ALIConf),
             options(cfg.method, ALIMethodConf),
@@ -177,6 +182,13 @@ class ALIExperiment(Experiment):
         x, _ = self.source.known(SHOWN_IMAGES if self.images else self.samples, random)
         arm = {"method": self.cfg.method.name, "seed": self.cfg.seed}
         files.keep("data", {"x": as_bytes(x) if self.images else x.numpy()} | arm)
+
+    def after(self, result: Result) -> Result:
+        """What was noticed about the data while it trained stands with what was noticed before."""
+        return {"warnings": [*result["warnings"], *self.source.found()]}
+
+    def close(self) -> None:
+        self.source.close()
 
     def look(self, folder: Path, step: int) -> Mapping[str, Path]:
         return drawn(folder, "generated", "reconstructions")

@@ -1,5 +1,6 @@
 """``task=ali`` made ready: what is refused, told, drawn, loaded and kept of its folder."""
 
+import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ from torch import Tensor, nn
 
 import mine_cli
 from mine_cli.config.compose import conf_dir
+from mine_cli.data import streamed
 from mine_cli.errors import BadInput
 from mine_cli.networks.classifier import DigitClassifier, save_classifier
 from mine_cli.tasks import registry
+from mine_cli.tasks.ali.training import ALI
 from mine_cli.tasks.registry import experiment_of
-from mine_cli.tasks.run import run
+from mine_cli.tasks.run import run, run_experiment
 from tests.ali_folders import encoded_run
-from tests.data.test_folder import pictures
+from tests.data.test_folder import cut_short, pictures
 from tests.image_folders import write_images
 
 SMALL = (
@@ -159,6 +162,7 @@ def test_the_truth_is_infinite_or_not_known(sigma: str, said: str) -> None:
 def test_a_folder_of_pictures_trains_and_its_warnings_are_told(tmp_path: Path) -> None:
     pictures(tmp_path / "p", 30)
     (tmp_path / "p" / "broken.jpg").write_bytes(b"no picture")
+    cut_short(tmp_path / "p" / "007.png")
     cfg = of_images(
         "dataset=image_folder", f"dataset.path={tmp_path / 'p'}", "dataset.side=32", *FEW,
         "generator.tanh=true",
@@ -166,11 +170,36 @@ def test_a_folder_of_pictures_trains_and_its_warnings_are_told(tmp_path: Path) -
     (tmp_path / "run" / ".hydra").mkdir(parents=True)
     OmegaConf.save(cfg, tmp_path / "run" / ".hydra" / "config.yaml")
     result = run(registry.checked(cfg), tmp_path / "run")
-    assert result["warnings"] == ["dataset: 1 of 31 pictures cannot be read, left out: broken.jpg"]
+    assert result["warnings"] == [
+        "dataset: 1 of 31 pictures cannot be read, left out: broken.jpg",
+        "dataset: 1 of 30 pictures turned out to be broken, left out: 007.png",
+    ]
     assert 0 <= result["metrics"]["ms_ssim"] < 1
     assert result["metrics"].get("own_mode") is None
     x = mine_cli.load_autoencoder(tmp_path / "run").sample(2)
     assert x.shape == (2, 3, 32, 32)
+
+
+def test_an_exception_leaves_no_worker_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streamed, "KEPT_BYTES", 0)
+    cfg = of_images(
+        "dataset=image_folder", f"dataset.path={pictures(tmp_path / 'p', 30)}", *FEW,
+        "dataset.side=32", "generator.tanh=true",
+    )  # fmt: skip
+    step, workers = ALI.train_step, []
+
+    def failing(ali: ALI, number: int) -> dict[str, Tensor]:
+        step(ali, number)
+        workers.extend(multiprocessing.active_children())
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(ALI, "train_step", failing)
+    with pytest.raises(ZeroDivisionError):
+        run_experiment(registry.checked(cfg), None)
+    assert len(workers) == 2
+    assert multiprocessing.active_children() == []
 
 
 @pytest.fixture(scope="module")
