@@ -22,7 +22,7 @@ __all__ = ["draw_digits", "draw_points", "gather", "judge_digits", "judge_points
 SHOWN = 1000  # points of each method
 DECIMALS = 3
 SEEDS = 10  # of figure 5
-DIGITS_STEPS, DIGITS_SEEDS = 8000, 3  # of ali/mnist_cpu; for its target
+DIGITS_STEPS, DIGITS_SEEDS = 3000, 3  # of ali/mnist_cpu; for its target
 KEYS = (
     "own_mode", "reconstruction_error", "ms_ssim", "neighbour", "modes", "kl", "high_quality",
 )  # fmt: skip
