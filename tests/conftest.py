@@ -17,6 +17,8 @@ from tests.program import blank
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+gc.disable()  # until all is imported, see below
+
 
 @pytest.fixture(autouse=True)
 def fixed_seed() -> Iterator[None]:
@@ -82,3 +84,8 @@ def pytest_collection_finish() -> None:
     # What is imported by now stays: a tenth of the time would go into looking through it again.
     gc.collect()
     gc.freeze()
+    gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    gc.freeze()  # else Python looks through all of it before it ends

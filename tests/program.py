@@ -2,33 +2,31 @@
 
 A process started from nothing needs some seconds for its imports, a forked one milliseconds. What
 runs in it is the same: `mine_cli.cli.command.main`, with its own arguments, folder, output and
-exit code.
+exit code. The server that a sweep's own processes come from is forked as well.
 """
 
+import fcntl
+import json
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing import util
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from PIL import Image
 
 __all__ = ["Program", "blank", "run", "started"]
 
 SECONDS = 300  # of a machine that is busy with other things as well
-PRELOADED = (
-    "pytest",
-    "matplotlib.pyplot",
-    "mine_cli.tasks.run",
-    "mine_cli.cli.command",
-    "torch.utils.tensorboard",
-    "tests.program",
-)
+PRELOADED = ("tests.preloaded",)
+SWEEPS, MAY_SWEEP = ("-m", "--multirun"), ("resume=", "experiment=")
 
 
 class Program:
@@ -132,10 +130,63 @@ def main(
     sys.argv = ["mine-run", *arguments]
     if not drawn:
         undraw()
+    if any(word in SWEEPS or word.startswith(MAY_SWEEP) for word in arguments):
+        keep_a_server_back()
     before()
     from mine_cli.cli import command
 
     command.main()
+
+
+def keep_a_server_back() -> None:
+    """Forks a process that knows nothing of the program yet: the fork server of its sweep.
+
+    Elsewhere that is started from nothing, and imports anew what is imported here already.
+    """
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        serve(theirs)
+    theirs.close()
+    anew = util.spawnv_passfds
+
+    def spawn(path: bytes, words: list[str], fds: list[int]) -> int:
+        if "forkserver" not in words[-1] or ours.fileno() < 0:
+            return anew(path, words, fds)
+        deaf = [n for n in signal.valid_signals() if signal.getsignal(n) == signal.SIG_IGN]
+        with ours:
+            socket.send_fds(ours, [json.dumps([words[-1], [*fds], deaf]).encode()], fds)
+        return pid
+
+    util.spawnv_passfds = spawn  # type: ignore[assignment]
+
+
+def serve(orders: socket.socket) -> NoReturn:
+    """What that process does: waits to be started, and then as if it had just been."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    code = 1
+    try:
+        order, given, *_ = socket.recv_fds(orders, 1 << 16, 8)
+        if order:  # else the program has ended without it
+            command, wanted, deaf = json.loads(order)
+            orders.detach()
+            aside = [fcntl.fcntl(fd, fcntl.F_DUPFD, 1 << 9) for fd in given]
+            os.closerange(3, 1 << 9)
+            for fd, number in zip(aside, wanted, strict=True):
+                os.dup2(fd, number, inheritable=False)
+                os.close(fd)
+            for number in signal.valid_signals():
+                with suppress(OSError):  # of the two that nobody changes
+                    signal.signal(number, signal.SIG_IGN if number in deaf else signal.SIG_DFL)
+            if signal.SIGINT not in deaf:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+            exec(command, {})
+        code = 0
+    except SystemExit:
+        code = 0
+    finally:
+        os._exit(code)
 
 
 def undraw() -> None:

@@ -6,7 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from runpy import run_path
 from typing import Any
@@ -19,19 +19,19 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ValueType
 from omegaconf import DictConfig
 
-from mine_cli.api import composed
 from mine_cli.cli.look import looked_at
 from mine_cli.config.compose import conf_dir
 from mine_cli.config.hydra_errors import BESIDE_KEYS
 from mine_cli.config.keys import keys_of
 from mine_cli.config.schemas import SECTIONS, Run
-from mine_cli.config.validation import schema_of
+from mine_cli.config.validation import schema_of, validate
 from mine_cli.errors import BadInput
 from mine_cli.estimator.status import NOT_OK
 from mine_cli.results.summary import heading
 from mine_cli.sweep.planning import but_for_seed
 from mine_cli.tasks.build import dataset_of
 from mine_cli.tasks.registry import checked, dry_run
+from tests import composition
 from tests.options import chosen
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -232,6 +232,12 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     bounds = (tmp_path / "api" / "bounds" / "index.html").read_text()
     assert "<math" in bounds
     assert not re.search(r":(func|class|math):|\.\. (math|code-block)::|<p>\|", bounds)
+
+
+def composed(overrides: Sequence[str]) -> DictConfig:
+    cfg = composition.composed(*overrides)
+    assert validate(cfg) == []
+    return cfg
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c not in (*RESUMED, *LOOKING)])

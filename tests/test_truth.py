@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 
 from mine_cli.bounds import Smile
-from mine_cli.config.compose import conf_dir
 from mine_cli.data.gaussian import Gaussian
 from mine_cli.estimator.evaluation import evaluate
 from mine_cli.tasks import registry
 from mine_cli.tasks import run as runs
+from tests.composition import composed
 from tests.conftest import GaussianLogRatio
 
 MNIST = Path(os.environ.get("MINE_RUN_DATA", "data"))
@@ -32,8 +31,7 @@ SEEDS = [
 
 def run(*overrides: str) -> dict[str, Any]:
     """The result of one run that keeps nothing."""
-    with initialize_config_dir(conf_dir(), version_base="1.3"):
-        cfg = compose("config", ["references=none", "trainer.log_every=100000", *overrides])
+    cfg = composed("references=none", "trainer.log_every=100000", *overrides)
     return runs.run_experiment(registry.checked(cfg), None)
 
 

@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mine_cli.config import processes
 from mine_cli.config.compose import run_configuration, without_hydra
 from mine_cli.config.hydra_errors import in_a_line
+from mine_cli.config.imports import kept
 from mine_cli.config.validation import process_faults, validate
 from mine_cli.errors import BadInput, RunFailed, exit_code, refuse, tell
 from mine_cli.results import locks
@@ -111,9 +112,9 @@ def check_before_run(cfg: DictConfig, hydra: HydraConf) -> "Experiment":
     faults = validate(cfg) or list(process_faults(cfg))
     if faults:
         raise BadInput(*faults)
-    # Imports torch, for which a mistyped number need not wait.
-    from mine_cli.tasks import registry
-    from mine_cli.tasks.run import check_inputs
+    with kept():  # torch, for which a mistyped number need not wait
+        from mine_cli.tasks import registry
+        from mine_cli.tasks.run import check_inputs
 
     experiment = registry.prepared(cfg)
     if cfg.resume is not None and processes.rank() == 0:

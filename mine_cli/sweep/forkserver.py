@@ -7,7 +7,7 @@ from typing import Any
 
 __all__ = ["context", "get_ready"]
 
-NEEDED = ["mine_cli.sweep.worker"]
+NEEDED = ["mine_cli.sweep.preloaded"]
 
 
 def context() -> Any:
@@ -20,7 +20,7 @@ def context() -> Any:
 
 
 def get_ready() -> None:
-    """Starts the server, which imports while the jobs of the sweep are composed."""
+    """Starts the server, which imports while the sweep itself does, and checks its jobs."""
     if context().get_start_method() == "forkserver":
         from multiprocessing.forkserver import ensure_running
 

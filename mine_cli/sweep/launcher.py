@@ -70,7 +70,8 @@ def planned(
     launcher: Any, job_overrides: Sequence[Sequence[str]], first: int, sweep: Path
 ) -> list[PlannedJob]:
     """Composes and checks the trials of a search; one with a fault runs, fails and says so."""
-    composer, planner = Composer(launcher.hydra_context.config_loader, launcher.config), Planner()
+    composer = Composer(launcher.hydra_context.config_loader, launcher.config)
+    planner = Planner(begin=forkserver.get_ready)
     jobs = []
     for number, overrides in enumerate(job_overrides, first):
         job = PlannedJob(number, [*overrides], composer.job(overrides, number), sweep)

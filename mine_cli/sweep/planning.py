@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from mine_cli.config.compose import run_configuration, without_hydra
+from mine_cli.config.imports import kept
 from mine_cli.config.validation import validate, values_of
 from mine_cli.errors import BadInput, RunFailed
 from mine_cli.sweep import records
@@ -110,10 +111,11 @@ class Planner:
 
     Arguments:
         sizes: Whether the memory of a job is of interest.
+        begin: Called as soon as a job has no fault that shows before it is built.
     """
 
-    def __init__(self, sizes: bool = True) -> None:
-        self.sizes = sizes
+    def __init__(self, sizes: bool = True, begin: Callable[[], object] = bool) -> None:
+        self.sizes, self.begin = sizes, begin
         self.datasets: Datasets | None = None
         self.verdicts: dict[str, Exception | Shape | str] = {}
         self.steps: dict[str, int] = {}
@@ -165,11 +167,13 @@ class Planner:
         """Builds a job and lets go of it; returns its fault, its shape, or why it trains alone."""
         if cfg.resume is not None or cfg.dry_run:
             return BadInput("resume and dry_run look at one run; leave them out of a sweep")
-        import torch  # for which a mistyped number need not wait
+        self.begin()
+        with kept():  # torch, for which a mistyped number need not wait
+            import torch
 
-        from mine_cli.tasks.build import Datasets
-        from mine_cli.tasks.registry import prepared
-        from mine_cli.tasks.run import fingerprint_of
+            from mine_cli.tasks.build import Datasets
+            from mine_cli.tasks.registry import prepared
+            from mine_cli.tasks.run import fingerprint_of
 
         self.datasets = self.datasets or Datasets()
         threads = torch.get_num_threads()

@@ -23,6 +23,7 @@ from mine_cli.results.pace import Pace
 from mine_cli.sweep import records
 from mine_cli.sweep.compose import Composer
 from mine_cli.sweep.folder import claim, release, saved_sweep
+from mine_cli.sweep.forkserver import get_ready
 from mine_cli.sweep.outlook import outlook
 from mine_cli.sweep.planning import PlannedJob, Planner
 
@@ -89,7 +90,9 @@ def plan(sweeper: BasicSweeper, arguments: list[str]) -> list[PlannedJob]:
     (every,) = sweeper.split_arguments(parsed, None)
     if not every:
         raise BadInput("the sweep has no jobs: want at least one value for each key")
-    composer, planner = Composer(loader, sweeper.config), Planner(sizes=fuses(sweeper))
+    forks = fuses(sweeper) and not sweeper.config.dry_run
+    composer = Composer(loader, sweeper.config)
+    planner = Planner(fuses(sweeper), begin=get_ready if forks else bool)
     folder = Path(sweeper.config.hydra.sweep.dir)
     check_place("sweep_dir", folder)
     names = folder_names(sweeper.config, every)

@@ -18,6 +18,7 @@ from mine_cli.config.resume import saved_configuration
 from mine_cli.config.schemas import SECTIONS, USES, TrainerConf
 from mine_cli.config.validation import fit_rows
 from mine_cli.errors import BadInput
+from tests import composition
 from tests.options import chosen
 
 DEFAULT = """\
@@ -267,8 +268,8 @@ BAD = {
 
 
 @pytest.mark.parametrize("override", BAD)
-def test_a_bad_value_is_told_in_one_line(override: str, composed: Composer) -> None:
-    assert validate(composed(override)) == [BAD[override]]
+def test_a_bad_value_is_told_in_one_line(override: str) -> None:
+    assert validate(composition.composed(override)) == [BAD[override]]
 
 
 @pytest.mark.parametrize(
@@ -346,8 +347,8 @@ def test_a_bad_value_is_told_in_one_line(override: str, composed: Composer) -> N
         (["~marginals"], "marginals: must be one of shuffle, derangement, independent, all_pairs"),
     ],
 )
-def test_a_bad_option_or_combination(overrides: list[str], fault: str, composed: Composer) -> None:
-    (found,) = validate(composed(*overrides))
+def test_a_bad_option_or_combination(overrides: list[str], fault: str) -> None:
+    (found,) = validate(composition.composed(*overrides))
     assert found.startswith(fault)
 
 
@@ -365,13 +366,13 @@ def test_a_bad_option_or_combination(overrides: list[str], fault: str, composed:
         ["marginals.num=511"],
     ],
 )
-def test_good_values_have_no_fault(overrides: list[str], composed: Composer) -> None:
-    assert validate(composed(*overrides)) == []
+def test_good_values_have_no_fault(overrides: list[str]) -> None:
+    assert validate(composition.composed(*overrides)) == []
 
 
-def test_every_fault_is_told_at_once(composed: Composer) -> None:
+def test_every_fault_is_told_at_once() -> None:
     bad = ["dataset.rho=2", "trainer.lr=0", "folds=0", "+network.depth=3"]
-    faults = validate(composed(*bad))
+    faults = validate(composition.composed(*bad))
     assert sorted(fault.partition("=")[0].partition(":")[0] for fault in faults) == [
         "dataset.rho",
         "folds",
@@ -410,14 +411,14 @@ def test_an_own_option_without_target_is_a_fault(tmp_path: Path, composed: Compo
         (["dataset.n=105", "folds=1"], 84),
     ],
 )
-def test_fit_rows(overrides: list[str], rows: int, composed: Composer) -> None:
-    assert fit_rows(composed(*overrides)) == rows
+def test_fit_rows(overrides: list[str], rows: int) -> None:
+    assert fit_rows(composition.composed(*overrides)) == rows
 
 
 @pytest.fixture
-def run_folder(tmp_path: Path, composed: Composer) -> Path:
+def run_folder(tmp_path: Path) -> Path:
     """A folder as an interrupted run leaves it, as far as `resume` looks before it starts."""
-    cfg = composed("dataset=arrays", "dataset.path=a.npz", "trainer=smoke", "seed=3")
+    cfg = composition.composed("dataset=arrays", "dataset.path=a.npz", "trainer=smoke", "seed=3")
     for name in (".hydra", "checkpoints"):
         (tmp_path / "run" / name).mkdir(parents=True)
     OmegaConf.save(cfg, tmp_path / "run" / ".hydra" / "config.yaml")

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
@@ -20,6 +18,7 @@ from mine_cli.config.validation import TARGETS, validate
 from mine_cli.networks.classifier import ACCURATE, DigitClassifier, save_classifier
 from mine_cli.tasks import run
 from mine_cli.tasks.registry import checked
+from tests import composition
 from tests.data.test_folder import pictures
 from tests.image_folders import write_images
 from tests.options import chosen
@@ -145,10 +144,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def composed(overrides: list[str], data: Path) -> DictConfig:
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        found = compose("config", [*overrides, f"data_dir={data}", f"cache_dir={data}"])
-    return found
+    return composition.composed(*overrides, f"data_dir={data}", f"cache_dir={data}")
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,9 @@ if __name__ == "__main__":
     assert not {"torch", "matplotlib"} & set(sys.modules)
     ready = _forkserver._forkserver_pid
     with forks.context().Pool(1) as pool:
-        assert {*forks.NEEDED} <= {*pool.apply(eval, ("list(__import__('sys').modules)",))}
+        modules = {*pool.apply(eval, ("list(__import__('sys').modules)",))}
+        assert {*forks.NEEDED, "mine_cli.sweep.worker"} <= modules
+        assert pool.apply(eval, ("__import__('gc').get_freeze_count()",)) > 0
     assert ready is not None
     assert _forkserver._forkserver_pid == ready
 """

@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from mine_cli.bounds import BOUNDS, DV
-from mine_cli.config.compose import conf_dir
 from mine_cli.errors import Interrupted, RunFailed
 from mine_cli.sweep.fused import FusedJob, FusedTraining, same_moment
 from mine_cli.sweep.planning import bytes_of
@@ -24,6 +22,7 @@ from mine_cli.tasks.registry import experiment_of
 from mine_cli.training.task import CannotFuse
 from mine_cli.training.trainer import Trainer
 from mine_cli.training.training import Training
+from tests import composition
 from tests.image_folders import write_images
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -85,8 +84,7 @@ class Stubborn(torch.nn.Module):
 
 
 def composed(*overrides: str) -> DictConfig:
-    with initialize_config_dir(conf_dir(), version_base="1.3"):
-        return compose("config", [*overrides])
+    return composition.composed(*overrides)
 
 
 def configuration(*overrides: str) -> DictConfig:

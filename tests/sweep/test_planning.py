@@ -12,7 +12,9 @@ from mine_cli.config.compose import conf_dir
 from mine_cli.data.gaussian import Gaussian
 from mine_cli.errors import BadInput
 from mine_cli.results.files import write_json
+from mine_cli.sweep import sweeper
 from mine_cli.sweep.planning import PlannedJob, Planner
+from tests.inside import answer
 
 SMALL = ("trainer=smoke", "trainer.device=cpu", "task.select_rows=30", "task.report_rows=50")
 built: Counter[int] = Counter()
@@ -102,3 +104,29 @@ def test_a_fault_is_every_job_s_that_has_it(tmp_path: Path) -> None:
         with pytest.raises(BadInput, match="objective=accuracy: want one of"):
             planner.check(planned(0, tmp_path, f"seed={seed}", "objective=accuracy"))
     assert built[0] == 1
+
+
+def test_the_processes_are_got_ready_once_a_job_has_no_fault_that_shows(tmp_path: Path) -> None:
+    """Before that it would be for nothing."""
+    begun: list[int] = []
+    planner = Planner(begin=lambda: begun.append(len(built)))
+    with pytest.raises(BadInput):
+        planner.check(planned(0, tmp_path, "trainer.lr=0"))
+    assert begun == []
+    planner.check(planned(1, tmp_path))
+    assert begun == [0]
+
+
+@pytest.mark.parametrize(
+    ("words", "begun"),
+    [(["seed=0,1"], True), (["dry_run=true"], False), (["trainer.lr=0"], False)],
+)
+def test_no_process_is_got_ready_where_none_will_train(
+    words: list[str], begun: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ready: list[bool] = []
+    monkeypatch.setattr(sweeper, "get_ready", lambda: ready.append(True))
+    monkeypatch.setattr(sweeper, "launch", lambda *_: [])
+    answer(["-m", *SMALL, *words, "sweep_dir=sweep"])
+    assert any(ready) == begun

@@ -2,18 +2,16 @@
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 
-from mine_cli.config.compose import conf_dir
 from mine_cli.errors import BadInput
 from mine_cli.tasks import build
+from tests.composition import composed
 
 BOUNDS = ("mine", "dv", "mine_f", "tuba", "js", "smile")
 
 
 def term(*overrides: str) -> build.MutualInformation:
-    with initialize_config_dir(conf_dir(), version_base="1.3"):
-        cfg = compose("config", list(overrides))
+    cfg = composed(*overrides)
     return build.term(cfg, (1, 8, 8), (3,), seed=0)
 
 
@@ -43,8 +41,7 @@ def test_a_learned_baseline_starts_where_t_does() -> None:
     ],
 )
 def test_what_no_memory_holds_is_named(overrides: list[str]) -> None:
-    with initialize_config_dir(conf_dir(), version_base="1.3"):
-        cfg = compose("config", overrides)
+    cfg = composed(*overrides)
     key, _, value = overrides[-1].partition("=")
     with pytest.raises(BadInput) as caught:
         build.make(cfg.network, "network", (2,), (2,))
@@ -54,8 +51,7 @@ def test_what_no_memory_holds_is_named(overrides: list[str]) -> None:
 
 def test_each_size_that_adds_to_it_is_named() -> None:
     """A matrix of rows by centres."""
-    with initialize_config_dir(conf_dir(), version_base="1.3"):
-        cfg = compose("config", ["task=gan", "dataset.side=4000000"])
+    cfg = composed("task=gan", "dataset.side=4000000")
     with pytest.raises(BadInput) as caught:
         build.make(cfg.dataset, "dataset")
     assert str(caught.value).startswith("dataset.side=4000000, dataset.n=100000")

@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from torch import Tensor
 
-from mine_cli.config.compose import conf_dir
 from mine_cli.errors import BadInput
 from mine_cli.networks.classifier import ACCURATE, DigitClassifier, load_classifier
 from mine_cli.tasks import registry, run
+from tests import composition
 from tests.image_folders import write_images
 
 Composer = Callable[..., DictConfig]
@@ -36,8 +35,7 @@ def composed(tmp_path: Path) -> Composer:
             "trainer.steps=4", "trainer.batch_size=16", "trainer.device=cpu",
             "trainer.progress=false", "trainer.tensorboard=false",
         ]  # fmt: skip
-        with initialize_config_dir(conf_dir(), version_base="1.3"):
-            return compose("config", [*settings, *overrides])
+        return composition.composed(*settings, *overrides)
 
     return composed
 
@@ -62,9 +60,8 @@ def test_it_wants_true_labels(composed: Composer) -> None:
 def test_it_is_kept_where_stacks_look_for_it(name: str, composed: Composer) -> None:
     path = composed(f"dataset.name={name}").task.path
     for dataset in ("stacked_mnist", "digits"):
-        with initialize_config_dir(conf_dir(), version_base="1.3"):
-            chosen = ["task=gan", f"dataset={dataset}", f"dataset.name={name}"]
-            cfg = compose("config", [*chosen, f"cache_dir={Path(path).parent}"])
+        chosen = ["task=gan", f"dataset={dataset}", f"dataset.name={name}"]
+        cfg = composition.composed(*chosen, f"cache_dir={Path(path).parent}")
         assert cfg.dataset.classifier == path
 
 

@@ -7,13 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 import mine_cli
-from mine_cli.config.compose import conf_dir
 from mine_cli.data import streamed
 from mine_cli.errors import BadInput
 from mine_cli.networks.classifier import DigitClassifier, save_classifier
@@ -21,6 +18,7 @@ from mine_cli.tasks import registry
 from mine_cli.tasks.ali.training import ALI
 from mine_cli.tasks.registry import experiment_of
 from mine_cli.tasks.run import run, run_experiment
+from tests import composition
 from tests.ali_folders import encoded_run
 from tests.data.test_folder import cut_short, pictures
 from tests.image_folders import write_images
@@ -34,10 +32,7 @@ FEW = ("trainer.steps=4", "trainer.batch_size=32", "task.samples=100", "task.eva
 
 
 def composed(*overrides: str, without: str = "") -> DictConfig:
-    GlobalHydra.instance().clear()
-    words = [word for word in (*SMALL, *overrides) if word != without]
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return compose("config", words)
+    return composition.composed(*(word for word in (*SMALL, *overrides) if word != without))
 
 
 class Flat(nn.Module):

@@ -5,15 +5,14 @@ from typing import Any
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from matplotlib.image import imread
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from mine_cli.config.compose import conf_dir
 from mine_cli.errors import BadInput
 from mine_cli.tasks import registry
 from mine_cli.tasks.registry import experiment_of
+from tests import composition
 from tests.gan_folders import GRID, images_run, points_run
 
 SHORT = (1000, 2000)
@@ -24,8 +23,7 @@ SMALL = (
 
 
 def composed(*overrides: str) -> DictConfig:
-    with initialize_config_dir(conf_dir(), version_base="1.3"):
-        return compose("config", ["task=gan", *SMALL, *overrides])
+    return composition.composed("task=gan", *SMALL, *overrides)
 
 
 # A user's own parts, as a `_target_` names them

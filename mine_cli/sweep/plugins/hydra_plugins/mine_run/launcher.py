@@ -30,7 +30,6 @@ class FusedLauncher(Launcher):
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         from mine_cli.errors import BadInput, tell
-        from mine_cli.sweep.forkserver import get_ready
 
         if faults := self.faults():
             stop = BadInput(*faults)
@@ -38,7 +37,6 @@ class FusedLauncher(Launcher):
             raise SystemExit(stop.exit_code)  # Hydra would show a traceback of anything else
         self.hydra_context, self.config = hydra_context, config
         self.task_function = task_function
-        get_ready()
 
     def faults(self) -> list[str]:
         """What is wrong with the options, a line each."""
