@@ -75,7 +75,13 @@ def by_onednn(rows: Tensor, weight: Tensor) -> bool:
 
 
 def onednn(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    return torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
+    return torch.ops.mkldnn._linear_pointwise(dense(rows), dense(weight), bias, "none", [], "")
+
+
+def dense(matrix: Tensor) -> Tensor:
+    """Copies a matrix that is laid out neither by rows nor by columns, such as some columns of a
+    wider one: oneDNN may take a thousand times as long for it."""
+    return matrix if matrix.is_contiguous() or matrix.mT.is_contiguous() else matrix.contiguous()
 
 
 def possible(rows: Tensor, weight: Tensor) -> bool:

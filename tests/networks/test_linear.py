@@ -7,6 +7,8 @@ from torch import Tensor
 from mine_cli.networks import linear
 
 ROWS = linear.FEWEST_ROWS
+LARGE = (100, 350, 360)  # rows, inputs, outputs: just beyond the least that a layer gives oneDNN
+assert LARGE[0] * LARGE[1] * LARGE[2] >= linear.FEWEST_PRODUCTS
 
 
 def operands(rows: int, outputs: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -28,6 +30,37 @@ def test_a_transposed_weight_and_rows_that_are_a_view() -> None:
     torch.testing.assert_close(linear.linear(x, weight.T).double(), exact, atol=1e-5, rtol=0)
 
 
+WIDER = torch.randn(6, 9)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "copied"),
+    [(WIDER, False), (WIDER.T, False), (WIDER[2:], False), (WIDER[:, 2:], True),
+     (WIDER[:, 2:].T, True), (WIDER[::2], True), (torch.randn(2, 6, 9)[..., :4], True)],
+    ids=["rows", "columns", "some rows", "some columns", "both", "every other row", "batched"],
+)  # fmt: skip
+def test_onednn_is_given_dense_matrices_alone(matrix: Tensor, copied: bool) -> None:
+    found = linear.dense(matrix)
+    assert torch.equal(found, matrix)
+    assert found.is_contiguous() or found.mT.is_contiguous()
+    assert (found is not matrix) == copied
+
+
+def test_a_layer_on_some_columns_of_wider_rows_has_torch_s_own_gradients() -> None:
+    """As where both sides of a pair are parts of one tensor, for a penalty on its gradient."""
+    rows, inputs, outputs = LARGE
+    layer, plain = linear.Linear(inputs, outputs), torch.nn.Linear(inputs, outputs)
+    plain.load_state_dict(layer.state_dict())
+    wider, found = torch.randn(rows, inputs + 20), []
+    for each in (layer, plain):
+        x = wider.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(each(x[:, :inputs]).square().sum(), x, create_graph=True)
+        slope.square().sum().backward()
+        found.append([x.grad, *(p.grad for p in each.parameters())])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-3)
+
+
 def test_leading_dimensions_are_kept() -> None:
     assert linear.linear(torch.randn(2, ROWS, 20), torch.randn(30, 20)).shape == (2, ROWS, 30)
 
@@ -43,9 +76,6 @@ def test_only_what_gains_by_it_is_onednn_s() -> None:
 
 
 # Layers that train
-
-LARGE = (100, 350, 360)  # rows, inputs, outputs: just beyond the least that oneDNN is given
-assert LARGE[0] * LARGE[1] * LARGE[2] >= linear.FEWEST_PRODUCTS
 
 
 @pytest.mark.parametrize("rows", [(LARGE[0],), (2, LARGE[0] // 2), (3,)], ids=str)
