@@ -107,7 +107,7 @@ ROWS: dict[str, Row] = {
         {
             "pacgan": Sweep(
                 "paper/fig4_pacgan",
-                {"smoke": 15, "cpu": 5400},
+                {"smoke": 15, "cpu": 10_800},
                 smoke=ONE_SEED,
             )
         },
