@@ -130,9 +130,9 @@ def main(
     sys.argv = ["mine-run", *arguments]
     if not drawn:
         undraw()
+    before()  # whose limits the processes of a sweep inherit
     if any(word in SWEEPS or word.startswith(MAY_SWEEP) for word in arguments):
         keep_a_server_back()
-    before()
     from mine_cli.cli import command
 
     command.main()

@@ -23,7 +23,8 @@ __all__ = [
 
 MAY_CHANGE = (
     "trust", "trainer.steps", "trainer.device", "trainer.progress", "data_dir", "cache_dir",
-    "dataset.path", "dataset.test_path", "dataset.classifier", "dataset.workers",
+    "dataset.path", "dataset.test_path", "dataset.workers", "dataset.classifier",
+    "task.classifier",
 )  # fmt: skip
 """The keys that may be given beside `resume`: whom to trust, how far, on what, where the data lie
 and who reads them."""

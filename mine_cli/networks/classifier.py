@@ -70,18 +70,21 @@ def save_classifier(path: Path, classifier: DigitClassifier, name: str, accuracy
     return mark
 
 
-def load_classifier(path: Path, name: str = "mnist") -> DigitClassifier:
+def load_classifier(
+    path: Path, name: str = "mnist", key: str = "dataset.classifier"
+) -> DigitClassifier:
     """Reads a classifier onto the CPU, in evaluation mode and with frozen weights.
 
     Arguments:
         path: What `save_classifier` wrote.
         name: The data set that it must have been trained on.
+        key: Of the configuration, which names it.
 
     Raises:
         BadInput: there is no such file, it is no classifier, not one of this data set, or not
             what was written.
     """
-    where = f"dataset.classifier={path}"
+    where = f"{key}={path}"
     command = "mine-run task=classifier"
     command += "" if name == "mnist" else f" dataset.name={name}"
     path = Path(path)

@@ -25,14 +25,15 @@ STATUS_ADVICE = {
     "more than the estimate, or than one of its terms: the bound is not tight. Try more rows or "
     "steps, or a larger network.",
     "collapsed": "Fewer than a tenth of the modes are left. "
-    "Try a larger weight of the information (task.beta, of task=ali method.beta), or a smaller "
-    "trainer.lr.",
+    "Try a larger weight of the information (task.beta; of task=ali method=ali_mine and its "
+    "method.beta), or a smaller trainer.lr.",
     "modes_missing": "Fewer than nine tenths of the modes have a good sample. "
-    "Try a larger weight of the information (task.beta, of task=ali method.beta), or a larger "
-    "trainer.steps.",
+    "Try a larger weight of the information (task.beta; of task=ali method=ali_mine and its "
+    "method.beta), or a larger trainer.steps.",
     "low_quality": "Fewer than half of the samples lie near a mode. Try a larger trainer.steps.",
     "not_reconstructed": "Fewer than half of the held-out rows are reconstructed as what they "
-    "are. Try method=ali_mine, or a larger trainer.steps.",
+    "are, or the mean of all rows is as near to them. Try method=ali_mine, or a larger "
+    "trainer.steps.",
     "outrun": "The encoder fools the statistics network: on test rows the term is below 0, which "
     "mutual information never is. Try a larger task.statistics_lr or task.statistics_steps.",
     "inaccurate": "Too many test images are taken for something else, so it was not kept. "
@@ -196,14 +197,17 @@ def of_estimate(result: Result, units: str) -> list[str]:
     if estimate is None:
         return []
     name, note = beside_scores(result)
-    return [row(name, f"{value(estimate, units)} {units}", note)]
+    shown = with_error(estimate, known(result, "standard_error"), units)
+    return [row(name, f"{shown} {units}", note)]
 
 
 def beside_scores(result: Result) -> tuple[str, str]:
     """Returns name and note of the estimate of a generator or an autoencoder."""
     status = (result.get("metrics") or {}).get("estimate_status")
     if result.get("task") == "ali":
-        return "I(X; Z)", f"at least ({status}); by a fresh network"
+        held_out = known(result.get("metrics") or {}, "held_out")
+        of_rows = "" if held_out is None else f", on {held_out:,.0f} held-out rows"
+        return "I(X; Z)", f"a lower bound ({status}) by a fresh network{of_rows}"
     truth = str(result.get("true_mi_note")).partition(";")[0].partition(":")[0]
     return "information", f"a diagnostic ({status}); the truth is {truth}"
 
@@ -220,7 +224,9 @@ def of_autoencoder(result: Result, units: str) -> list[str]:
     notes = {key: metric.note for key, metric in METRICS["ali"].items()}
     lines = [row("status", f" {status}")]
     if (error := known(metrics, "reconstruction_error")) is not None:
-        lines.append(row("error", f" {error:.4g}", notes["reconstruction_error"]))
+        mean = known(metrics, "error_of_mean")
+        beside = "" if mean is None else f"; {mean:.4g} if each were given as the mean row"
+        lines.append(row("error", f" {error:.4g}", notes["reconstruction_error"] + beside))
     if (similarity := known(metrics, "ms_ssim")) is not None:
         lines.append(row("MS-SSIM", f" {similarity:.3f}", notes["ms_ssim"]))
     if (modes := known(metrics, "modes")) is not None:

@@ -4,10 +4,12 @@ import math
 from collections.abc import Sequence
 
 import torch
+from numpy.typing import ArrayLike
 from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from mine_cli.errors import BadInput
 from mine_cli.tasks import build
 from mine_cli.tasks.adversarial.samples import Latent
 from mine_cli.training.rng import stream
@@ -15,6 +17,7 @@ from mine_cli.training.rng import stream
 __all__ = ["Autoencoder", "GaussianEncoder", "autoencoder"]
 
 AT_ONCE = 1000  # rows
+LARGEST_PIXEL = 1.5  # far beyond 1, and far below 255
 LEAST_STD = 1e-4  # of a learned one
 SHIFT = math.log(math.expm1(1.0))  # where softplus gives 1
 
@@ -53,38 +56,69 @@ class GaussianEncoder(nn.Module):
 class Autoencoder(nn.Module):
     """An encoder and a generator that were trained against one discriminator.
 
+    Rows and codes may be tensors or arrays of any kind of number.
+
     Arguments:
         encoder: Of samples.
         generator: Of latents.
         latent: The law of z.
+        shape: Of one sample.
+
+    Raises:
+        BadInput: `encode` and `decode`, for rows of another shape; `encode` also for images beyond
+            [-1, 1] and for numbers that are not finite.
 
     Example:
         >>> from mine_cli.networks.fully_connected import Encoder, Generator
         >>> encoder = GaussianEncoder(Encoder((2,), 3))
-        >>> model = Autoencoder(encoder, Generator(3, (2,)), Latent(3)).eval()
+        >>> model = Autoencoder(encoder, Generator(3, (2,)), Latent(3), (2,)).eval()
         >>> x = torch.randn(5, 2)
         >>> model.encode(x).shape, model.reconstruct(x).shape, model.sample(4).shape
         (torch.Size([5, 3]), torch.Size([5, 2]), torch.Size([4, 2]))
     """
 
-    def __init__(self, encoder: GaussianEncoder, generator: nn.Module, latent: Latent) -> None:
+    def __init__(
+        self,
+        encoder: GaussianEncoder,
+        generator: nn.Module,
+        latent: Latent,
+        shape: Sequence[int],
+    ) -> None:
         super().__init__()
         self.encoder, self.generator, self.latent = encoder, generator, latent
+        self.shape = tuple(shape)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: ArrayLike) -> Tensor:
         return self.reconstruct(x)
 
     @torch.no_grad()
-    def encode(self, x: Tensor) -> Tensor:
-        """Returns the means of the codes of x, [n, latent_dim]; images in [-1, 1]."""
-        return torch.cat([self.encoder.law(part)[0].float() for part in x.split(AT_ONCE)])
+    def encode(self, x: ArrayLike) -> Tensor:
+        """Returns the means of the codes of x [n, *shape], [n, latent_dim].
+
+        Images are [n, channels, height, width], in [-1, 1].
+        """
+        rows = self._rows("x", x, self.shape)
+        if not rows.isfinite().all():
+            raise BadInput("x: has numbers that are not finite; want them left out")
+        if len(self.shape) == 3 and len(rows) and rows.abs().max() > LARGEST_PIXEL:
+            raise BadInput(f"x: pixels up to {rows.abs().max():g}; want images in [-1, 1]")
+        return torch.cat([self.encoder.law(part)[0].float() for part in rows.split(AT_ONCE)])
 
     @torch.no_grad()
-    def decode(self, z: Tensor) -> Tensor:
+    def decode(self, z: ArrayLike) -> Tensor:
         """Returns the samples that codes z [n, latent_dim] stand for, images in [-1, 1]."""
-        return torch.cat([self.generator(part).float() for part in z.split(AT_ONCE)])
+        rows = self._rows("z", z, (self.latent.dim,))
+        return torch.cat([self.generator(part).float() for part in rows.split(AT_ONCE)])
 
-    def reconstruct(self, x: Tensor) -> Tensor:
+    def _rows(self, name: str, values: ArrayLike, shape: tuple[int, ...]) -> Tensor:
+        """Returns rows as the networks take them; raises BadInput for those of another shape."""
+        device = next(self.generator.parameters()).device
+        rows = torch.as_tensor(values, dtype=torch.float32, device=device)
+        if tuple(rows.shape[1:]) != shape or rows.dim() == 0:
+            raise BadInput(f"{name}: shape {tuple(rows.shape)}; want rows of {shape}")
+        return rows
+
+    def reconstruct(self, x: ArrayLike) -> Tensor:
         """Returns the samples that the codes of x stand for, of the shape of x."""
         return self.decode(self.encode(x))
 
@@ -109,4 +143,4 @@ def autoencoder(cfg: DictConfig, shape: Sequence[int], latent: Latent) -> Autoen
         cfg.generator, "generator", seeds["generator"], latent.dim, tuple(shape)
     )
     encoder = build.module(cfg.encoder, "encoder", seeds["encoder"], tuple(shape), width)
-    return Autoencoder(GaussianEncoder(encoder, sigma), generator, latent)
+    return Autoencoder(GaussianEncoder(encoder, sigma), generator, latent, shape)

@@ -120,7 +120,7 @@ class Images(Stateless):
     """
 
     def __init__(self, dataset: LabelledImages, classifier: Path) -> None:
-        self.classifier = load_classifier(classifier, dataset.name)
+        self.classifier = load_classifier(classifier, dataset.name, "task.classifier")
         if self.classifier.accuracy < ACCURATE[dataset.name]:
             raise BadInput(
                 f"task.classifier={classifier}: reads {self.classifier.accuracy:.1%} of the test "

@@ -46,6 +46,7 @@ from mine_cli.tasks.adversarial.samples import SHOWN_IMAGES, as_bytes
 from mine_cli.tasks.ali.autoencoder import Autoencoder, GaussianEncoder
 from mine_cli.tasks.ali.metrics import (
     agreement,
+    error_of_mean,
     ms_ssim,
     neighbour_accuracy,
     reconstruction_error,
@@ -69,7 +70,13 @@ SHOWN_CODES = 2500
 EVALUATOR_BATCH = 256
 EVALUATOR_LR = 1e-3
 CHECKS = 12  # evaluations of the fresh network, which tell whether it is still rising
-FIXED = ("samples", "modes_there", "kl_floor")  # of the metrics, no curves
+FIXED = (
+    "samples",
+    "held_out",
+    "error_of_mean",
+    "modes_there",
+    "kl_floor",
+)  # of the metrics, no curves
 
 Pair = tuple[Tensor, Tensor]
 
@@ -300,7 +307,9 @@ class ALI:
         self._keep(samples, x, rebuilt, code, label)
         images = x.dim() == 4
         metrics: dict[str, float | None] = {
+            "held_out": float(len(x)),
             "reconstruction_error": reconstruction_error(x, rebuilt),
+            "error_of_mean": error_of_mean(x),
             "ms_ssim": ms_ssim(x, rebuilt) if images else None,
         }
         verdict, law = self.source.judge(samples), self.source.true_histogram

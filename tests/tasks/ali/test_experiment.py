@@ -14,7 +14,10 @@ import mine_cli
 from mine_cli.data import streamed
 from mine_cli.errors import BadInput
 from mine_cli.networks.classifier import DigitClassifier, save_classifier
+from mine_cli.networks.fully_connected import Encoder, Generator
 from mine_cli.tasks import registry
+from mine_cli.tasks.adversarial.samples import Latent
+from mine_cli.tasks.ali.autoencoder import Autoencoder, GaussianEncoder
 from mine_cli.tasks.ali.training import ALI
 from mine_cli.tasks.registry import experiment_of
 from mine_cli.tasks.run import run, run_experiment
@@ -217,6 +220,41 @@ def test_an_autoencoder_is_the_one_that_was_judged(finished: Path) -> None:
     assert torch.equal(model.decode(model.encode(rows)), model.reconstruct(rows))
     assert torch.equal(model.sample(5, seed=1), model.sample(5, seed=1))
     assert not torch.equal(model.sample(5, seed=1), model.sample(5, seed=2))
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32", "float16", "list"])
+def test_an_autoencoder_takes_rows_of_any_kind_of_number(finished: Path, kind: str) -> None:
+    model = mine_cli.load_autoencoder(finished)
+    rows = np.array([[0.5, -1.0], [2.0, 0.25]])
+    code = model.encode(torch.from_numpy(rows).float())
+    given = rows.tolist() if kind == "list" else rows.astype(kind)
+    assert torch.equal(model.encode(given), code)
+    assert torch.equal(model.decode(code.double().numpy()), model.decode(code))
+
+
+@pytest.mark.parametrize(
+    ("x", "line"),
+    [
+        (np.zeros((4, 3)), r"x: shape \(4, 3\); want rows of \(2,\)"),
+        (np.zeros(2), r"x: shape \(2,\); want rows of \(2,\)"),
+        (np.array([[0.0, np.nan]]), "x: has numbers that are not finite"),
+    ],
+    ids=["wider", "one row", "a gap"],
+)
+def test_rows_that_no_encoder_takes_are_one_line(
+    finished: Path, x: np.ndarray[Any, Any], line: str
+) -> None:
+    with pytest.raises(BadInput, match=line):
+        mine_cli.load_autoencoder(finished).encode(x)
+
+
+def test_codes_of_another_width_and_pixels_of_bytes_are_one_line(finished: Path) -> None:
+    with pytest.raises(BadInput, match=r"z: shape \(3, 9\); want rows of"):
+        mine_cli.load_autoencoder(finished).decode(np.zeros((3, 9)))
+    encoder = GaussianEncoder(Encoder((1, 4, 4), 3))
+    images = Autoencoder(encoder, Generator(3, (1, 4, 4)), Latent(3), (1, 4, 4)).eval()
+    with pytest.raises(BadInput, match=r"x: pixels up to 255; want images in \[-1, 1\]"):
+        images.encode(np.full((2, 1, 4, 4), 255, dtype=np.uint8))
 
 
 def test_another_tasks_folder_is_refused(finished: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 from mine_cli.tasks.ali.metrics import (
     BETAS,
     agreement,
+    error_of_mean,
     ms_ssim,
     neighbour_accuracy,
     reconstruction_error,
@@ -82,3 +83,26 @@ def test_neighbours_of_many_rows_are_those_of_brute_force() -> None:
 )
 def test_a_calm_status_wants_reconstructions(word: str, kept: float | None, said: str) -> None:
     assert status({"own_mode": kept}, lambda metrics: word) == said
+
+
+@pytest.mark.parametrize(
+    ("word", "error", "said"),
+    [
+        ("ok", 1.9, "ok"),
+        ("ok", 2.0, "not_reconstructed"),
+        ("ok", 65.0, "not_reconstructed"),
+        ("ok", math.nan, "not_reconstructed"),
+        ("modes_missing", 65.0, "modes_missing"),
+    ],
+)
+def test_reconstructions_no_better_than_the_mean_row_are_none(
+    word: str, error: float, said: str
+) -> None:
+    """The one thing that can be said where nobody knows modes or classes."""
+    metrics = {"reconstruction_error": error, "error_of_mean": 2.0, "own_mode": None}
+    assert status(metrics, lambda metrics: word) == said
+
+
+def test_the_error_of_the_mean_by_hand() -> None:
+    x = torch.tensor([[0.0, 0.0], [2.0, 0.0], [4.0, 0.0]])
+    assert error_of_mean(x) == pytest.approx((2 + 0 + 2) / 3)

@@ -61,7 +61,7 @@ def made(
         METHODS[method],
         TrainerConf(**(settings | trainer)),
         Points(dataset or GaussianGrid(n=1000)),
-        Autoencoder(GaussianEncoder(network, conf.sigma), generator, latent),
+        Autoencoder(GaussianEncoder(network, conf.sigma), generator, latent, (2,)),
         discriminator or Perceptron((2,), (2,), widths=(32, 32)),
         lambda seed: term(seed, marginals or Derangement()),
         Perceptron((2,), (2,), widths=(32, 32)) if cycle else None,
