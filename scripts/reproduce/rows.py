@@ -260,7 +260,7 @@ ROWS: dict[str, Row] = {
         {
             "digits": Sweep(
                 "paper/table2_ali",
-                {"smoke": 120, "cpu": 14_000},
+                {"smoke": 120, "cpu": 2_400},
                 smoke=(*ONE_SEED, "task.evaluator_steps=20", "task.samples=500"),
                 on_gpu="ali/mnist",
                 gpu=("seed=0,1,2",),
