@@ -245,7 +245,7 @@ ROWS: dict[str, Row] = {
         {
             "gaussians": Sweep(
                 "paper/fig5_ali",
-                {"smoke": 40, "cpu": 14_000},
+                {"smoke": 40, "cpu": 6_300},
                 smoke=(*ONE_SEED, "task.evaluator_steps=20"),
                 always=("hydra/launcher=basic",),
             )
