@@ -302,7 +302,7 @@ class ALI:
         """Every metric of one model; keeps what is to be seen."""
         samples = judged.decode(self.latent.draw(n, random))
         x, label = self.source.held_out(n, random)
-        code = judged.encode(x)
+        code = judged.codes(x)
         rebuilt = judged.decode(code)
         self._keep(samples, x, rebuilt, code, label)
         images = x.dim() == 4
@@ -320,7 +320,7 @@ class ALI:
             metrics["own_mode"] = agreement(found.mode, label)
             known, labels = self.source.known(min(KNOWN_ROWS, 24 * n), random)
             assert labels is not None
-            metrics["neighbour"] = neighbour_accuracy(code, label, judged.encode(known), labels)
+            metrics["neighbour"] = neighbour_accuracy(code, label, judged.codes(known), labels)
         return metrics
 
     def _keep(

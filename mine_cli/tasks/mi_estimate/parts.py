@@ -96,7 +96,8 @@ def of_law(
         truth = law.true_mi if isinstance(law, HasTruth) else None
         return Parts(select, report, law=seen, kind=kind, margins=seen.margins, true_mi=truth)
 
-    return replace(of(law), stages=[of(stage) for stage in stages_of(law)])
+    stages = [of(stage) for stage in stages_of(law)]
+    return replace(stages[-1], stages=stages) if stages else of(law)
 
 
 def stages_of(law: PairSampler) -> Sequence[PairSampler]:

@@ -151,14 +151,14 @@ class MIEstimate:
         self.curve: list[float] = []
         self.best: State | None = None
         self.finished = False
-        self.stages, self.stage, self.stage_mi = views[0][0].stages, 0, true_mi
+        self.stages, self.stage = views[0][0].stages, 0
         self._enter(0)
 
     def _enter(self, stage: int) -> None:
         """Goes on in another stage of a law that has several: its rows, and no others, judge."""
         if not self.stages:
             return
-        self.stage, self.stage_mi, self.curve = stage, self.stages[stage].true_mi, []
+        self.stage, self.curve = stage, []
         for member in self.members:
             member.enter(self.stages[stage])
 
@@ -233,7 +233,7 @@ class MIEstimate:
         self.curve.append(pooled.value)
         return {
             "mi/estimate": pooled.value,
-            "mi/true": self.stage_mi,
+            "mi/true": self.stages[self.stage].true_mi if self.stages else self.true_mi,
             "train/value": self._training_value() if step else None,
             "evaluation/effective_sample_size": pooled.effective_sample_size,
             **self._of_critics(critics),
