@@ -18,7 +18,7 @@ from mine_cli.results.folder import Charts, RunFolder
 from mine_cli.tasks import build
 from mine_cli.tasks.adversarial.samples import SHOWN_IMAGES, Latent, as_bytes
 from mine_cli.tasks.ali.autoencoder import Autoencoder, autoencoder
-from mine_cli.tasks.ali.sources import Source, source_of
+from mine_cli.tasks.ali.sources import source_of
 from mine_cli.tasks.ali.training import ALI
 from mine_cli.tasks.common import (
     UNKNOWN,
@@ -78,18 +78,15 @@ class ALIExperiment(Experiment):
     def __init__(self, cfg: DictConfig, dataset: object) -> None:
         super().__init__(cfg, dataset)
         self.warnings += getattr(dataset, "warnings", [])
-        self.source = self.fresh_source()
+        name = getattr(dataset, "name", "")
+        kept = cfg.task.classifier or f"{cfg.cache_dir}/classifier_{name}.pt"
+        classifier = Path(kept).expanduser()
+        self.source = source_of(dataset, classifier, cfg.trainer.batch_size, cfg.seed)
+        self.unstarted = self.source.state_dict()
         self.shape = self.source.shape
         self.images = len(self.shape) == 3
         self.latent = Latent(cfg.task.latent_dim or LATENT_DIM[self.images], cfg.task.latent)
         self.samples = cfg.task.samples or SAMPLES[self.images]
-
-    def fresh_source(self) -> Source:
-        """Returns what trains and is judged, before the first batch."""
-        name = getattr(self.dataset, "name", "")
-        kept = self.cfg.task.classifier or f"{self.cfg.cache_dir}/classifier_{name}.pt"
-        classifier = Path(kept).expanduser()
-        return source_of(self.dataset, classifier, self.cfg.trainer.batch_size, self.cfg.seed)
 
     def check(self) -> None:
         """Raise BadInput unless samples, codes, logits and scores have the shapes they should."""
@@ -150,7 +147,8 @@ class ALIExperiment(Experiment):
         }
 
     def start(self, where: torch.device) -> ALI:
-        cfg, self.source = self.cfg, self.fresh_source()
+        cfg = self.cfg
+        self.source.load_state_dict(self.unstarted)
         return ALI(
             options(cfg.task, ALIConf),
             options(cfg.method, ALIMethodConf),
