@@ -24,7 +24,6 @@ from mine_cli.cli.arguments import for_hydra
 from mine_cli.cli.check import experiment_of_run
 from mine_cli.cli.console import any_terminal, lost, lost_output, while_somebody_reads
 from mine_cli.cli.look import looked_at
-from mine_cli.cli.mode import composed_once
 from mine_cli.config import hydra_errors, processes
 from mine_cli.config.compose import conf_dir
 from mine_cli.errors import (
@@ -94,7 +93,6 @@ def start() -> int:
             return 0
         sys.argv[1:] = for_hydra(typed)
         hydra_errors.in_one_line()
-        composed_once()
         with while_somebody_reads():
             hydra.main(version_base="1.3", config_path=conf_dir(), config_name="config")(job)()
     except (RunFailed, OSError) as stop:  # an OSError: what is printed cannot be written
